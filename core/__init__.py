@@ -1,0 +1,1 @@
+"""Rewardscope core: what is true. Knows nothing of the interface."""

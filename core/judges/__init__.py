@@ -1,0 +1,18 @@
+"""Judges: anything that answers a Comparison with a Judgement. One file each."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from core.records import Comparison, Judgement
+
+
+class Judge(Protocol):
+    """`name` in tables, `about` for people, `judge` for one comparison, `judge_batch` for several at once."""
+
+    name: str
+    about: dict[str, Any]
+
+    def judge(self, comparison: Comparison) -> Judgement: ...
+
+    def judge_batch(self, comparisons: list[Comparison]) -> list[Judgement]: ...

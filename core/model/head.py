@@ -1,0 +1,70 @@
+"""The reward head of VL-MDR (arXiv 2604.05445, section 3): gate on the instruction, scores on the response.
+
+The paper's layer sizes, pooling and relaxation of top-k are not public. Rewardscope's choices:
+- the instruction state h_x is the state at the end of the prompt joined with the mean state of the visual
+  tokens, so that the gate sees the picture;
+- training uses the hard top-k of the annotated relevance for the weights (see losses.py), inference the
+  predicted one; nothing is relaxed.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class RewardHead(nn.Module):
+    """D dimensions over states of width H."""
+
+    def __init__(self, hidden: int, dimensions: int, gate_size: int, score_size: int) -> None:
+        super().__init__()
+        self.gate_norm = nn.LayerNorm(2 * hidden)
+        self.relevance = nn.Sequential(
+            nn.Linear(2 * hidden, gate_size), nn.SiLU(), nn.Linear(gate_size, dimensions)
+        )
+        self.weighting = nn.Sequential(
+            nn.Linear(2 * hidden, gate_size), nn.SiLU(), nn.Linear(gate_size, dimensions)
+        )
+        self.scorers = ParallelMLP(hidden, dimensions, score_size)
+
+    def gate(self, instruction: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, 2H) -> relevance logits (B, D) and weight logits (B, D)."""
+        normed = self.gate_norm(instruction)
+        return self.relevance(normed), self.weighting(normed)
+
+    def score(self, states: Tensor) -> Tensor:
+        """(..., H) -> (..., D)."""
+        return self.scorers(states)
+
+
+class ParallelMLP(nn.Module):
+    """D independent two-layer perceptrons H -> M -> 1, computed as two batched products."""
+
+    def __init__(self, hidden: int, dimensions: int, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(hidden)
+        self.up = nn.Linear(hidden, dimensions * width)
+        self.down = nn.Parameter(torch.empty(dimensions, width))
+        self.bias = nn.Parameter(torch.zeros(dimensions))
+        nn.init.normal_(self.down, std=width**-0.5)
+
+    def forward(self, states: Tensor) -> Tensor:
+        d, m = self.down.shape
+        inner = nn.functional.silu(self.up(self.norm(states))).unflatten(-1, (d, m))
+        return (inner * self.down).sum(-1) + self.bias
+
+
+def select(relevance_logits: Tensor, k: int) -> Tensor:
+    """The active set S as a boolean mask (B, D): the k most relevant dimensions of each row."""
+    chosen = relevance_logits.topk(min(k, relevance_logits.shape[-1]), dim=-1).indices
+    return torch.zeros_like(relevance_logits, dtype=torch.bool).scatter(-1, chosen, True)
+
+
+def weights_over(weight_logits: Tensor, active: Tensor) -> Tensor:
+    """Softmax over the active dimensions only; exactly zero elsewhere. (B, D) -> (B, D)."""
+    return weight_logits.masked_fill(~active, float("-inf")).softmax(-1)
+
+
+def aggregate(weights: Tensor, scores: Tensor) -> Tensor:
+    """reward = sum over d of w_d * s_d. weights (B, D), scores (B, N, D) -> (B, N)."""
+    return (weights.unsqueeze(1) * scores).sum(-1)

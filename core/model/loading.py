@@ -1,0 +1,123 @@
+"""A checkpoint from a folder or the hub, on a sensible device, with errors a person can act on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from transformers import AutoConfig
+
+from core.model import VLMDR, VLMDRConfig
+from core.model.processor import RewardProcessor
+from core.taxonomy import KEYS
+
+EMBEDDED = Path(__file__).parents[2] / "assets" / "model"
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be used; the message says why and what to do."""
+
+
+def choose_device(device: str | None = None) -> torch.device:
+    """CUDA, then Apple's MPS, then the CPU, unless told."""
+    if device:
+        return torch.device(device)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def choose_dtype(device: torch.device, dtype: str | None = None) -> torch.dtype:
+    """bfloat16 on CUDA, float32 elsewhere, unless told ("float32", "bfloat16", "float16")."""
+    if dtype is None:
+        return torch.bfloat16 if device.type == "cuda" else torch.float32
+    named = getattr(torch, dtype, None)
+    if not isinstance(named, torch.dtype) or not named.is_floating_point:
+        raise CheckpointError(f"'{dtype}' is no floating point type: use float32, bfloat16 or float16.")
+    return named
+
+
+def load_checkpoint(
+    source: str | Path | None = None,
+    device: str | None = None,
+    dtype: str | None = None,
+    revision: str | None = None,
+) -> tuple[VLMDR, RewardProcessor]:
+    """A VL-MDR model in eval mode and its processor. source: folder or hub id; None is the embedded model.
+
+    Only safetensors are read and no code of the checkpoint is run. Raises CheckpointError.
+    """
+    where = str(source or EMBEDDED)
+    if Path(where).is_dir():
+        _check_folder(Path(where))
+    place = choose_device(device)
+    number = choose_dtype(place, dtype)
+    config = _config(where, revision)
+    try:
+        model, info = VLMDR.from_pretrained(
+            where,
+            config=config,
+            revision=revision or "main",
+            dtype=number,
+            use_safetensors=True,
+            output_loading_info=True,
+        )
+    except Exception as error:
+        raise CheckpointError(f"The weights of '{where}' cannot be read: {_first_line(error)}") from error
+    if missing := sorted(info["missing_keys"]):
+        raise CheckpointError(
+            f"'{where}' is half a checkpoint: {len(missing)} of its weights are missing, the first is {missing[0]}."
+        )
+    if info.get("mismatched_keys"):
+        raise CheckpointError(f"The weights of '{where}' have other sizes than its config.json says.")
+    try:
+        processor = RewardProcessor.from_pretrained(where, revision=revision or "main")
+    except Exception as error:
+        raise CheckpointError(
+            f"'{where}' has weights but no usable tokenizer and image processor: {_first_line(error)}"
+        ) from error
+    return model.to(place).eval(), processor
+
+
+def _check_folder(folder: Path) -> None:
+    if not (folder / "config.json").is_file():
+        raise CheckpointError(f"The folder '{folder}' has no config.json, so it is no checkpoint.")
+    if not list(folder.glob("*.safetensors")):
+        if list(folder.glob("*.bin")) or list(folder.glob("*.pt")) or list(folder.glob("*.pkl")):
+            raise CheckpointError(
+                f"The weights in '{folder}' are pickles, which can run code when opened. Convert them to safetensors."
+            )
+        raise CheckpointError(f"The folder '{folder}' has a config.json but no .safetensors weights.")
+
+
+def _config(where: str, revision: str | None) -> VLMDRConfig:
+    try:
+        config = AutoConfig.from_pretrained(where, revision=revision or "main", trust_remote_code=False)
+    except Exception as error:
+        kind = _model_type(where)
+        if kind and kind != VLMDRConfig.model_type:
+            raise CheckpointError(_other_kind(where, kind)) from error
+        raise CheckpointError(f"No checkpoint can be loaded from '{where}': {_first_line(error)}") from error
+    if not isinstance(config, VLMDRConfig):
+        raise CheckpointError(_other_kind(where, config.model_type))
+    if tuple(config.dimensions) != KEYS:
+        raise CheckpointError(
+            f"'{where}' was trained for another list of dimensions than core/taxonomy.py has."
+        )
+    return config
+
+
+def _other_kind(where: str, kind: str) -> str:
+    return f"'{where}' is a checkpoint of kind '{kind}', not a VL-MDR reward model (kind '{VLMDRConfig.model_type}')."
+
+
+def _model_type(where: str) -> str | None:
+    try:
+        return json.loads((Path(where) / "config.json").read_text()).get("model_type")
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

@@ -1,0 +1,124 @@
+"""Image and text to tensors, without torchvision.
+
+transformers' Qwen2_5_VLProcessor needs torchvision for video. This project has images only, so its processor
+is the PIL image processor and the tokenizer; the ids are those of the official class.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+from transformers import AutoTokenizer, BatchFeature
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+from transformers.processing_utils import ProcessorMixin
+
+
+class RewardProcessor(ProcessorMixin):
+    """Image processor and tokenizer of Qwen2-VL and Qwen2.5-VL checkpoints."""
+
+    def __init__(
+        self, image_processor: Any = None, tokenizer: Any = None, chat_template: str | None = None, **_: Any
+    ):
+        self.image_token = "<|image_pad|>"
+        self.control_tokens = [t.content for t in tokenizer.added_tokens_decoder.values() if t.special]
+        self._turn: tuple[str, str] | None = None
+        self.image_token_id = tokenizer.convert_tokens_to_ids(self.image_token)
+        super().__init__(image_processor, tokenizer, chat_template=chat_template or tokenizer.chat_template)
+
+    @classmethod
+    def get_attributes(cls) -> list[str]:
+        return ["image_processor", "tokenizer"]
+
+    @classmethod
+    def from_pretrained(cls, source: Any, **kwargs: Any) -> RewardProcessor:
+        image_processor = Qwen2VLImageProcessorPil.from_pretrained(source, **kwargs)
+        return cls(image_processor, AutoTokenizer.from_pretrained(source, **kwargs))
+
+    def replace_image_token(self, image_inputs: dict, image_idx: int, **_: Any) -> str:
+        grid = image_inputs["image_grid_thw"][image_idx]
+        return self.image_token * int(grid.prod() // self.image_processor.merge_size**2)
+
+
+@dataclass(frozen=True)
+class Response:
+    """A tokenised response: ids (R,) ending with the turn's last token; spans[i] = (start, end) characters of
+    token i in the response text, (0, 0) for the template's own tokens."""
+
+    ids: list[int]
+    spans: list[tuple[int, int]]
+
+
+def encode_prefix(processor: RewardProcessor, images: list[Image.Image], prompts: list[str]) -> BatchFeature:
+    """Image and prompt up to where the response begins, padded on the left. One image a prompt."""
+    texts = [_prefix(processor, prompt) for prompt in prompts]
+    inputs = processor.image_processor(images=images, return_tensors="pt")
+    merge = processor.image_processor.merge_size**2
+    for i, grid in enumerate(inputs["image_grid_thw"]):
+        texts[i] = texts[i].replace(
+            processor.image_token, processor.image_token * int(grid.prod() // merge), 1
+        )
+    tokens = processor.tokenizer(
+        texts, padding=True, padding_side="left", return_tensors="pt", add_special_tokens=False
+    )
+    return BatchFeature(
+        {**inputs, "input_ids": tokens["input_ids"], "attention_mask": tokens["attention_mask"]}
+    )
+
+
+def encode_response(processor: RewardProcessor, text: str) -> Response:
+    """The assistant's turn. Its last token is where the response is scored."""
+    before, after = _around_response(processor)
+    encoded = processor.tokenizer(before + _plain(processor, text) + after, add_special_tokens=False,
+                                  return_offsets_mapping=True)  # fmt: skip
+    start, end = len(before), len(before) + len(text)
+    spans = [(max(a, start) - start, min(b, end) - start) if a < end and b > start else (0, 0)
+             for a, b in encoded["offset_mapping"]]  # fmt: skip
+    return Response(encoded["input_ids"], spans)
+
+
+def pad_responses(processor: RewardProcessor, responses: list[list[Response]]) -> tuple[Tensor, Tensor]:
+    """ids and mask (B, N, R), padded on the right."""
+    longest = max(len(r.ids) for row in responses for r in row)
+    pad = processor.tokenizer.pad_token_id or 0
+    ids = torch.tensor([[r.ids + [pad] * (longest - len(r.ids)) for r in row] for row in responses])
+    mask = torch.tensor([[[1] * len(r.ids) + [0] * (longest - len(r.ids)) for r in row] for row in responses])
+    return ids, mask
+
+
+def _plain(processor: RewardProcessor, text: str) -> str:
+    """Text in which nothing can pass for a control token of the template ("<|im_end|>" typed by a person)."""
+    for token in processor.control_tokens:
+        text = text.replace(token, token.replace("|", "¦"))
+    return text
+
+
+def _prefix(processor: RewardProcessor, prompt: str) -> str:
+    content = [{"type": "image"}, {"type": "text", "text": _plain(processor, prompt)}]
+    return processor.tokenizer.apply_chat_template(
+        [{"role": "user", "content": content}],
+        chat_template=processor.chat_template, tokenize=False, add_generation_prompt=True,
+    )  # fmt: skip
+
+
+def _around_response(processor: RewardProcessor) -> tuple[str, str]:
+    """What the chat template puts between the generation prompt and the response, and after the response."""
+    if processor._turn:
+        return processor._turn
+    mark = "\u241f"
+    user = {"role": "user", "content": [{"type": "text", "text": "x"}]}
+    assistant = {"role": "assistant", "content": [{"type": "text", "text": mark}]}
+
+    def render(messages: list[dict], **kwargs: Any) -> str:
+        return processor.tokenizer.apply_chat_template(
+            messages, chat_template=processor.chat_template, tokenize=False, **kwargs
+        )
+
+    prefix = render([user], add_generation_prompt=True)
+    whole = render([user, assistant])
+    before, after = whole.removeprefix(prefix).split(mark)
+    processor._turn = before, after.rstrip("\n")
+    return processor._turn

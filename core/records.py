@@ -1,0 +1,168 @@
+"""The three records that everything passes around: Comparison, Judgement, Explanation.
+
+All are frozen. Numbers are plain Python or numpy, never tensors, so that records can be pickled, stored
+and shown without torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from core.images import open_image
+
+ImageSource = str | Path | bytes | Image.Image
+
+
+class RecordError(ValueError):
+    """A record that cannot be judged; the message is a sentence for the person who made it."""
+
+
+MAX_RESPONSES = 4
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What the scene world knows about a Comparison and no human benchmark does.
+
+    relevant: keys of the dimensions that matter for image and prompt.
+    spoilt: per response, the key of the dimension on which it is worse, or None.
+    wrong_spans: per response, (start, end) character spans of the wrong words.
+    evidence: boxes (left, top, right, bottom) that prove it, as fractions of width and height.
+    """
+
+    relevant: tuple[str, ...]
+    spoilt: tuple[str | None, ...]
+    wrong_spans: tuple[tuple[tuple[int, int], ...], ...]
+    evidence: tuple[tuple[float, float, float, float], ...]
+
+    @property
+    def decisive(self) -> str | None:
+        """The dimension that decides between the first spoilt response and the right one."""
+        return next((d for d in self.spoilt if d), None)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One question to a judge: an image, a prompt, two to four responses, and which is preferred."""
+
+    id: str
+    image: ImageSource
+    prompt: str
+    responses: tuple[str, ...]
+    preferred: int | None = None
+    benchmark: str = "user"
+    category: str = ""
+    truth: Truth | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.responses) < 2:
+            raise RecordError("There is only one response: a comparison needs at least two.")
+        if len(self.responses) > MAX_RESPONSES:
+            raise RecordError(
+                f"There are {len(self.responses)} responses: at most {MAX_RESPONSES} are compared."
+            )
+        if not self.prompt.strip():
+            raise RecordError("The prompt is empty: write the question that the responses answer.")
+        for i, response in enumerate(self.responses):
+            if not response.strip():
+                raise RecordError(f"Response {'ABCD'[i]} is empty.")
+        if self.preferred is not None and not 0 <= self.preferred < len(self.responses):
+            raise RecordError(
+                f"The preferred response is number {self.preferred}, but there is no such response."
+            )
+
+    def load_image(self) -> Image.Image:
+        """The decoded RGB image. Raises core.images.ImageError with a readable sentence."""
+        return open_image(self.image)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """One judge's answer to one Comparison. N responses, 21 dimensions.
+
+    rewards: (N,). gate_logits, relevance: (21,) before and after the sigmoid. selected: the k active
+    dimensions by falling relevance. weights: (21,), zero outside `selected`, summing to 1.
+    scores: (N, 21). A judge that has no dimensions leaves all but rewards empty.
+    """
+
+    comparison_id: str
+    judge: str
+    rewards: tuple[float, ...]
+    gate_logits: tuple[float, ...] = ()
+    relevance: tuple[float, ...] = ()
+    selected: tuple[int, ...] = ()
+    weights: tuple[float, ...] = ()
+    scores: tuple[tuple[float, ...], ...] = ()
+    seconds: float = 0.0
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def ranking(self) -> tuple[int, ...]:
+        """Response indices from best to worst; equal rewards keep their order."""
+        return tuple(sorted(range(len(self.rewards)), key=lambda i: -self.rewards[i]))
+
+    def margin(self, a: int, b: int) -> float:
+        """reward_a - reward_b."""
+        return self.rewards[a] - self.rewards[b]
+
+    def contributions(self, a: int, b: int) -> dict[int, float]:
+        """Per selected dimension, weight * (score_a - score_b). Their sum is the margin (VL-MDR, section 3)."""
+        return {d: self.weights[d] * (self.scores[a][d] - self.scores[b][d]) for d in self.selected}
+
+    def to_row(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_row(cls, row: dict[str, Any]) -> Judgement:
+        def frozen(value: Any) -> Any:
+            return tuple(frozen(v) for v in value) if isinstance(value, list | tuple) else value
+
+        return cls(**{k: frozen(v) for k, v in row.items()})
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Attributions of one Judgement toward one target.
+
+    target: readable name ("margin A - B", "Counting, A - B").
+    tokens: per response, (text, start, end) with character offsets into the response.
+    token_values: per response, one number per token. patch_values: rows x columns of the visual grid.
+    prompt_value, other_value: what fell on the prompt and on the chat template's own tokens.
+    completeness_error: sum of all attributions - (target(input) - target(baseline)); None where the method
+    promises no completeness (then it is no error of the method). steps: forward/backward passes on the path.
+    """
+
+    comparison_id: str
+    target: str
+    method: str
+    baseline: str
+    steps: int
+    tokens: tuple[tuple[tuple[str, int, int], ...], ...]
+    token_values: tuple[tuple[float, ...], ...]
+    patch_values: tuple[tuple[float, ...], ...]
+    prompt_value: float
+    other_value: float
+    target_value: float
+    baseline_value: float
+    completeness_error: float | None
+    seconds: float
+    dtype: str
+
+
+def content_hash(*parts: str | bytes) -> str:
+    """sha256 over length-prefixed parts, first 16 hex digits: the same content gives the same id."""
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part
+        digest.update(len(data).to_bytes(8, "big") + data)
+    return digest.hexdigest()[:16]
+
+
+def to_json(record: Judgement | Explanation) -> str:
+    return json.dumps(asdict(record), ensure_ascii=False)

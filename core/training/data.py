@@ -1,0 +1,125 @@
+"""Lessons of the scene world as tensors. Everything is a pure function of (seed, index): nothing is stored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from core.model.processor import Response, RewardProcessor, _prefix, encode_response, pad_responses
+from core.taxonomy import INDEX, NUM_DIMENSIONS
+from core.world.draw import draw
+from core.world.items import Answer, Item
+from core.world.pictures import CONCEPTS, Picture
+from core.world.splits import lesson
+
+CONCEPT_INDEX = {c: i for i, c in enumerate(CONCEPTS)}
+FINE = 0  # class of a token that is not at fault; class d + 1 is a fault on dimension d
+IGNORE = -100
+
+
+class LessonDataset(Dataset):
+    """`length` lessons from `start` on, each with `questions` items of `answers` responses (0: pictures only)."""
+
+    def __init__(
+        self, processor: RewardProcessor, seed: int, start: int, length: int, questions: int, answers: int
+    ):
+        self.processor, self.seed, self.start, self.length = processor, seed, start, length
+        self.questions, self.answers = questions, answers
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        made = lesson(self.seed, self.start + index, max(self.questions, 1))
+        # The processor's own bicubic step, done here on 8-bit pixels: the same values, less copying.
+        small = draw(made.picture).resize(made.picture.size, Image.Resampling.BICUBIC)
+        image = self.processor.image_processor(images=[small], return_tensors="pt")
+        grid = image["image_grid_thw"][0]
+        items = [self._item(item, i, index) for i, item in enumerate(made.items)] if self.answers else []
+        return {
+            "pixel_values": image["pixel_values"],
+            "grid": grid,
+            "concepts": grounding_targets(made.picture, grid, self.processor.image_processor.merge_size),
+            "items": items,
+        }
+
+    def _item(self, item: Item, number: int, index: int) -> dict[str, Any]:
+        # Right answer, visual mistake, then the faults of manner in turn.
+        rest = item.answers[2:]
+        order = [item.answers[0], item.answers[1], *(rest[(index + i) % len(rest)] for i in range(len(rest)))]
+        answers = order[: self.answers]
+        responses = [encode_response(self.processor, a.text) for a in answers]
+        relevant = torch.zeros(NUM_DIMENSIONS, dtype=torch.bool)
+        relevant[[INDEX[d] for d in item.relevant]] = True
+        return {
+            "prompt": _prefix(self.processor, item.prompt),
+            "relevant": relevant,
+            "responses": responses,
+            "spoils": [INDEX[a.spoils] + 1 if a.spoils else FINE for a in answers],
+            "marks": [marks(r, a) for r, a in zip(responses, answers, strict=True)],
+        }
+
+
+def grounding_targets(picture: Picture, grid: Tensor, merge: int) -> Tensor:
+    """(visual tokens, concepts) 0/1: which concepts hold at the token that contains a part's anchor."""
+    rows, columns = int(grid[1]) // merge, int(grid[2]) // merge
+    w, h = picture.size
+    target = torch.zeros(rows * columns, len(CONCEPTS))
+    for part in picture.parts():
+        x, y = part.anchor
+        token = min(int(y / h * rows), rows - 1) * columns + min(int(x / w * columns), columns - 1)
+        target[token, [CONCEPT_INDEX[c] for c in part.concepts]] = 1
+    return target
+
+
+def marks(response: Response, answer: Answer) -> list[bool]:
+    """Per token, whether it overlaps the words that carry the fact or the fault."""
+    return [any(a < end and b > start for start, end in answer.spans) and b > a for a, b in response.spans]
+
+
+class Collator:
+    """Joins lessons. Items of one lesson share its image: `image_of` names each item's lesson."""
+
+    def __init__(self, processor: RewardProcessor) -> None:
+        self.processor = processor
+
+    def __call__(self, lessons: list[dict[str, Any]]) -> dict[str, Tensor]:
+        batch = {
+            "pixel_values": torch.cat([x["pixel_values"] for x in lessons]),
+            "image_grid_thw": torch.stack([x["grid"] for x in lessons]),
+            "concepts": torch.cat([x["concepts"] for x in lessons]),
+        }
+        items = [(i, item) for i, x in enumerate(lessons) for item in x["items"]]
+        return {**batch, **self._texts(lessons, items)} if items else batch
+
+    def _texts(
+        self, lessons: list[dict[str, Any]], items: list[tuple[int, dict[str, Any]]]
+    ) -> dict[str, Tensor]:
+        merge = self.processor.image_processor.merge_size**2
+        token = self.processor.image_token
+        texts = [
+            item["prompt"].replace(token, token * int(lessons[i]["grid"].prod() // merge), 1)
+            for i, item in items
+        ]
+        prefix = self.processor.tokenizer(
+            texts, padding=True, padding_side="left", return_tensors="pt", add_special_tokens=False
+        )
+        ids, mask = pad_responses(self.processor, [item["responses"] for _, item in items])
+        marked = torch.zeros_like(mask, dtype=torch.bool)
+        for b, (_, item) in enumerate(items):
+            for n, row in enumerate(item["marks"]):
+                marked[b, n, : len(row)] = torch.tensor(row)
+        return {
+            "image_of": torch.tensor([i for i, _ in items]),
+            "input_ids": prefix["input_ids"],
+            "attention_mask": prefix["attention_mask"],
+            "response_ids": ids,
+            "response_mask": mask,
+            "marked": marked,
+            "relevant": torch.stack([item["relevant"] for _, item in items]),
+            "spoils": torch.tensor([item["spoils"] for _, item in items]),
+        }

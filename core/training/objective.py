@@ -1,0 +1,124 @@
+"""The training objective around VL-MDR. The auxiliary heads live only here and are dropped when training ends.
+
+1. grounding: each visual token that holds a part's anchor names the part's concepts (colour, digit, next box);
+2. language: the right answer's next tokens, the words that carry the fact weighing most;
+3. faults: each response token says whether it is at fault and on which dimension;
+4. judging: the hierarchical loss of VL-MDR over right answers against spoilt ones.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
+
+from core.model import VLMDR
+from core.model.head import aggregate, weights_over
+from core.model.losses import hierarchical_loss, masked_mean
+from core.model.modeling import Reading
+from core.training.data import FINE
+from core.world.pictures import CONCEPTS
+
+
+class Objective(nn.Module):
+    """VL-MDR with its auxiliary heads. `weights` scales the terms; a weight of 0 skips the work."""
+
+    def __init__(self, model: VLMDR, weights: dict[str, float]) -> None:
+        super().__init__()
+        hidden = model.config.hidden_size
+        self.model = model
+        self.weights = weights
+        self.concepts = nn.Linear(hidden, len(CONCEPTS) + 1)  # the last logit: is there a part at all
+        self.faults = nn.Linear(hidden, model.config.num_dimensions + 1)
+        groups = [c.split("=")[0] for c in CONCEPTS]
+        self.groups = [[i for i, g in enumerate(groups) if g == name] for name in dict.fromkeys(groups)]
+
+    def forward(
+        self, pixel_values: Tensor, image_grid_thw: Tensor, concepts: Tensor, **texts: Tensor
+    ) -> dict[str, Tensor]:
+        features = self.model.image_features(pixel_values, image_grid_thw=image_grid_thw)
+        terms = {"grounding": self.grounding(torch.cat(features), concepts)}
+        if "input_ids" in texts:
+            terms |= self.text_terms(features, image_grid_thw, **texts)
+        loss = sum(self.weights.get(name, 0.0) * term for name, term in terms.items())
+        return {"loss": loss, **{k: v.detach() for k, v in terms.items()}}  # type: ignore[dict-item]
+
+    def grounding(self, features: Tensor, target: Tensor) -> Tensor:
+        logits = self.concepts(features).float()
+        present = target.any(-1)
+        loss = binary_cross_entropy_with_logits(logits[:, -1], present.float())
+        for group in self.groups:
+            rows = target[:, group].any(-1)
+            if rows.any():
+                loss = loss + cross_entropy(logits[rows][:, group], target[rows][:, group].argmax(-1))
+        return loss
+
+    def text_terms(self, features: list[Tensor], grids: Tensor, **t: Tensor) -> dict[str, Tensor]:
+        model = self.model
+        image_of = t["image_of"].tolist()
+        embeds = model.embed(t["input_ids"], [features[i] for i in image_of])
+        positions = model.positions(t["input_ids"], t["attention_mask"], image_grid_thw=grids[t["image_of"]])
+        reading = model.read_embeds(embeds, t["attention_mask"], positions, model.at_image(t["input_ids"]))
+        response = model.backbone.get_input_embeddings()(t["response_ids"])
+        states = model.response_states(reading, response, t["response_mask"])
+        fact, rest = self.language(reading, states, t)
+        terms = {"fact": fact, "language": fact + 0.3 * rest}
+        if t["response_ids"].shape[1] > 1:
+            terms["faults"] = self.fault_loss(states, t)
+            judged = self.judging(reading, states, t)
+            terms |= {f"judging_{k}": v for k, v in judged.items() if k != "loss"}
+            terms["judging"] = judged["loss"]
+        else:
+            terms["gate"] = binary_cross_entropy_with_logits(
+                reading.relevance_logits.float(), t["relevant"].float()
+            )
+        return terms
+
+    def language(self, reading: Reading, states: Tensor, t: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Cross-entropy of the right answer (response 0), predicted from the state before each token: of the
+        words that carry the fact, which only the picture can tell, and of the rest."""
+        before = torch.cat([reading.states[:, -1:], states[:, 0, :-1]], dim=1)
+        logits = nn.functional.linear(before, self.model.backbone.get_input_embeddings().weight).float()
+        loss = cross_entropy(logits.flatten(0, 1), t["response_ids"][:, 0].flatten(), reduction="none")
+        loss = loss.view(t["response_mask"][:, 0].shape)
+        mask, fact = t["response_mask"][:, 0].bool(), t["marked"][:, 0]
+        return masked_mean(loss, mask & fact), masked_mean(loss, mask & ~fact)
+
+    def fault_loss(self, states: Tensor, t: dict[str, Tensor]) -> Tensor:
+        """Per token: fine, or at fault on a dimension. The last token sums up the response."""
+        mask = t["response_mask"].bool()
+        spoils = t["spoils"].unsqueeze(-1)
+        target = torch.where(t["marked"], spoils.expand(mask.shape), FINE)
+        last = (t["response_mask"].sum(-1, keepdim=True) - 1).long()
+        target = target.scatter(-1, last, spoils)
+        loss = cross_entropy(
+            self.faults(states).float().flatten(0, 2), target.flatten(), reduction="none"
+        ).view(mask.shape)
+        at_end = torch.zeros_like(mask).scatter(-1, last, True)
+        body = mask & ~at_end
+        guilty = body & (target != FINE)
+        return (masked_mean(loss, at_end) + masked_mean(loss, guilty) + masked_mean(loss, body & ~guilty)) / 3
+
+    def judging(self, reading: Reading, states: Tensor, t: dict[str, Tensor]) -> dict[str, Tensor]:
+        """All pairs of an item's responses, on the annotated active set."""
+        scores = self.model.score_states(states, t["response_mask"]).float()
+        relevant, spoils = t["relevant"], t["spoils"]
+        rewards = aggregate(weights_over(reading.weight_logits.float(), relevant), scores)
+        n = scores.shape[1]
+        a, b = torch.triu_indices(n, n, offset=1)
+        dims = torch.arange(relevant.shape[-1], device=scores.device) + 1
+        hit = spoils[..., None] == dims  # (B, N, D): response n is worse on d
+        preference = hit[:, b].int() - hit[:, a].int()
+        # Right against spoilt is decided overall; two spoilt ones are compared by dimension only.
+        first_is_right = (spoils[:, a] == FINE).flatten()
+        return hierarchical_loss(
+            reading.relevance_logits.float(),
+            relevant,
+            scores[:, a].flatten(0, 1),
+            scores[:, b].flatten(0, 1),
+            preference.flatten(0, 1),
+            relevant[:, None].expand(-1, len(a), -1).flatten(0, 1),
+            rewards[:, a].flatten()[first_is_right],
+            rewards[:, b].flatten()[first_is_right],
+            torch.ones_like(rewards[:, a].flatten()[first_is_right]),
+        )

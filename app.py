@@ -1,0 +1,56 @@
+"""Builds the interface and launches it: `python app.py [--model PATH_OR_HUB_ID]`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import gradio as gr
+
+from app import build
+from core.judges.vlmdr import VLMDRJudge
+from core.model.loading import CheckpointError
+
+CSS = Path(__file__).parent / "assets" / "style.css"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description="Rewardscope: why did the reward model prefer this response?"
+    )
+    parser.add_argument(
+        "--model", default=os.environ.get("REWARDSCOPE_MODEL"), help="folder or hub id of a VL-MDR checkpoint"
+    )
+    parser.add_argument(
+        "--revision", default=os.environ.get("REWARDSCOPE_REVISION"), help="revision of a hub checkpoint"
+    )
+    parser.add_argument("--device", help="cuda, mps or cpu; chosen by itself")
+    parser.add_argument("--dtype", help="float32, bfloat16 or float16; chosen by itself")
+    parser.add_argument("--host", default=None)
+    parser.add_argument("--port", type=int, default=None)
+    args = parser.parse_args()
+    try:
+        judge = VLMDRJudge.load(args.model, args.device, args.dtype, args.revision)
+    except CheckpointError as error:
+        sys.exit(f"Rewardscope cannot start: {error}")
+    demo = build(judge)
+    demo.queue(max_size=64)
+    demo.launch(
+        server_name=args.host,
+        server_port=args.port,
+        theme=gr.themes.Soft(primary_hue="blue", neutral_hue="slate"),
+        css_paths=CSS,
+        max_file_size="20mb",
+        footer_links=["api"],
+        run_history=False,
+        enable_monitoring=False,
+        ssr_mode=False,
+        mcp_server=True,
+        show_error=True,
+    )
+
+
+if __name__ == "__main__":
+    main()

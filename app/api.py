@@ -1,0 +1,126 @@
+"""The published endpoints `score` and `explain`: Gradio's API and MCP tools. Everything else is private."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import asdict
+from typing import Any
+
+import gradio as gr
+
+from app import lane, views, words
+from app.examples import by_id
+from app.lane import LANE
+from core.explain import METHODS, TARGETS
+from core.explain import explain as explain_comparison
+from core.images import ImageError
+from core.judges.vlmdr import VLMDRJudge
+from core.records import RecordError
+from core.taxonomy import KEYS
+
+MAX_STEPS = 256
+
+
+def publish(judge: VLMDRJudge) -> None:
+    """Adds both endpoints to the Blocks that are being built."""
+
+    def score(image: str, prompt: str, responses: list[str]) -> dict[str, Any]:
+        """Judges two to four responses to one image and prompt.
+
+        Args:
+            image: the picture as base64 (PNG, JPEG, WebP or GIF; a data: URL will do), or "example:" and the id of
+                a gallery example.
+            prompt: the question the responses answer.
+            responses: two to four answers.
+
+        Returns:
+            verdict in words, rewards, and per dimension relevance, selection, weight and scores; contributions
+            of the winner over the runner-up, which add up to the margin; a warning if the picture is unfamiliar.
+        """
+        with _clear_errors():
+            view = views.judge_view(judge, _picture(image), prompt, responses)
+            j, (a, b) = view.judgement, view.pair
+            return {
+                "verdict": words.verdict(view.comparison, j, a, b),
+                "warning": words.warning(view.familiarity),
+                "rewards": list(j.rewards),
+                "ranking": list(j.ranking),
+                "pair": [a, b],
+                "margin": j.margin(a, b),
+                "contributions": {KEYS[d]: v for d, v in j.contributions(a, b).items()},
+                "relevance": dict(zip(KEYS, j.relevance, strict=True)),
+                "selected": [KEYS[d] for d in j.selected],
+                "weights": {KEYS[d]: j.weights[d] for d in j.selected},
+                "scores": [dict(zip(KEYS, row, strict=True)) for row in j.scores],
+                "model": judge.about,
+            }
+
+    def explain(
+        image: str, prompt: str, responses: list[str], target: str = "margin", method: str = "integrated_gradients",
+        steps: int = 32,
+    ) -> dict[str, Any]:  # fmt: skip
+        """Attributes the winner's margin over the runner-up to the words of both and to the regions of the picture.
+
+        Args:
+            image: as in `score`.
+            prompt: the question the responses answer.
+            responses: two to four answers; the winner and the runner-up are explained.
+            target: "margin", or "score:" and the key of a selected dimension, such as "score:counting".
+            method: "gradient" (one backward pass) or "integrated_gradients".
+            steps: steps of integrated gradients, 2 to 256.
+
+        Returns:
+            an Explanation: tokens with character spans and values, patch_values of the picture's grid, method,
+            baseline, completeness error, seconds. Positive values speak for the first response of `pair`.
+        """
+        with _clear_errors():
+            if method not in METHODS:
+                raise RecordError(f"There is no method '{method}': use one of {', '.join(METHODS)}.")
+            if not 2 <= steps <= MAX_STEPS:
+                raise RecordError(f"steps is {steps}: it must lie between 2 and {MAX_STEPS}.")
+            comparison = views.comparison_of(_picture(image), prompt, responses)
+            judgement = lane.run_on_model(judge.judge, comparison)
+            keys = [key for key, _ in TARGETS(judgement)]
+            if target not in keys:
+                raise RecordError(f"There is no target '{target}' here: use one of {', '.join(keys)}.")
+            a, b = lane.default_pair(judgement)
+            found = lane.run_on_model(
+                explain_comparison,
+                judge,
+                comparison,
+                judgement,
+                a,
+                b,
+                target=target,
+                method=method,
+                steps=steps,
+            )
+            return {"pair": [a, b], **asdict(found)}
+
+    gr.api(score, api_name="score", **LANE)
+    gr.api(explain, api_name="explain", **LANE)
+
+
+def _picture(image: str) -> bytes:
+    if image.startswith("example:"):
+        known = by_id(image.removeprefix("example:"))
+        if known is None:
+            raise RecordError(f"There is no example '{image.removeprefix('example:')[:40]}'.")
+        assert isinstance(known.comparison.image, bytes)
+        return known.comparison.image
+    try:
+        return base64.b64decode(image.split(",", 1)[1] if image.startswith("data:") else image, validate=True)
+    except (binascii.Error, ValueError, IndexError) as error:
+        raise ImageError(
+            "The image is not base64: send the file's bytes encoded, or 'example:' and an id."
+        ) from error
+
+
+class _clear_errors:  # noqa: N801
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, ImageError | RecordError):
+            raise gr.Error(str(error)) from error

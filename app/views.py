@@ -1,0 +1,153 @@
+"""From what a person typed to everything the page shows. The only place where limits on input are checked."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pandas as pd
+
+from app import figures, heat, lane, words
+from core.explain import METHODS, TARGETS
+from core.images import open_image, to_png_bytes
+from core.judges.vlmdr import VLMDRJudge
+from core.ood import Familiarity
+from core.records import MAX_RESPONSES, Comparison, Explanation, Judgement, RecordError, content_hash
+from core.taxonomy import DIMENSIONS, NAMES
+
+MAX_PROMPT = 4_000
+MAX_RESPONSE = 12_000
+LETTERS = "ABCD"
+
+
+@dataclass(frozen=True)
+class View:
+    """One judged comparison with the explanation on show. Plain records: safe to keep in a session."""
+
+    comparison: Comparison
+    judgement: Judgement
+    explanation: Explanation
+    pair: tuple[int, int]
+    familiarity: Familiarity | None
+
+
+def comparison_of(picture: str | bytes | None, prompt: str, responses: list[str]) -> Comparison:
+    """Checks everything a person may give. Raises RecordError or ImageError with a sentence."""
+    if not picture:
+        raise RecordError("There is no picture: upload, paste or take one, or choose an example.")
+    if len(prompt or "") > MAX_PROMPT:
+        raise RecordError(f"The prompt has {len(prompt):,} characters: at most {MAX_PROMPT:,} are read.")
+    given = [r or "" for r in responses]
+    while given and not given[-1].strip():  # unused boxes at the end
+        given.pop()
+    if not given:
+        raise RecordError("There are no responses: write at least two.")
+    for i, response in enumerate(given[:MAX_RESPONSES]):
+        if len(response) > MAX_RESPONSE:
+            raise RecordError(
+                f"Response {LETTERS[i]} has {len(response):,} characters: at most {MAX_RESPONSE:,} are read."
+            )
+    # Decoded once and kept as PNG: whatever becomes of the uploaded file, this view keeps its picture.
+    png = to_png_bytes(open_image(picture))
+    key = content_hash(png, prompt or "", *given)
+    return Comparison(id=key, image=png, prompt=prompt or "", responses=tuple(given))
+
+
+def judge_view(judge: VLMDRJudge, picture: str | bytes | None, prompt: str, responses: list[str]) -> View:
+    comparison = comparison_of(picture, prompt, responses)
+    judgement, explanation, familiarity = lane.judge_and_explain(judge, comparison)
+    return View(comparison, judgement, explanation, lane.default_pair(judgement), familiarity)
+
+
+def pairs_of(judgement: Judgement) -> list[tuple[str, str]]:
+    n = len(judgement.rewards)
+    return [(f"{LETTERS[a]} against {LETTERS[b]}", f"{a}{b}") for a in range(n) for b in range(a + 1, n)]
+
+
+def targets_of(view: View) -> list[tuple[str, str]]:
+    return [(name, key) for key, name in TARGETS(view.judgement)]
+
+
+def verdict_html(view: View) -> str:
+    sentence = words.verdict(view.comparison, view.judgement, *view.pair)
+    others = ""
+    best = view.judgement.ranking[0]
+    for i in view.judgement.ranking[1:]:
+        if i not in view.pair:
+            pair = (best, i) if best < i else (i, best)
+            others += f"<li>{html.escape(words.verdict(view.comparison, view.judgement, *pair))}</li>"
+    warned = words.warning(view.familiarity)
+    box = f'<div class="warning" role="alert">{html.escape(warned)}</div>' if warned else ""
+    margin = view.judgement.margin(*view.pair)
+    return (
+        f'{box}<p class="verdict" role="status">{html.escape(sentence)}</p>'
+        + (f'<ul class="others">{others}</ul>' if others else "")
+        + f'<p class="rewards">reward {html.escape(words.reward_line(view.judgement))}<br>'
+        f"margin {LETTERS[view.pair[0]]} − {LETTERS[view.pair[1]]} = {margin:+.3f} "
+        f"· judged in {view.judgement.seconds:.2f} s</p>"
+    )
+
+
+def heat_html(view: View) -> str:
+    a, b = view.pair
+    texts = (view.comparison.responses[a], view.comparison.responses[b])
+    return heat.explanation_html(view.comparison.load_image(), view.explanation, texts, view.pair)
+
+
+def figures_of(view: View) -> tuple[Any, Any, Any]:
+    return (
+        figures.waterfall(view.judgement, *view.pair),
+        figures.scores(view.judgement),
+        figures.gates(view.judgement),
+    )
+
+
+def table(view: View) -> pd.DataFrame:
+    """All 21 dimensions in numbers."""
+    j, (a, b) = view.judgement, view.pair
+    parts = j.contributions(a, b)
+    rows = [
+        {
+            "dimension": NAMES[d],
+            "capability": DIMENSIONS[d].capability,
+            "relevance": round(j.relevance[d], 3),
+            "selected": "yes" if d in parts else "",
+            "weight": round(j.weights[d], 3),
+            **{f"score {LETTERS[i]}": round(j.scores[i][d], 3) for i in range(len(j.rewards))},
+            f"contribution {LETTERS[a]} − {LETTERS[b]}": round(parts.get(d, 0.0), 3),
+        }
+        for d in range(len(NAMES))
+    ]
+    return pd.DataFrame(rows).sort_values("relevance", ascending=False)
+
+
+def as_dict(view: View, judge: VLMDRJudge) -> dict[str, Any]:
+    """The whole result, without the picture's pixels (its hash is in the id)."""
+    return {
+        "model": judge.about,
+        "verdict": words.verdict(view.comparison, view.judgement, *view.pair),
+        "warning": words.warning(view.familiarity),
+        "prompt": view.comparison.prompt,
+        "responses": list(view.comparison.responses),
+        "dimensions": [d.key for d in DIMENSIONS],
+        "pair": [LETTERS[i] for i in view.pair],
+        "judgement": asdict(view.judgement),
+        "explanation": asdict(view.explanation),
+    }
+
+
+def download_html(view: View, judge: VLMDRJudge) -> str:
+    """A link that holds the result itself: nothing is written to the server's disk."""
+    text = json.dumps(as_dict(view, judge), ensure_ascii=False, indent=1)
+    data = base64.b64encode(text.encode("utf-8", "replace")).decode()
+    return (
+        f'<a class="download" download="rewardscope-{view.comparison.id}.json" '
+        f'href="data:application/json;base64,{data}">Download this result as JSON</a>'
+    )
+
+
+def method_help() -> str:
+    return "\n\n".join(f"**{m.name}.** {m.help}" for m in METHODS.values())

@@ -13,6 +13,13 @@ from app import build
 from core.judges.vlmdr import VLMDRJudge
 from core.model.loading import CheckpointError
 
+FONTS = [
+    "system-ui",
+    "-apple-system",
+    "Segoe UI",
+    "Roboto",
+    "sans-serif",
+]  # nothing is fetched from elsewhere
 CSS = Path(__file__).parent / "assets" / "style.css"
 
 
@@ -40,7 +47,9 @@ def main() -> None:
     demo.launch(
         server_name=args.host,
         server_port=args.port,
-        theme=gr.themes.Soft(primary_hue="blue", neutral_hue="slate"),
+        theme=gr.themes.Soft(
+            primary_hue="blue", neutral_hue="slate", font=FONTS, font_mono=["ui-monospace", "monospace"]
+        ),
         css_paths=CSS,
         max_file_size="20mb",
         footer_links=["api"],

@@ -75,7 +75,7 @@ class InspectPage:
             height=300, elem_id="picture",
         )  # fmt: skip
         self.gallery = gr.Gallery(
-            [(e.path, e.caption) for e in gallery()], label="Examples", columns=6, height=150, allow_preview=False,
+            [(e.path, e.caption) for e in gallery()], label="Examples", columns=6, height=270, allow_preview=False,
             object_fit="contain", elem_id="examples", interactive=False,
         )  # fmt: skip
         self.prompt = gr.Textbox(label="Prompt", lines=2, elem_id="prompt")

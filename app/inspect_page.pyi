@@ -19,7 +19,6 @@ from core.records import RecordError
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 STEPS = 32
 
-
 class Picture(gr.Image):
     """gr.Image that hands over the file as it came: core.images opens it, with errors in plain words."""
 
@@ -31,10 +30,10 @@ class Picture(gr.Image):
         return super().preprocess(payload)
     from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
     from gradio.blocks import Block
+
     if TYPE_CHECKING:
         from gradio.components import Timer
         from gradio.components.base import Component
-
 
 class InspectPage:
     """Components and events. The session holds one `views.View`; nothing is shared between sessions."""
@@ -246,24 +245,20 @@ class InspectPage:
             url = request.request.url
             return gr.update(value=links.make_link(_page_url(request, url), view), visible=True)
 
-
 def _page_url(request: gr.Request, url: Any) -> str:
     """Where the page lives as its reader sees it (behind a proxy the server's own address is another one)."""
     referer = request.headers.get("referer")
     return (referer or f"{url.scheme}://{url.netloc}/").split("?")[0].split("#")[0]
-
 
 def _fill(view: links.View) -> tuple:
     texts = [*view.responses, "", "", "", ""][:4]
     boxes = [gr.update(value=t, visible=i < 2 or bool(t)) for i, t in enumerate(texts)]
     return (view.example, view.picture, view.prompt, *boxes, gr.update(interactive=True))
 
-
 def _needed(view: views.View | None) -> views.View:
     if view is None:
         raise RecordError("Judge something first.")
     return view
-
 
 class _told:  # noqa: N801 (reads as a clause: with _told(): ...)
     """Errors that were written for people reach them as such."""
@@ -274,7 +269,6 @@ class _told:  # noqa: N801 (reads as a clause: with _told(): ...)
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, ImageError | RecordError):
             raise gr.Error(str(error), title="This cannot be judged", duration=12) from error
-
 
 def build_inspect(judge: VLMDRJudge, demo: gr.Blocks) -> InspectPage:
     page = InspectPage(judge)

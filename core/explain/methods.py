@@ -36,13 +36,13 @@ def gradient(forward: Forward, inputs: Pair, baselines: Pair, steps: int, batch:
     """One backward pass: how strongly the result reacts to each word and region, times how far it is from the
     baseline. Instant, good for a first look; it promises no exact sum."""
     del steps, batch
-    change = tuple(x - b for x, b in zip(inputs, baselines, strict=True))
+    change = tuple((x - b).detach().requires_grad_() for x, b in zip(inputs, baselines, strict=True))
 
     def moved(prefix: Tensor, response: Tensor) -> Tensor:
         return forward(baselines[0] + prefix, baselines[1] + response)
 
     prefix, response = InputXGradient(moved).attribute(change)
-    return prefix.sum(-1), response.sum(-1)
+    return prefix.detach().sum(-1), response.detach().sum(-1)
 
 
 def integrated_gradients(forward: Forward, inputs: Pair, baselines: Pair, steps: int, batch: int) -> Pair:
@@ -51,7 +51,7 @@ def integrated_gradients(forward: Forward, inputs: Pair, baselines: Pair, steps:
     prefix, response = IntegratedGradients(forward, multiply_by_inputs=True).attribute(
         inputs, baselines=baselines, n_steps=steps, internal_batch_size=batch, method="gausslegendre"
     )
-    return prefix.sum(-1), response.sum(-1)
+    return prefix.detach().sum(-1), response.detach().sum(-1)
 
 
 METHODS: dict[str, Method] = {

@@ -58,7 +58,7 @@ def _three_answers() -> Comparison:
 
     rng = random.Random("gallery-three")
     item = build_item(held_out_question(rng, "position"), "gallery-three-answers")
-    base = to_comparison(item, 1, "gallery-three", png(draw(item.picture)))
+    base = to_comparison(item, 1, "gallery-three", right_first=False, image=png(draw(item.picture)))
     third = item.answers[2]
     return replace(base, responses=(*base.responses, third.text), truth=None, category="three answers")
 

@@ -28,7 +28,9 @@ class Picture(gr.Image):
         if payload is not None and payload.path and not (payload.url or "").startswith("data:"):
             return payload.path
         return super().preprocess(payload)
-    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
+    from collections.abc import Callable, Sequence
+    from typing import TYPE_CHECKING, Any, Literal
+
     from gradio.blocks import Block
 
     if TYPE_CHECKING:

@@ -101,10 +101,12 @@ def _spoil(rng: random.Random, manner: str, text: str) -> tuple[str, str, Spans]
     return spoiled, manner, spans
 
 
-def to_comparison(item: Item, wrong: int, seed: str, image: bytes | None = None) -> Comparison:
-    """The right answer against answer number `wrong`, sides by a fair coin that depends on the seed alone."""
+def to_comparison(
+    item: Item, wrong: int, seed: str, right_first: bool, image: bytes | None = None
+) -> Comparison:
+    """The right answer against answer number `wrong`. Whoever calls balances the sides."""
     pair = (item.answers[0], item.answers[wrong])
-    sides = pair if random.Random(seed + "sides").random() < 0.5 else pair[::-1]
+    sides = pair if right_first else pair[::-1]
     spoils = pair[1].spoils or ""
     w, h = item.picture.size
     manner = spoils in INSTRUCTIONS

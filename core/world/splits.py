@@ -139,7 +139,11 @@ def held_out(n: int, seed: int = 0, *, images: bool = True) -> Iterator[Comparis
 
 
 def couple(family: str, seed: str, *, images: bool = True) -> tuple[Comparison, ...]:
-    """Two held-out records of one family: the same texts about two pictures that answer them differently."""
+    """Two held-out records of one family: the same texts about two pictures that answer them differently.
+
+    A coin puts either answer first, and both halves keep that order. So in a visual family the blind see the
+    very same prompt and responses twice, once with either label.
+    """
     rng = random.Random(seed)
     attempt = 0
     while True:
@@ -150,10 +154,11 @@ def couple(family: str, seed: str, *, images: bool = True) -> tuple[Comparison, 
         wrong = _answer_of(halves[0], family)
         if wrong is not None:
             break
+    coin = random.Random(f"{seed}-sides").random() < 0.5
     out = []
     for half, item in enumerate(halves):
         image = png(draw(item.picture)) if images else b"not drawn"
-        out.append(to_comparison(item, wrong, f"{seed}-{half}", image))
+        out.append(to_comparison(item, wrong, f"{seed}-{half}", coin if half == 0 else not coin, image))
     return tuple(out)
 
 

@@ -1,0 +1,134 @@
+"""Attributions against a separate plain computation, and their sums against what they explain."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from core.explain import METHODS, TARGETS, Cancelled, explain
+from core.explain.inputs import build_inputs
+from core.model.head import aggregate, weights_over
+from core.records import Comparison
+
+RESPONSES = ("The number of stars is 3.", "I count 2 for the stars, you fool.", "4")
+
+
+@pytest.fixture(scope="module")
+def comparison():
+    pixels = np.random.default_rng(0).integers(0, 255, (112, 140, 3), dtype="uint8")
+    return Comparison("c", Image.fromarray(pixels), "How many stars are there? Be polite.", RESPONSES)
+
+
+@pytest.fixture(scope="module")
+def judgement(random_judge, comparison):
+    return random_judge.judge(comparison)
+
+
+def total(e):
+    return sum(map(sum, e.token_values)) + sum(map(sum, e.patch_values)) + e.prompt_value + e.other_value
+
+
+@pytest.mark.parametrize("pair", [(0, 1), (2, 0)])
+def test_attributions_and_error_add_up_for_every_target(random_judge, comparison, judgement, pair):
+    for target, _ in TARGETS(judgement):
+        e = explain(random_judge, comparison, judgement, *pair, target, "integrated_gradients", steps=16)
+        assert total(e) == pytest.approx(e.target_value - e.baseline_value + e.completeness_error, abs=1e-6)
+        assert abs(e.completeness_error) < 1e-3 * max(1, abs(e.target_value - e.baseline_value))
+
+
+def test_the_target_is_the_margin_of_the_judgement(random_judge, comparison, judgement):
+    e = explain(random_judge, comparison, judgement, 0, 1)
+    assert e.target_value == pytest.approx(judgement.margin(0, 1), abs=1e-5)
+    d = judgement.selected[0]
+    e = explain(random_judge, comparison, judgement, 0, 1, TARGETS(judgement)[1][0])
+    assert e.target_value == pytest.approx(judgement.scores[0][d] - judgement.scores[1][d], abs=1e-5)
+
+
+def test_swapping_the_pair_turns_every_sign(random_judge, comparison, judgement):
+    ab, ba = (explain(random_judge, comparison, judgement, *p) for p in ((0, 1), (1, 0)))
+    assert np.allclose(ab.token_values[0], -np.array(ba.token_values[1]), atol=1e-6)
+    assert np.allclose(ab.patch_values, -np.array(ba.patch_values), atol=1e-6)
+
+
+def test_integrated_gradients_equal_a_plain_riemann_sum(random_judge, comparison, judgement):
+    """No captum, no cache: one prefix+response sequence a response, gradients by hand at the Gauss-Legendre points."""
+    model, steps = random_judge.model, 8
+    texts = RESPONSES[:2]
+    inputs = build_inputs(random_judge, comparison.load_image(), comparison.prompt, texts)
+    active = torch.zeros(1, 21, dtype=torch.bool)
+    active[0, list(judgement.selected)] = True
+    nodes, weights = np.polynomial.legendre.leggauss(steps)
+    prefix_sum, response_sum = torch.zeros_like(inputs.prefix), torch.zeros_like(inputs.response)
+    for node, weight in zip((nodes + 1) / 2, weights / 2, strict=True):
+        prefix = (inputs.prefix_base + node * (inputs.prefix - inputs.prefix_base)).detach().requires_grad_()
+        response = (
+            (inputs.response_base + node * (inputs.response - inputs.response_base)).detach().requires_grad_()
+        )
+        states, scores = None, []
+        for n in (0, 1):
+            length = int(inputs.response_mask[0, n].sum())
+            embeds = torch.cat([prefix, response[:, n, :length]], dim=1)
+            first = int(inputs.positions.amax()) + 1
+            tail = (first + torch.arange(length)).expand(3, 1, -1)
+            out = model.backbone.get_decoder()(
+                inputs_embeds=embeds,
+                position_ids=torch.cat([inputs.positions, tail], dim=-1),
+                use_cache=False,
+            ).last_hidden_state
+            states = out[:, : prefix.shape[1]]
+            scores.append(model.head.score(out[:, -1]))
+        visual = states[:, inputs.at_image].mean(1)
+        _, weight_logits = model.head.gate(torch.cat([states[:, -1], visual], dim=-1))
+        rewards = aggregate(weights_over(weight_logits, active), torch.stack(scores, dim=1))
+        (rewards[:, 0] - rewards[:, 1]).sum().backward()
+        prefix_sum += float(weight) * prefix.grad
+        response_sum += float(weight) * response.grad
+    expected_prefix = ((inputs.prefix - inputs.prefix_base) * prefix_sum).sum(-1)[0]
+    expected_response = ((inputs.response - inputs.response_base) * response_sum).sum(-1)[0]
+    e = explain(random_judge, comparison, judgement, 0, 1, method="integrated_gradients", steps=steps)
+    assert np.allclose(np.ravel(e.patch_values), expected_prefix[inputs.at_image].numpy(), atol=1e-5)
+    assert e.prompt_value == pytest.approx(float(expected_prefix[inputs.at_prompt].sum()), abs=1e-5)
+    for n in (0, 1):
+        assert sum(e.token_values[n]) == pytest.approx(float(expected_response[n].sum()), abs=1e-5)
+
+
+def test_the_picture_gets_a_share(random_judge, comparison, judgement):
+    for method in METHODS:
+        e = explain(random_judge, comparison, judgement, method=method, steps=4)
+        assert np.shape(e.patch_values) == (4, 4) or np.prod(np.shape(e.patch_values)) > 4
+        assert np.all(np.abs(e.patch_values) > 0)
+
+
+def test_spans_point_at_the_words(random_judge, comparison, judgement):
+    e = explain(random_judge, comparison, judgement, 0, 2)
+    for n, text in ((0, RESPONSES[0]), (1, RESPONSES[2])):
+        assert all(text[s:t] == piece for piece, s, t in e.tokens[n])
+
+
+def test_progress_and_cancel(random_judge, comparison, judgement):
+    seen = []
+    explain(
+        random_judge,
+        comparison,
+        judgement,
+        method="integrated_gradients",
+        steps=32,
+        on_step=lambda *x: seen.append(x),
+    )
+    assert seen[-1] == (32, 32) and [d for d, _ in seen] == sorted(d for d, _ in seen)
+    with pytest.raises(Cancelled):
+        explain(random_judge, comparison, judgement, method="integrated_gradients", cancelled=lambda: True)
+    assert not random_judge.lock.locked()
+
+
+def test_unknown_words_are_refused(random_judge, comparison, judgement):
+    with pytest.raises(ValueError, match="no method"):
+        explain(random_judge, comparison, judgement, method="magic")
+    with pytest.raises(ValueError, match="no target"):
+        explain(random_judge, comparison, judgement, target="score:taste")
+    with pytest.raises(ValueError, match="itself"):
+        explain(random_judge, comparison, judgement, 1, 1)
+
+
+def test_every_method_explains_itself():
+    assert all(len(m.help) > 40 for m in METHODS.values())

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -58,8 +57,7 @@ class FamiliarityModel:
         white = (tokens.float().cpu() - self.mean) @ self.whiten
         return float(white.square().mean())
 
-    def of(self, tokens: Tensor, image: Image.Image) -> Familiarity:
-        del image
+    def of(self, tokens: Tensor) -> Familiarity:
         score = self.score(tokens)
         return Familiarity(score, self.threshold, score > self.threshold, self.about())
 

@@ -115,7 +115,7 @@ def train(output: Path, seed: int) -> VLMDR:
     set_seed(seed)
     processor = build_processor(seed)
     model = VLMDR(tiny_config(processor))
-    objective = Objective(model, {})
+    objective = Objective(model, {}, processor)
     for number, stage in enumerate(STAGES):
         run_stage(objective, processor, number, stage, output / f"{number}-{stage.name}", seed)
     model.save_pretrained(output / "final")
@@ -131,6 +131,11 @@ def main() -> None:
     args = parser.parse_args()
     model = train(args.output, args.seed)
     if args.export:
+        model.config.about = {
+            "name": "Rewardscope scene model",
+            "trained_on": "the scene world's training split (drawn shapes, charts, tables, signs, bottles, arrow diagrams)",
+            "command": f"python -m core.training --seed {args.seed}",
+        }
         model.half().save_pretrained(args.export)
         build_processor(args.seed).save_pretrained(args.export)
         print(f"exported to {args.export}")

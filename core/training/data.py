@@ -13,7 +13,7 @@ from core.model.processor import Response, RewardProcessor, _prefix, encode_resp
 from core.taxonomy import INDEX, NUM_DIMENSIONS
 from core.world.draw import draw
 from core.world.items import Answer, Item
-from core.world.pictures import CONCEPTS, Picture
+from core.world.pictures import CONCEPTS, Box, Picture
 from core.world.splits import lesson
 
 CONCEPT_INDEX = {c: i for i, c in enumerate(CONCEPTS)}
@@ -39,7 +39,10 @@ class LessonDataset(Dataset):
         small = draw(made.picture).resize(made.picture.size, Image.Resampling.BICUBIC)
         image = self.processor.image_processor(images=[small], return_tensors="pt")
         grid = image["image_grid_thw"][0]
-        items = [self._item(item, i, index) for i, item in enumerate(made.items)] if self.answers else []
+        items = [self._item(item, index) for item in made.items] if self.answers else []
+        merge = self.processor.image_processor.merge_size
+        for item, source in zip(items, made.items, strict=False):
+            item["evidence"] = evidence_tokens(made.picture, source.evidence, grid, merge)
         return {
             "pixel_values": image["pixel_values"],
             "grid": grid,
@@ -47,7 +50,7 @@ class LessonDataset(Dataset):
             "items": items,
         }
 
-    def _item(self, item: Item, number: int, index: int) -> dict[str, Any]:
+    def _item(self, item: Item, index: int) -> dict[str, Any]:
         # Right answer, visual mistake, then the faults of manner in turn.
         rest = item.answers[2:]
         order = [item.answers[0], item.answers[1], *(rest[(index + i) % len(rest)] for i in range(len(rest)))]
@@ -67,13 +70,28 @@ class LessonDataset(Dataset):
 def grounding_targets(picture: Picture, grid: Tensor, merge: int) -> Tensor:
     """(visual tokens, concepts) 0/1: which concepts hold at the token that contains a part's anchor."""
     rows, columns = int(grid[1]) // merge, int(grid[2]) // merge
-    w, h = picture.size
     target = torch.zeros(rows * columns, len(CONCEPTS))
     for part in picture.parts():
-        x, y = part.anchor
-        token = min(int(y / h * rows), rows - 1) * columns + min(int(x / w * columns), columns - 1)
+        token = _token_at(part.anchor, picture.size, rows, columns)
         target[token, [CONCEPT_INDEX[c] for c in part.concepts]] = 1
     return target
+
+
+def _token_at(point: tuple[float, float], size: tuple[int, int], rows: int, columns: int) -> int:
+    (x, y), (w, h) = point, size
+    return min(int(y / h * rows), rows - 1) * columns + min(int(x / w * columns), columns - 1)
+
+
+def evidence_tokens(picture: Picture, evidence: tuple[Box, ...], grid: Tensor, merge: int) -> Tensor:
+    """(visual tokens,) which tokens hold the parts that prove the answer."""
+    rows, columns = int(grid[1]) // merge, int(grid[2]) // merge
+    found = torch.zeros(rows * columns, dtype=torch.bool)
+    for part in picture.parts():
+        x0, y0, x1, y1 = part.box
+        for a, b, c, d in evidence:
+            if a <= (x0 + x1) / 2 <= c and y0 < d and b < y1:
+                found[_token_at(part.anchor, picture.size, rows, columns)] = True
+    return found
 
 
 def marks(response: Response, answer: Answer) -> list[bool]:
@@ -113,7 +131,12 @@ class Collator:
         for b, (_, item) in enumerate(items):
             for n, row in enumerate(item["marks"]):
                 marked[b, n, : len(row)] = torch.tensor(row)
+        most = max(len(item["evidence"]) for _, item in items)
+        evidence = torch.zeros(len(items), most, dtype=torch.bool)
+        for b, (_, item) in enumerate(items):
+            evidence[b, : len(item["evidence"])] = item["evidence"]
         return {
+            "evidence": evidence,
             "image_of": torch.tensor([i for i, _ in items]),
             "input_ids": prefix["input_ids"],
             "attention_mask": prefix["attention_mask"],

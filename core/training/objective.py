@@ -1,7 +1,12 @@
 """The training objective around VL-MDR. The auxiliary heads live only here and are dropped when training ends.
 
 1. grounding: each visual token that holds a part's anchor names the part's concepts (colour, digit, next box);
-2. language: the right answer's next tokens, the words that carry the fact weighing most;
+   words: read through the language model's own output layer, it says the words of those concepts, so that words
+   and what they stand for share directions. Finding "star" in the picture and answering "star" then become
+   copying, which attention learns fast; without it, every word's binding is learnt by itself;
+2. finding: halfway through the decoder, where the fact is about to be said, the state points at the visual token
+   that proves it. Questions that must first find a place and then read there otherwise come last, or never;
+   language: the right answer's next tokens, the words that carry the fact weighing most;
 3. faults: each response token says whether it is at fault and on which dimension;
 4. judging: the hierarchical loss of VL-MDR over right answers against spoilt ones.
 """
@@ -16,20 +21,45 @@ from core.model import VLMDR
 from core.model.head import aggregate, weights_over
 from core.model.losses import hierarchical_loss, masked_mean
 from core.model.modeling import Reading
+from core.model.processor import RewardProcessor
 from core.training.data import FINE
 from core.world.pictures import CONCEPTS
+
+# Groups of concepts that are said by one word; "next" and "towards" would contradict the box's own letter.
+SPOKEN = {"colour", "shape", "size", "row", "column", "letter", "value", "name", "day", "word"}
+ROW_WORDS, COLUMN_WORDS = ("top", "middle", "bottom"), ("left", "centre", "right")
+
+
+def concept_tokens(processor: RewardProcessor) -> Tensor:
+    """(concepts,) the token that says each concept, or -1."""
+    out = []
+    for concept in CONCEPTS:
+        group, value = concept.split("=")
+        word = (
+            {"row": ROW_WORDS, "column": COLUMN_WORDS}[group][int(value)]
+            if group in ("row", "column")
+            else value
+        )
+        ids = processor.tokenizer(word if word.isdigit() else f" {word}", add_special_tokens=False)[
+            "input_ids"
+        ]
+        out.append(ids[0] if group in SPOKEN and len(ids) == 1 else -1)
+    return torch.tensor(out)
 
 
 class Objective(nn.Module):
     """VL-MDR with its auxiliary heads. `weights` scales the terms; a weight of 0 skips the work."""
 
-    def __init__(self, model: VLMDR, weights: dict[str, float]) -> None:
+    def __init__(self, model: VLMDR, weights: dict[str, float], processor: RewardProcessor) -> None:
         super().__init__()
+        self.register_buffer("tokens", concept_tokens(processor), persistent=False)
         hidden = model.config.hidden_size
         self.model = model
         self.weights = weights
         self.concepts = nn.Linear(hidden, len(CONCEPTS) + 1)  # the last logit: is there a part at all
         self.faults = nn.Linear(hidden, model.config.num_dimensions + 1)
+        self.pointer = nn.Linear(hidden, hidden, bias=False)
+        self.halfway = len(model.backbone.get_decoder().layers) // 2
         groups = [c.split("=")[0] for c in CONCEPTS]
         self.groups = [[i for i, g in enumerate(groups) if g == name] for name in dict.fromkeys(groups)]
 
@@ -37,7 +67,8 @@ class Objective(nn.Module):
         self, pixel_values: Tensor, image_grid_thw: Tensor, concepts: Tensor, **texts: Tensor
     ) -> dict[str, Tensor]:
         features = self.model.image_features(pixel_values, image_grid_thw=image_grid_thw)
-        terms = {"grounding": self.grounding(torch.cat(features), concepts)}
+        seen = torch.cat(features)
+        terms = {"grounding": self.grounding(seen, concepts), "words": self.words(seen, concepts)}
         if "input_ids" in texts:
             terms |= self.text_terms(features, image_grid_thw, **texts)
         loss = sum(self.weights.get(name, 0.0) * term for name, term in terms.items())
@@ -53,16 +84,34 @@ class Objective(nn.Module):
                 loss = loss + cross_entropy(logits[rows][:, group], target[rows][:, group].argmax(-1))
         return loss
 
+    def words(self, features: Tensor, target: Tensor) -> Tensor:
+        """Cross-entropy among the words of each group, read as the language model reads its last state."""
+        decoder, embeddings = self.model.backbone.get_decoder(), self.model.backbone.get_input_embeddings()
+        states = decoder.norm(features)
+        loss = states.new_zeros(())
+        for group in self.groups:
+            said = [i for i in group if self.tokens[i] >= 0]
+            rows = target[:, said].any(-1)
+            if len(said) > 1 and rows.any():
+                logits = nn.functional.linear(states[rows], embeddings.weight[self.tokens[said]]).float()
+                loss = loss + cross_entropy(logits, target[rows][:, said].argmax(-1))
+        return loss
+
     def text_terms(self, features: list[Tensor], grids: Tensor, **t: Tensor) -> dict[str, Tensor]:
         model = self.model
         image_of = t["image_of"].tolist()
         embeds = model.embed(t["input_ids"], [features[i] for i in image_of])
         positions = model.positions(t["input_ids"], t["attention_mask"], image_grid_thw=grids[t["image_of"]])
+        middle: list[Tensor] = []  # states after the middle layer: first the prefix's, then the responses'
+        layer = model.backbone.get_decoder().layers[self.halfway]
+        hook = layer.register_forward_hook(lambda _m, _i, out: middle.append(out))
         reading = model.read_embeds(embeds, t["attention_mask"], positions, model.at_image(t["input_ids"]))
         response = model.backbone.get_input_embeddings()(t["response_ids"])
         states = model.response_states(reading, response, t["response_mask"])
+        hook.remove()
         fact, rest = self.language(reading, states, t)
-        terms = {"fact": fact, "language": fact + 0.3 * rest}
+        finding = self.finding([features[i] for i in image_of], middle, states.shape[:3], t)
+        terms = {"fact": fact, "language": fact + 0.3 * rest, "finding": finding}
         if t["response_ids"].shape[1] > 1:
             terms["faults"] = self.fault_loss(states, t)
             judged = self.judging(reading, states, t)
@@ -73,6 +122,26 @@ class Objective(nn.Module):
                 reading.relevance_logits.float(), t["relevant"].float()
             )
         return terms
+
+    def finding(
+        self, features: list[Tensor], middle: list[Tensor], shape: torch.Size, t: dict[str, Tensor]
+    ) -> Tensor:
+        """-log of the share of a pointer that lies on the proving tokens, at the state before the first fact token."""
+        before = torch.cat([middle[0][:, -1:], middle[1].unflatten(0, shape[:2])[:, 0, :-1]], dim=1)
+        first = t["marked"][:, 0].int().argmax(-1)
+        asks = before[torch.arange(len(before)), first]
+        evidence = t["evidence"]
+        keys = nn.utils.rnn.pad_sequence(features, batch_first=True)
+        lengths = torch.tensor([len(f) for f in features], device=keys.device)
+        beyond = torch.arange(keys.shape[1], device=keys.device) >= lengths[:, None]
+        norm = self.model.backbone.get_decoder().norm
+        logits = (norm(keys) @ self.pointer(norm(asks)).unsqueeze(-1)).squeeze(-1).float() / keys.shape[
+            -1
+        ] ** 0.5
+        shares = logits.masked_fill(beyond, float("-inf")).log_softmax(-1)
+        on = shares.masked_fill(~evidence, float("-inf")).logsumexp(-1)
+        known = evidence.any(-1) & t["marked"][:, 0].any(-1)
+        return masked_mean(-on.masked_fill(~known, 0.0), known)
 
     def language(self, reading: Reading, states: Tensor, t: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Cross-entropy of the right answer (response 0), predicted from the state before each token: of the

@@ -34,11 +34,11 @@ class Stage:
 
 STAGES: tuple[Stage, ...] = (
     Stage("ground", 2400, 32, 0, 0, 1.5e-3, {"grounding": 1.0}),
-    Stage("speak", 3600, 16, 4, 1, 1e-3, {"grounding": 0.3, "language": 1.0, "gate": 0.3}, final_rate=0.3,
+    Stage("speak", 3000, 16, 4, 1, 1e-3, {"grounding": 0.3, "words": 0.3, "finding": 0.5, "language": 1.0, "gate": 0.3}, final_rate=0.5,
           until=("fact", 0.10)),
     Stage(
         "judge", 2700, 12, 4, 3, 5e-4,
-        {"grounding": 0.2, "language": 0.5, "faults": 1.0, "judging": 1.0},
+        {"grounding": 0.2, "words": 0.2, "finding": 0.3, "language": 0.5, "faults": 1.0, "judging": 1.0},
     ),
 )  # fmt: skip
 

@@ -1,0 +1,112 @@
+"""A person at the page: opens it, judges, edits, explains, follows the link."""
+
+import shutil
+
+import pytest
+from PIL import Image
+from playwright.sync_api import expect, sync_playwright
+
+pytestmark = pytest.mark.browser
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    assert CHROMIUM, "these tests need Debian's chromium: apt-get install chromium"
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser, server):
+    page = browser.new_page(viewport={"width": 1440, "height": 1000})
+    page.goto(server)
+    expect(page.locator(".verdict")).to_contain_text("lost by", timeout=60_000)
+    yield page
+    page.close()
+
+
+def box(page, name):
+    return page.locator(f"#{name} textarea, #{name} input").first
+
+
+def test_the_first_example_is_judged_when_the_page_opens(page):
+    assert page.locator("#gates .main-svg").count() > 0
+    assert page.locator("#heat .word").count() > 0
+    assert page.locator("#heat img").count() == 2
+    assert all(page.locator("#heat img").nth(i).get_attribute("alt") for i in (0, 1))
+
+
+def test_editing_a_response_turns_the_verdict(page):
+    before = page.locator(".verdict").inner_text()
+    a, b = (box(page, f"response-{x}").input_value() for x in "ab")
+    box(page, "response-a").fill(b)
+    box(page, "response-b").fill(a)
+    page.locator("#judge").click()
+    expect(page.locator(".verdict")).not_to_have_text(before)
+    loser_before, loser_after = before[0], page.locator(".verdict").inner_text()[0]
+    assert {loser_before, loser_after} == {"A", "B"}
+
+
+def test_integrated_gradients_replace_the_first_look(page):
+    expect(page.locator("#heat .small")).to_contain_text("Gradient × input")
+    page.locator("#exact").click()
+    expect(page.locator("#heat .small")).to_contain_text("Integrated gradients, 32 steps", timeout=30_000)
+    expect(page.locator("#heat .small")).to_contain_text("completeness error")
+
+
+def test_the_link_reopens_the_view(page, browser):
+    box(page, "response-b").fill("The number of purple shapes is <b>9</b>.")
+    page.locator("#judge").click()
+    expect(page.locator("#heat")).to_contain_text("<b>9</b>")
+    page.locator("#make-link").click()
+    expect(page.locator("#link")).to_be_visible()
+    expect(box(page, "link")).to_have_value(lambda_pattern())
+    verdict, link = page.locator(".verdict").inner_text(), box(page, "link").input_value()
+    again = browser.new_page()
+    again.goto(link)
+    expect(again.locator(".verdict")).to_have_text(verdict, timeout=60_000)
+    assert "<b>9</b>" in box(again, "response-b").input_value()
+    again.close()
+
+
+def lambda_pattern():
+    import re
+
+    return re.compile(r"^http://.*\?(example|view)=")
+
+
+def test_an_uploaded_picture_is_warned_of_and_its_link_kept(page, browser, tmp_path):
+    path = tmp_path / "noise.png"
+    Image.effect_noise((400, 300), 90).convert("RGB").save(path)
+    page.locator("#picture button[aria-label='Clear'], #picture button[aria-label='Remove Image']").first.click()
+    page.locator("#picture input[type=file]").first.set_input_files(str(path))
+    page.wait_for_timeout(1500)
+    page.locator("#judge").click()
+    expect(page.locator(".warning")).to_contain_text("outside the world", timeout=30_000)
+    page.locator("#make-link").click()
+    expect(box(page, "link")).to_have_value(lambda_pattern())
+    again = browser.new_page()
+    again.goto(box(page, "link").input_value())
+    expect(again.locator(".warning")).to_contain_text("outside the world", timeout=60_000)
+    again.close()
+
+
+def test_bad_input_is_told_in_words(page, tmp_path):
+    box(page, "prompt").fill("  ")
+    page.locator("#judge").click()
+    expect(page.get_by_text("The prompt is empty").first).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_nothing_hangs_over_the_edge(browser, server, width):
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    page.goto(server)
+    expect(page.locator(".verdict")).to_contain_text("lost by", timeout=60_000)
+    page.locator("#gates .main-svg").first.wait_for()
+    page.wait_for_timeout(800)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.close()

@@ -18,7 +18,9 @@ def server(tmp_path_factory):
         port = probe.getsockname()[1]
     log = tmp_path_factory.mktemp("app") / "log"
     with log.open("w") as out:
-        process = subprocess.Popen([sys.executable, "app.py", "--port", str(port)], cwd=ROOT, stdout=out, stderr=out)
+        process = subprocess.Popen(
+            [sys.executable, "app.py", "--port", str(port)], cwd=ROOT, stdout=out, stderr=out
+        )
     url = f"http://127.0.0.1:{port}/"
     for _ in range(240):
         try:

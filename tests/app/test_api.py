@@ -30,7 +30,9 @@ def test_score_prefers_the_right_answer_and_adds_up(client):
         c = example.comparison
         out = client.predict(encoded(c.image), c.prompt, list(c.responses), api_name="/score")
         assert sum(out["contributions"].values()) == pytest.approx(out["margin"], abs=1e-5)
-        assert out["margin"] == pytest.approx(out["rewards"][out["pair"][0]] - out["rewards"][out["pair"][1]], abs=1e-6)
+        assert out["margin"] == pytest.approx(
+            out["rewards"][out["pair"][0]] - out["rewards"][out["pair"][1]], abs=1e-6
+        )
         assert set(out["relevance"]) == set(KEYS) and len(out["selected"]) == 3
         assert out["warning"] is None
         right += out["ranking"][0] == c.preferred
@@ -39,9 +41,24 @@ def test_score_prefers_the_right_answer_and_adds_up(client):
 
 def test_explain_by_example_id(client):
     c = by_id("count").comparison
-    out = client.predict("example:count", c.prompt, list(c.responses), "margin", "integrated_gradients", 16, api_name="/explain")
-    total = sum(map(sum, out["token_values"])) + sum(map(sum, out["patch_values"])) + out["prompt_value"] + out["other_value"]
-    assert total == pytest.approx(out["target_value"] - out["baseline_value"] + out["completeness_error"], abs=1e-4)
+    out = client.predict(
+        "example:count",
+        c.prompt,
+        list(c.responses),
+        "margin",
+        "integrated_gradients",
+        16,
+        api_name="/explain",
+    )
+    total = (
+        sum(map(sum, out["token_values"]))
+        + sum(map(sum, out["patch_values"]))
+        + out["prompt_value"]
+        + out["other_value"]
+    )
+    assert total == pytest.approx(
+        out["target_value"] - out["baseline_value"] + out["completeness_error"], abs=1e-4
+    )
 
 
 def noise():
@@ -87,7 +104,10 @@ def test_identical_responses_are_a_tie(client):
 
 
 def test_a_picture_of_another_world_is_warned_of(client):
-    assert "outside the world" in client.predict(noise(), "What is this?", ["a", "b"], api_name="/score")["warning"]
+    assert (
+        "outside the world"
+        in client.predict(noise(), "What is this?", ["a", "b"], api_name="/score")["warning"]
+    )
 
 
 def test_explain_refuses_what_it_does_not_know(client):

@@ -8,7 +8,13 @@ from playwright.sync_api import expect, sync_playwright
 
 pytestmark = pytest.mark.browser
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +88,9 @@ def lambda_pattern():
 def test_an_uploaded_picture_is_warned_of_and_its_link_kept(page, browser, tmp_path):
     path = tmp_path / "noise.png"
     Image.effect_noise((400, 300), 90).convert("RGB").save(path)
-    page.locator("#picture button[aria-label='Clear'], #picture button[aria-label='Remove Image']").first.click()
+    page.locator(
+        "#picture button[aria-label='Clear'], #picture button[aria-label='Remove Image']"
+    ).first.click()
     page.locator("#picture input[type=file]").first.set_input_files(str(path))
     page.wait_for_timeout(1500)
     page.locator("#judge").click()

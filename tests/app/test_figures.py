@@ -14,7 +14,9 @@ from core.records import Comparison, Explanation, Judgement
 from core.taxonomy import INDEX, NAMES
 
 
-def judgement(scores=((2.0, 1.0, 0.5), (0.0, 1.5, 0.5)), weights=(0.6, 0.3, 0.1), keys=("counting", "colour", "format")):
+def judgement(
+    scores=((2.0, 1.0, 0.5), (0.0, 1.5, 0.5)), weights=(0.6, 0.3, 0.1), keys=("counting", "colour", "format")
+):
     selected = tuple(INDEX[k] for k in keys)
     table = [[0.0] * 21 for _ in scores]
     weight = [0.0] * 21
@@ -23,10 +25,14 @@ def judgement(scores=((2.0, 1.0, 0.5), (0.0, 1.5, 0.5)), weights=(0.6, 0.3, 0.1)
             table[n][d], weight[d] = s, w
     rewards = tuple(sum(a * b for a, b in zip(weight, row, strict=True)) for row in table)
     relevance = tuple(0.9 if d in selected else 0.1 for d in range(21))
-    return Judgement("c", "j", rewards, (0.0,) * 21, relevance, selected, tuple(weight), tuple(map(tuple, table)))
+    return Judgement(
+        "c", "j", rewards, (0.0,) * 21, relevance, selected, tuple(weight), tuple(map(tuple, table))
+    )
 
 
-def explanation(texts=("two stars", "five"), values=((0.5, -0.25), (1.0,)), patches=((0.1, -0.2), (0.0, 0.8))):
+def explanation(
+    texts=("two stars", "five"), values=((0.5, -0.25), (1.0,)), patches=((0.1, -0.2), (0.0, 0.8))
+):
     tokens = tuple(tuple((m.group(), m.start(), m.end()) for m in re.finditer(r"\S+", t)) for t in texts)
     return Explanation("c", "margin A − B", "Integrated gradients", "grey", 32, tokens, values, patches, 0.1, 0.0, 2.0,
                        0.5, 0.01, 0.3, "float32")  # fmt: skip
@@ -60,8 +66,14 @@ def test_the_scores_are_those_of_every_response():
 @pytest.mark.parametrize(
     ("scores", "expected"),
     [
-        (((2, 1, 0.5), (0, 1, 0.5)), "B lost by 1.20, almost all of it on Counting: it gives the wrong number."),
-        (((0, 1, 0.5), (2, 1, 0.5)), "A lost by 1.20, almost all of it on Counting: it gives the wrong number."),
+        (
+            ((2, 1, 0.5), (0, 1, 0.5)),
+            "B lost by 1.20, almost all of it on Counting: it gives the wrong number.",
+        ),
+        (
+            ((0, 1, 0.5), (2, 1, 0.5)),
+            "A lost by 1.20, almost all of it on Counting: it gives the wrong number.",
+        ),
         (((2, 3, 0.5), (0, 0, 0.5)), "B lost by 2.10, mostly on Counting: it gives the wrong number."),
         (((1, 1, 1), (1, 1, 1)), "A tie: the model sees no difference between A and B."),
     ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import plotly.graph_objects as go
 
 from core.records import Judgement
-from core.taxonomy import CAPABILITIES, DIMENSIONS, NAMES
+from core.taxonomy import CAPABILITIES, DIMENSIONS
 
 LETTERS = "ABCD"
 # Blue speaks for the first response of a pair, orange for the second: apart for every kind of colour blindness.
@@ -74,20 +74,35 @@ def scores(judgement: Judgement) -> go.Figure:
 
 
 def gates(judgement: Judgement) -> go.Figure:
-    """All 21 relevances, grouped by capability; the selected ones in full colour."""
-    figure = go.Figure()
-    rows = [(c, i) for c in CAPABILITIES for i, d in enumerate(DIMENSIONS) if d.capability == c]
+    """All 21 relevances under their capabilities; the selected ones in full colour."""
     selected = set(judgement.selected)
-    figure.add_bar(
-        orientation="h",
-        y=[[c for c, _ in rows], [("● " if i in selected else "") + NAMES[i] for _, i in rows]],
-        x=[judgement.relevance[i] for _, i in rows],
-        marker_color=[FIRST if i in selected else QUIET for _, i in rows],
-        text=[f"{judgement.relevance[i]:.2f}" for _, i in rows],
-        textposition="outside",
-        hovertext=[DIMENSIONS[i].about for _, i in rows],
-        cliponaxis=False,
+    names: list[str] = []
+    values: list[float | None] = []
+    colours: list[str] = []
+    help_texts: list[str] = []
+    for capability in CAPABILITIES:  # a row of its own heads each capability
+        names.append(f"<b>{capability}</b>")
+        values.append(None)
+        colours.append(QUIET)
+        help_texts.append("")
+        for i, dimension in enumerate(DIMENSIONS):
+            if dimension.capability == capability:
+                names.append(("● " if i in selected else "") + dimension.name)
+                values.append(judgement.relevance[i])
+                colours.append(FIRST if i in selected else QUIET)
+                help_texts.append(dimension.about)
+    figure = go.Figure(
+        go.Bar(
+            orientation="h",
+            y=names,
+            x=values,
+            marker_color=colours,
+            text=["" if v is None else f"{v:.2f}" for v in values],
+            textposition="outside",
+            hovertext=help_texts,
+            cliponaxis=False,
+        )
     )
-    figure.update_yaxes(autorange="reversed")
-    figure.update_xaxes(range=[0, 1.12], title="relevance for this picture and prompt")
-    return _layout(figure, 640, showlegend=False)
+    figure.update_yaxes(autorange="reversed", tickmode="linear", dtick=1, tickfont={"size": 12})
+    figure.update_xaxes(range=[0, 1.15], title="relevance", tickvals=[0, 0.5, 1])
+    return _layout(figure, 720, showlegend=False)

@@ -28,11 +28,8 @@ class Picture(gr.Image):
         if payload is not None and payload.path and not (payload.url or "").startswith("data:"):
             return payload.path
         return super().preprocess(payload)
-    from collections.abc import Callable, Sequence
-    from typing import TYPE_CHECKING, Any, Literal
-
+    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
     from gradio.blocks import Block
-
     if TYPE_CHECKING:
         from gradio.components import Timer
         from gradio.components.base import Component

@@ -50,11 +50,11 @@ def test_the_waterfall_adds_up_to_the_margin():
 
 
 def test_the_gates_show_all_21_and_mark_the_selected():
-    bars = figures.gates(judgement()).data[0]
-    assert len(bars.x) == 21
-    names = [n.removeprefix("● ") for n in bars.y[1]]
-    assert sorted(names) == sorted(NAMES)
-    assert {n for n in bars.y[1] if n.startswith("●")} == {"● Counting", "● Colour", "● Format"}
+    j = judgement()
+    bars = figures.gates(j).data[0]
+    shown = {n.removeprefix("● "): x for n, x in zip(bars.y, bars.x, strict=True) if x is not None}
+    assert shown == dict(zip(NAMES, j.relevance, strict=True))
+    assert {n for n in bars.y if n.startswith("●")} == {"● Counting", "● Colour", "● Format"}
 
 
 def test_the_scores_are_those_of_every_response():

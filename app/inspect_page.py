@@ -20,15 +20,17 @@ PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 STEPS = 32
 
 
-class Picture(gr.Image):
-    """gr.Image that hands over the file as it came: core.images opens it, with errors in plain words."""
+def _as_it_came(component: gr.Image) -> gr.Image:
+    """Lets the component hand over the file untouched: core.images opens it, with errors in plain words."""
+    decode = component.preprocess
 
-    is_template = True  # drawn by gr.Image's own front end
-
-    def preprocess(self, payload: Any) -> Any:
+    def preprocess(payload: Any) -> Any:
         if payload is not None and payload.path and not (payload.url or "").startswith("data:"):
             return payload.path
-        return super().preprocess(payload)
+        return decode(payload)
+
+    component.preprocess = preprocess  # type: ignore[method-assign]
+    return component
 
 
 class InspectPage:
@@ -70,10 +72,10 @@ class InspectPage:
         self._events(demo)
 
     def _inputs(self) -> None:
-        self.picture = Picture(
+        self.picture = _as_it_came(gr.Image(
             label="Picture", type="filepath", image_mode=None, sources=["upload", "clipboard", "webcam"],
             height=300, elem_id="picture",
-        )  # fmt: skip
+        ))  # fmt: skip
         self.gallery = gr.Gallery(
             [(e.path, e.caption) for e in gallery()], label="Examples", columns=6, height=270, allow_preview=False,
             object_fit="contain", elem_id="examples", interactive=False,
@@ -238,14 +240,13 @@ class InspectPage:
                 prompt,
                 comparison.responses,
             )
-            url = request.request.url
-            return gr.update(value=links.make_link(_page_url(request, url), view), visible=True)
+            return gr.update(value=links.make_link(_page_url(request), view), visible=True)
 
 
-def _page_url(request: gr.Request, url: Any) -> str:
+def _page_url(request: gr.Request) -> str:
     """Where the page lives as its reader sees it (behind a proxy the server's own address is another one)."""
-    referer = request.headers.get("referer")
-    return (referer or f"{url.scheme}://{url.netloc}/").split("?")[0].split("#")[0]
+    headers = request.headers
+    return (headers.get("referer") or f"http://{headers.get('host')}/").split("?")[0].split("#")[0]
 
 
 def _fill(view: links.View) -> tuple:

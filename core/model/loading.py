@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import AutoConfig
@@ -55,7 +56,7 @@ def load_checkpoint(
     number = choose_dtype(place, dtype)
     config = _config(where, revision)
     try:
-        model, info = VLMDR.from_pretrained(
+        loaded: Any = VLMDR.from_pretrained(
             where,
             config=config,
             revision=revision or "main",
@@ -65,6 +66,7 @@ def load_checkpoint(
         )
     except Exception as error:
         raise CheckpointError(f"The weights of '{where}' cannot be read: {_first_line(error)}") from error
+    model, info = loaded
     if missing := sorted(info["missing_keys"]):
         raise CheckpointError(
             f"'{where}' is half a checkpoint: {len(missing)} of its weights are missing, the first is {missing[0]}."

@@ -56,7 +56,7 @@ class VLMDR(PreTrainedModel):
     config: VLMDRConfig
     config_class = VLMDRConfig
     base_model_prefix = "backbone"
-    input_modalities = ("image", "text")
+    input_modalities = ["image", "text"]
     supports_gradient_checkpointing = True
     _supports_sdpa = True
     _supports_flash_attn = True

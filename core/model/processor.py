@@ -34,7 +34,7 @@ class RewardProcessor(ProcessorMixin):
         return ["image_processor", "tokenizer"]
 
     @classmethod
-    def from_pretrained(cls, source: Any, **kwargs: Any) -> RewardProcessor:
+    def from_pretrained(cls, source: Any, **kwargs: Any) -> RewardProcessor:  # type: ignore[override]
         image_processor = Qwen2VLImageProcessorPil.from_pretrained(source, **kwargs)
         return cls(image_processor, AutoTokenizer.from_pretrained(source, **kwargs))
 

@@ -34,7 +34,10 @@ class ObjectiveTrainer(Trainer):
         super().__init__(*args, **kwargs)
         self._terms: dict[str, list[float]] = {}
 
-    def compute_loss(self, model: Any, inputs: dict, return_outputs: bool = False, **_: Any) -> Any:
+    def compute_loss(
+        self, model: Any, inputs: dict, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        del num_items_in_batch
         out = model(**inputs)
         for name, value in out.items():
             if name != "loss":

@@ -50,6 +50,8 @@ def concept_tokens(processor: RewardProcessor) -> Tensor:
 class Objective(nn.Module):
     """VL-MDR with its auxiliary heads. `weights` scales the terms; a weight of 0 skips the work."""
 
+    tokens: Tensor
+
     def __init__(self, model: VLMDR, weights: dict[str, float], processor: RewardProcessor) -> None:
         super().__init__()
         self.register_buffer("tokens", concept_tokens(processor), persistent=False)

@@ -13,7 +13,7 @@ from core.records import Comparison, Truth, content_hash
 from core.world.draw import draw
 from core.world.manner import FAULTS, INSTRUCTIONS, SHORT_FORM, Spans
 from core.world.pictures import Box, Picture
-from core.world.questions import Claim, Question
+from core.world.question import Claim, Question
 
 RELEVANT = 3  # dimensions per prompt, as in the paper's data (three relevant dimensions a sample)
 QUIRK = 0.2  # share of items in which one answer has a fault of manner that nobody asked about

@@ -25,7 +25,8 @@ from core.world.pictures import (
     SHAPES,
     Picture,
 )
-from core.world.questions import KINDS, MANNER_FAMILIES, VISUAL_FAMILIES, Asker, Question
+from core.world.question import Question
+from core.world.questions import KINDS, MANNER_FAMILIES, VISUAL_FAMILIES, Asker
 
 _COLOURS = tuple(COLOURS)
 

@@ -6,6 +6,7 @@ Bytes are its alphabet, so any text of any user can be encoded; the world's word
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from tokenizers import AddedToken, Regex, Tokenizer, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast, Qwen2Tokenizer
@@ -64,5 +65,5 @@ def build_processor(seed: int = 0, lessons: int = 3000) -> RewardProcessor:
     return RewardProcessor(images, tokenizer)
 
 
-def _merges(bpe: Tokenizer) -> list[tuple[str, str]]:
+def _merges(bpe: Tokenizer) -> Any:
     return [tuple(m) for m in json.loads(bpe.to_str())["model"]["merges"]]

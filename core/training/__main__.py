@@ -95,7 +95,7 @@ def run_stage(
     )
     data = LessonDataset(
         processor, seed, number * LESSONS_PER_STAGE, stage.steps * stage.lessons * max(1, arguments.world_size),
-        stage.questions, stage.answers,
+        stage.questions, stage.answers, stage.opening,
     )  # fmt: skip
     trainer = ObjectiveTrainer(
         model=objective, args=arguments, train_dataset=data, data_collator=Collator(processor)

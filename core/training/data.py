@@ -14,7 +14,7 @@ from core.taxonomy import INDEX, NUM_DIMENSIONS
 from core.world.draw import draw
 from core.world.items import Answer, Item
 from core.world.pictures import CONCEPTS, Box, Picture
-from core.world.splits import lesson
+from core.world.splits import OPENING_WEIGHTS, lesson
 
 CONCEPT_INDEX = {c: i for i, c in enumerate(CONCEPTS)}
 FINE = 0  # class of a token that is not at fault; class d + 1 is a fault on dimension d
@@ -25,16 +25,23 @@ class LessonDataset(Dataset):
     """`length` lessons from `start` on, each with `questions` items of `answers` responses (0: pictures only)."""
 
     def __init__(
-        self, processor: RewardProcessor, seed: int, start: int, length: int, questions: int, answers: int
+        self,
+        processor: RewardProcessor,
+        seed: int,
+        start: int,
+        length: int,
+        questions: int,
+        answers: int,
+        opening: dict[str, float] = OPENING_WEIGHTS,
     ):
         self.processor, self.seed, self.start, self.length = processor, seed, start, length
-        self.questions, self.answers = questions, answers
+        self.questions, self.answers, self.opening = questions, answers, opening
 
     def __len__(self) -> int:
         return self.length
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        made = lesson(self.seed, self.start + index, max(self.questions, 1))
+        made = lesson(self.seed, self.start + index, max(self.questions, 1), self.opening)
         # The processor's own bicubic step, done here on 8-bit pixels: the same values, less copying.
         small = draw(made.picture).resize(made.picture.size, Image.Resampling.BICUBIC)
         image = self.processor.image_processor(images=[small], return_tensors="pt")

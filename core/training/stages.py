@@ -12,6 +12,7 @@ from transformers import Qwen2_5_VLConfig
 
 from core.model import VLMDRConfig
 from core.model.processor import RewardProcessor
+from core.world.splits import OPENING_WEIGHTS
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Stage:
     learning_rate: float
     weights: dict[str, float] = field(default_factory=dict)
     warmup: int = 100
+    opening: dict[str, float] = field(default_factory=lambda: OPENING_WEIGHTS)  # which families open lessons
     final_rate: float = 0.05  # the cosine ends at this share of the learning rate
     until: tuple[str, float] | None = (
         None  # the stage ends early once this term's mean over a log window is lower
@@ -35,10 +37,11 @@ class Stage:
 STAGES: tuple[Stage, ...] = (
     Stage("ground", 2400, 32, 0, 0, 1.5e-3, {"grounding": 1.0}),
     Stage("speak", 3000, 16, 4, 1, 1e-3, {"grounding": 0.3, "words": 0.3, "finding": 0.5, "language": 1.0, "gate": 0.3}, final_rate=0.5,
-          until=("fact", 0.10)),
+          until=("fact", 0.354)),
     Stage(
-        "judge", 2700, 12, 4, 3, 5e-4,
+        "judge", 2800, 12, 4, 3, 7e-4,
         {"grounding": 0.2, "words": 0.2, "finding": 0.3, "language": 0.5, "faults": 1.0, "judging": 1.0},
+        opening={"count": 5, "path": 4, "sum": 4, "caption": 3, "more": 3, "table": 3, "relation": 3, "highest": 2.5},
     ),
 )  # fmt: skip
 

@@ -80,7 +80,7 @@ class _Pen:
         self.on.line(self._s((*a, *b)), fill=fill, width=max(1, round(width * self.scale)))
 
     def text(self, xy: tuple[float, float], text: str, size: float, fill: RGB = INK) -> None:
-        self.on.text(self._s(xy), text, font=font(round(size * self.scale)), fill=fill, anchor="mm", stroke_width=1,
+        self.on.text((xy[0] * self.scale, xy[1] * self.scale), text, font=font(round(size * self.scale)), fill=fill, anchor="mm", stroke_width=1,
                      stroke_fill=fill)  # fmt: skip
 
 

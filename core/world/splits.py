@@ -88,11 +88,11 @@ OPENING_WEIGHTS = {
 }
 
 
-def lesson(seed: int, index: int, questions: int) -> Lesson:
-    """Lesson number `index`. Lessons 2n and 2n + 1 are twins: one edit apart, opposite answers to item 0."""
+def lesson(seed: int, index: int, questions: int, opening: dict[str, float] = OPENING_WEIGHTS) -> Lesson:
+    """Lesson number `index`, opened by a family drawn with the weights of `opening` (1 where it names none). Lessons 2n and 2n + 1 are twins: one edit apart, opposite answers to item 0."""
     rng = random.Random(f"lesson-{seed}-{index // 2}")
     while True:
-        family = rng.choices(VISUAL_FAMILIES, [OPENING_WEIGHTS.get(f, 1.0) for f in VISUAL_FAMILIES])[0]
+        family = rng.choices(VISUAL_FAMILIES, [opening.get(f, 1.0) for f in VISUAL_FAMILIES])[0]
         kind, asker = _ASKER_OF[family]
         make, askers = KINDS[kind]
         first = asker(rng, make(rng))

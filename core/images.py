@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import io
-import warnings
 from pathlib import Path
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+import numpy as np
+from PIL import Image, ImageOps
 
 MAX_PIXELS = 40_000_000
 MIN_SIDE = 8
 MAX_RATIO = 100
+# Only these are tried. Others hide pictures inside that Pillow unpacks before their size can be checked (ICO), or
+# start another program on the file (EPS). JPEG covers the MPO files of phones.
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "AVIF", "BMP", "TIFF")
 
 
 class ImageError(ValueError):
@@ -24,34 +27,33 @@ def open_image(source: str | Path | bytes | Image.Image, *, max_pixels: int = MA
     The size is checked before anything is decoded, so that a small file cannot unpack into gigabytes.
     Raises ImageError.
     """
-    if isinstance(source, Image.Image):
-        _check_size(source.size, max_pixels)
-        return _to_rgb(source)
-    data = _read(source)
+    image = source if isinstance(source, Image.Image) else _recognise(_read(source), max_pixels)
+    _check_size(image.size, max_pixels)
+    try:
+        image.load()  # a new file stands at its first frame; a caller's image stays where the caller put it
+        return _to_rgb(image)
+    except Exception as error:  # decoders raise many kinds of error for broken files
+        raise ImageError(
+            "The picture is damaged or cut off, or stored in an unusual way: save it again as PNG or JPEG."
+        ) from error
+
+
+def _recognise(data: bytes, max_pixels: int) -> Image.Image:
+    """Bytes -> an image whose size is known and whose pixels are not decoded yet."""
     if not data:
         raise ImageError("The picture is an empty file.")
     if _looks_like_svg(data):
         raise ImageError("SVG drawings are not supported: export the drawing as PNG or JPEG.")
     try:
-        # Pillow warns on the way in; our own limit decides, so its warning is not shown.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(data))
-    except Image.DecompressionBombError as error:
+        return Image.open(io.BytesIO(data), formats=FORMATS)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        # The warning is an error only under `-W error`. It is not silenced with warnings.catch_warnings, which
+        # changes the filters of the whole process and loses them when two threads overlap.
         raise ImageError(_too_large(None, max_pixels)) from error
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+    except Exception as error:  # headers break in as many ways as pixels do
         raise ImageError(
             "This file is not a picture that can be read. Use PNG, JPEG, WebP or GIF."
         ) from error
-    _check_size(image.size, max_pixels)
-    try:
-        image.seek(0)
-        image.load()
-        return _to_rgb(image)
-    except ImageError:
-        raise
-    except Exception as error:  # decoders raise many kinds of error for broken files
-        raise ImageError("The picture is damaged or cut off: it cannot be decoded to its end.") from error
 
 
 def _read(source: str | Path | bytes) -> bytes:
@@ -59,7 +61,7 @@ def _read(source: str | Path | bytes) -> bytes:
         return source
     try:
         return Path(source).read_bytes()
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
         raise ImageError("The picture file cannot be opened.") from error
 
 
@@ -89,20 +91,27 @@ def _too_large(size: tuple[int, int] | None, max_pixels: int) -> str:
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     image = ImageOps.exif_transpose(image)
-    if image.mode.startswith(("I", "F")):  # 16 and 32 bits a channel: keep the top eight
-        low, high = image.getextrema()
-        scale = (
-            255 / 65535
-            if image.mode.startswith("I") and isinstance(high, int | float) and high > 255
-            else 1.0
-        )
-        del low
-        return image.convert("F").point(lambda v: v * scale).convert("L").convert("RGB")
+    if image.mode.startswith(("I", "F")):
+        return _deep_grey(image).convert("RGB")
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         image = image.convert("RGBA")
         paper = Image.new("RGBA", image.size, (255, 255, 255, 255))
         return Image.alpha_composite(paper, image).convert("RGB")
     return image.convert("RGB")
+
+
+def _deep_grey(image: Image.Image) -> Image.Image:
+    """Grey of more than eight bits -> eight bits."""
+    values = np.nan_to_num(np.asarray(image).astype("float32"))
+    if image.mode.startswith("I;16"):
+        white = 65535.0  # known, whatever the picture holds: a dark picture must stay dark
+    else:  # 32-bit numbers do not say what white is: the smallest usual range that holds them all
+        high = float(values.max())
+        white = next((w for w in ((1.0,) if image.mode == "F" else ()) + (255.0, 65535.0) if high <= w), high)
+    grey = np.clip(np.round(values * (255 / white)), 0, 255).astype("uint8")
+    if isinstance(clear := image.info.get("transparency"), int):
+        grey[values == clear] = 255
+    return Image.fromarray(grey)
 
 
 def to_png_bytes(image: Image.Image) -> bytes:

@@ -39,7 +39,7 @@ STAGES: tuple[Stage, ...] = (
     Stage("speak", 3000, 16, 4, 1, 1e-3, {"grounding": 0.3, "words": 0.3, "finding": 0.5, "language": 1.0, "gate": 0.3}, final_rate=0.5,
           until=("fact", 0.354)),
     Stage(
-        "judge", 2800, 12, 4, 3, 7e-4,
+        "judge", 2000, 12, 4, 3, 7e-4,
         {"grounding": 0.2, "words": 0.2, "finding": 0.3, "language": 0.5, "faults": 1.0, "judging": 1.0},
         opening={"count": 5, "path": 4, "sum": 4, "caption": 3, "more": 3, "table": 3, "relation": 3, "highest": 2.5},
     ),

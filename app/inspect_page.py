@@ -224,10 +224,18 @@ class InspectPage:
         self.cancel_flags.pop(request.session_hash or "", None)
 
     def on_link(
-        self, example: str | None, picture: str | None, prompt: str, *responses: str, request: gr.Request
-    ) -> Any:
+        self,
+        example: str | None,
+        picture: str | None,
+        prompt: str,
+        a: str,
+        b: str,
+        c: str,
+        d: str,
+        request: gr.Request,
+    ) -> Any:  # four names, not *responses: gradio puts the request where it stands among the names
         with _told():
-            comparison = views.comparison_of(picture, prompt, list(responses))
+            comparison = views.comparison_of(picture, prompt, [a, b, c, d])
             known = by_id(example) if example else None
             # Gradio copies a gallery file on its way through the page: same pixels, another path.
             same = (

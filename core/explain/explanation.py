@@ -84,7 +84,7 @@ def _plain(
         at_image = inputs.at_image.expand(n, -1)
         reading = model.read_embeds(prefix, inputs.mask.expand(n, -1), positions, at_image)
         mask = inputs.response_mask.expand(n, -1, -1)
-        scores = model.score_states(model.response_states(reading, response, mask), mask)
+        scores = model.score_embeds(reading, response, mask)
         return evaluate(target, reading.weight_logits.float(), active.expand(n, -1), scores.float())
 
     return run

@@ -28,7 +28,7 @@ class VLMDRConfig(PreTrainedConfig):
     num_dimensions: int = NUM_DIMENSIONS
     top_k: int = 3
     gate_size: int | None = None
-    score_size: int = 66
+    score_size: int = 65
     dimensions: list[str] | tuple[str, ...] = tuple(KEYS)
     about: dict | None = None
 

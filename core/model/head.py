@@ -3,6 +3,7 @@
 The paper's layer sizes, pooling and relaxation of top-k are not public. Rewardscope's choices:
 - the instruction state h_x is the state at the end of the prompt joined with the mean state of the visual
   tokens, so that the gate sees the picture;
+- a score reads the state at the end of the response and how far its tokens are from what the backbone expected;
 - training uses the hard top-k of the annotated relevance for the weights (see losses.py), inference the
   predicted one; nothing is relaxed.
 """
@@ -26,15 +27,33 @@ class RewardHead(nn.Module):
             nn.Linear(2 * hidden, gate_size), nn.SiLU(), nn.Linear(gate_size, dimensions)
         )
         self.scorers = ParallelMLP(hidden, dimensions, score_size)
+        self.expect = nn.Parameter(torch.ones(hidden))
+        self.threshold = nn.Parameter(torch.full((dimensions,), 4.0))
+        self.concern = nn.Linear(hidden, dimensions)
 
     def gate(self, instruction: Tensor) -> tuple[Tensor, Tensor]:
         """(B, 2H) -> relevance logits (B, D) and weight logits (B, D)."""
         normed = self.gate_norm(instruction)
         return self.relevance(normed), self.weighting(normed)
 
-    def score(self, states: Tensor) -> Tensor:
-        """(..., H) -> (..., D)."""
-        return self.scorers(states)
+    def score(self, at_end: Tensor, before: Tensor, embeds: Tensor, states: Tensor, mask: Tensor) -> Tensor:
+        """Scores (..., D): 21 small MLPs on the state at the end of the response, less the doubt about its tokens.
+
+        at_end (..., H); before, embeds, states (..., R, H): per response token the state before it, its embedding
+        and the state at it; mask (..., R).
+        """
+        return self.scorers(at_end) - self.doubt(before, embeds, states, mask)
+
+    def doubt(self, before: Tensor, embeds: Tensor, states: Tensor, mask: Tensor) -> Tensor:
+        """How much the response surprises what the backbone expected to read, per dimension (..., D).
+
+        agreement = <expect * state before, embedding> is, with tied embeddings, the language model's logit of the
+        token; surprise = softplus(threshold - agreement); each dimension minds the tokens that concern it. The
+        backbone learns to answer long before it learns to say "this answer is wrong": this lets the judge use it.
+        """
+        agreement = (before * self.expect * embeds).sum(-1, keepdim=True)
+        surprise = nn.functional.softplus(self.threshold - agreement)
+        return (self.concern(states).sigmoid() * surprise * mask.unsqueeze(-1).to(surprise.dtype)).sum(-2)
 
 
 class ParallelMLP(nn.Module):

@@ -168,13 +168,19 @@ class VLMDR(PreTrainedModel):
     def score(self, reading: Reading, response_ids: Tensor, response_mask: Tensor) -> Tensor:
         """Scores (B, N, D) of responses given as ids and mask (B, N, R), padded on the right."""
         embeds = self.backbone.get_input_embeddings()(response_ids)
-        return self.score_states(self.response_states(reading, embeds, response_mask), response_mask)
+        return self.score_embeds(reading, embeds, response_mask)
 
-    def score_states(self, states: Tensor, mask: Tensor) -> Tensor:
-        """Scores (B, N, D) from the state at the last token of each response."""
+    def score_embeds(self, reading: Reading, embeds: Tensor, mask: Tensor) -> Tensor:
+        """Scores (B, N, D) of responses given as embeddings (B, N, R, H)."""
+        return self.score_states(reading, embeds, self.response_states(reading, embeds, mask), mask)
+
+    def score_states(self, reading: Reading, embeds: Tensor, states: Tensor, mask: Tensor) -> Tensor:
+        """Scores (B, N, D) from the states (B, N, R, H) of the response tokens."""
         last = (mask.long().sum(-1) - 1).clamp_min(0)
         at_end = states.gather(2, last[..., None, None].expand(-1, -1, 1, states.shape[-1])).squeeze(2)
-        return self.head.score(at_end)
+        first = reading.states[:, None, -1:].expand(-1, states.shape[1], -1, -1)
+        before = torch.cat([first, states[:, :, :-1]], dim=2)
+        return self.head.score(at_end, before, embeds, states, mask)
 
     def forward(
         self,

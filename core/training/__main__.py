@@ -71,6 +71,8 @@ def run_stage(
         return
     started = time.time()
     objective.weights = stage.weights
+    objective.requires_grad_(not stage.head_only)
+    objective.model.head.requires_grad_(True)
     arguments = TrainingArguments(
         output_dir=str(folder),
         max_steps=stage.steps,

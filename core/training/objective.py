@@ -116,7 +116,7 @@ class Objective(nn.Module):
         terms = {"fact": fact, "language": fact + 0.3 * rest, "finding": finding}
         if t["response_ids"].shape[1] > 1:
             terms["faults"] = self.fault_loss(states, t)
-            judged = self.judging(reading, states, t)
+            judged = self.judging(reading, response, states, t)
             terms |= {f"judging_{k}": v for k, v in judged.items() if k != "loss"}
             terms["judging"] = judged["loss"]
         else:
@@ -170,9 +170,11 @@ class Objective(nn.Module):
         guilty = body & (target != FINE)
         return (masked_mean(loss, at_end) + masked_mean(loss, guilty) + masked_mean(loss, body & ~guilty)) / 3
 
-    def judging(self, reading: Reading, states: Tensor, t: dict[str, Tensor]) -> dict[str, Tensor]:
+    def judging(
+        self, reading: Reading, embeds: Tensor, states: Tensor, t: dict[str, Tensor]
+    ) -> dict[str, Tensor]:
         """All pairs of an item's responses, on the annotated active set."""
-        scores = self.model.score_states(states, t["response_mask"]).float()
+        scores = self.model.score_states(reading, embeds, states, t["response_mask"]).float()
         relevant, spoils = t["relevant"], t["spoils"]
         rewards = aggregate(weights_over(reading.weight_logits.float(), relevant), scores)
         n = scores.shape[1]

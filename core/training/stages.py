@@ -29,6 +29,7 @@ class Stage:
     warmup: int = 100
     opening: dict[str, float] = field(default_factory=lambda: OPENING_WEIGHTS)  # which families open lessons
     final_rate: float = 0.05  # the cosine ends at this share of the learning rate
+    head_only: bool = False  # the backbone rests: only the reward head learns
     until: tuple[str, float] | None = (
         None  # the stage ends early once this term's mean over a log window is lower
     )
@@ -43,6 +44,8 @@ STAGES: tuple[Stage, ...] = (
         {"grounding": 0.2, "words": 0.2, "finding": 0.3, "language": 0.5, "faults": 1.0, "judging": 1.0},
         opening={"count": 5, "path": 4, "sum": 4, "caption": 3, "more": 3, "table": 3, "relation": 3, "highest": 2.5},
     ),
+    Stage("weigh", 1100, 16, 4, 3, 3e-3, {"judging": 1.0}, head_only=True, final_rate=0.02,
+          opening={"count": 3, "path": 3, "sum": 3, "caption": 4, "more": 3, "table": 2, "relation": 2, "highest": 2}),
 )  # fmt: skip
 
 

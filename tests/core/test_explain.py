@@ -76,7 +76,13 @@ def test_integrated_gradients_equal_a_plain_riemann_sum(random_judge, comparison
                 use_cache=False,
             ).last_hidden_state
             states = out[:, : prefix.shape[1]]
-            scores.append(model.head.score(out[:, -1]))
+            start = prefix.shape[1]
+            scores.append(
+                model.head.scorers(out[:, -1])
+                - model.head.doubt(
+                    out[:, start - 1 : -1], response[:, n, :length], out[:, start:], torch.ones(1, length)
+                )
+            )
         visual = states[:, inputs.at_image].mean(1)
         _, weight_logits = model.head.gate(torch.cat([states[:, -1], visual], dim=-1))
         rewards = aggregate(weights_over(weight_logits, active), torch.stack(scores, dim=1))

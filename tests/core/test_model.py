@@ -1,13 +1,18 @@
 """The equalities VL-MDR promises, each against a separate plain computation."""
 
+import math
+
 import pytest
 import torch
 from PIL import Image
 from transformers import AutoConfig, AutoModel, Qwen2_5_VLConfig, Qwen2_5_VLModel
 
+from core.judges.vlmdr import VLMDRJudge
 from core.model import VLMDR, VLMDRConfig
 from core.model.head import RewardHead, select, weights_over
 from core.model.processor import encode_prefix, encode_response, pad_responses
+from core.records import Comparison
+from core.training.stages import tiny_config
 
 CASES = [
     ((112, 112), "How many stars?", ["Two.", "The number of stars is 3, as one can see.", "4"]),
@@ -37,8 +42,30 @@ def run(model, processor, cases):
 
 def test_margin_is_the_sum_of_contributions(random_model, processor):
     out = run(random_model, processor, list(enumerate(CASES)))
-    parts = out.weights[:, None] * (out.scores[:, 0:1] - out.scores[:, 1:2])
-    assert torch.allclose(parts.sum(-1)[:, 0], out.rewards[:, 0] - out.rewards[:, 1], atol=1e-5)
+    for a, b in ((0, 1), (2, 0)):
+        parts = out.weights * (out.scores[:, a] - out.scores[:, b])
+        assert torch.allclose(parts.sum(-1), out.rewards[:, a] - out.rewards[:, b], atol=1e-5)
+
+
+def assert_judgements_decompose(judge):
+    for i, (size, prompt, responses) in enumerate(CASES):
+        j = judge.judge(Comparison(str(i), picture(size, i), prompt, tuple(responses)))
+        assert len(j.selected) == len(j.contributions(0, 1)) == judge.model.config.top_k
+        for a, b in ((0, 1), (1, 2), (2, 0)):
+            assert sum(j.contributions(a, b).values()) == pytest.approx(j.margin(a, b), abs=1e-5)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_judgements_decompose_on_random_weights(processor, seed):
+    torch.manual_seed(seed)
+    model = VLMDR(tiny_config(processor)).eval()
+    with torch.no_grad():  # margins as large as a trained head's
+        model.head.scorers.down.mul_(5)
+    assert_judgements_decompose(VLMDRJudge(model, processor, "random", None))
+
+
+def test_judgements_decompose_on_trained_weights(embedded_judge):
+    assert_judgements_decompose(embedded_judge)
 
 
 def test_a_batch_with_shared_prefixes_equals_each_response_alone(random_model, processor):
@@ -83,20 +110,45 @@ def test_sharing_equals_one_plain_pass_through_the_backbone(random_model, proces
             assert torch.allclose(found, expected, atol=1e-4)
 
 
-def test_one_vision_pass_and_one_prompt_pass_serve_all_responses(random_model, processor):
-    calls = {"vision": 0, "decoder": 0}
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_one_vision_pass_and_one_prompt_pass_serve_all_responses(random_model, processor, n):
+    cases = [(i, (size, prompt, responses[:n])) for i, (size, prompt, responses) in enumerate(CASES)]
+    seen, decoded = [], []
     hooks = [
-        random_model.backbone.visual.register_forward_hook(
-            lambda *_: calls.update(vision=calls["vision"] + 1)
-        ),
+        random_model.backbone.visual.register_forward_hook(lambda *_: seen.append(1)),
         random_model.backbone.get_decoder().register_forward_hook(
-            lambda *_: calls.update(decoder=calls["decoder"] + 1)
+            lambda _m, _a, given, _o: decoded.append(given["inputs_embeds"].shape[:2]), with_kwargs=True
         ),
     ]
-    run(random_model, processor, list(enumerate(CASES)))
+    run(random_model, processor, cases)
     for hook in hooks:
         hook.remove()
-    assert calls == {"vision": 1, "decoder": 2}  # one prefix pass, one pass over all responses
+    prefix = encode_prefix(processor, [picture(c[0], i) for i, c in cases], [c[1] for _, c in cases])
+    longest = max(len(encode_response(processor, r).ids) for _, c in cases for r in c[2])
+    assert len(seen) == 1
+    # One pass over the three prefixes, one over all responses, and that one reads response tokens alone.
+    assert decoded == [(3, prefix["input_ids"].shape[1]), (3 * n, longest)]
+
+
+def test_a_reading_can_be_used_again(random_model, processor):
+    """The judge keeps readings while a response is edited: scoring must not write into them."""
+    size, prompt, responses = CASES[1]
+    inputs = encode_prefix(processor, [picture(size, 1)], [prompt])
+    with torch.no_grad():
+        reading = random_model.read(**inputs)
+        before = [(k.clone(), v.clone()) for k, v in reading.cache]
+        once, _, again = (
+            random_model.score(
+                reading, *pad_responses(processor, [[encode_response(processor, r) for r in rs]])
+            )
+            for rs in (responses, responses[:1], responses)
+        )
+    assert torch.equal(once, again)
+    assert all(
+        torch.equal(a, b)
+        for x, y in zip(before, reading.cache, strict=True)
+        for a, b in zip(x, y, strict=True)
+    )
 
 
 def test_the_gate_sees_the_picture_and_not_the_responses(random_model, processor):
@@ -109,12 +161,29 @@ def test_the_gate_sees_the_picture_and_not_the_responses(random_model, processor
     assert (a.relevance_logits - c.relevance_logits).abs().max() > 1e-6
 
 
-@pytest.mark.parametrize("k", [1, 2, 3, 7, 21])
+@pytest.mark.parametrize("k", range(1, 22))
 def test_exactly_k_weights_that_sum_to_one(k):
-    logits = torch.randn(5, 21)
-    weights = weights_over(torch.randn(5, 21), select(logits, k))
+    relevance, logits = torch.randn(2, 5, 21, generator=torch.Generator().manual_seed(k))
+    weights = weights_over(logits, select(relevance, k))
     assert ((weights > 0).sum(-1) == k).all()
-    assert torch.allclose(weights.sum(-1), torch.ones(5))
+    for row in range(5):
+        best = sorted(range(21), key=lambda d: -relevance[row, d])[:k]
+        total = sum(math.exp(logits[row, d]) for d in best)
+        expected = [math.exp(logits[row, d]) / total if d in best else 0.0 for d in range(21)]
+        assert weights[row].tolist() == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("k", [1, 3, 8, 21])
+def test_the_model_uses_the_k_of_its_config(random_model, processor, monkeypatch, k):
+    monkeypatch.setattr(random_model.config, "top_k", k)
+    out = run(random_model, processor, list(enumerate(CASES)))
+    assert ((out.weights > 0) == out.active).all() and (out.active.sum(-1) == k).all()
+    assert torch.allclose(out.weights.sum(-1), torch.ones(3))
+    least = out.relevance_logits.masked_fill(~out.active, math.inf).amin(-1)
+    most = out.relevance_logits.masked_fill(out.active, -math.inf).amax(-1)
+    assert (least >= most).all()  # no dimension left out is more relevant than one that is in
+    plain = sum(out.weights[:, None, d] * out.scores[..., d] for d in range(21))
+    assert torch.allclose(out.rewards, plain, atol=1e-6)
 
 
 def test_the_head_of_a_7b_has_the_papers_size():
@@ -147,14 +216,13 @@ def test_a_checkpoint_survives_the_disk_as_safetensors(random_model, processor, 
     assert torch.equal(run(random_model, processor, cases).rewards, run(again, processor, cases).rewards)
 
 
-def test_another_backbone_fits_the_same_class(processor):
-    """LLaVA: CLIP eyes, Llama decoder, plain 1-D positions."""
-    token = processor.image_token_id
-    vlm = AutoConfig.for_model(
+def llava(token, words):
+    """CLIP eyes, Llama decoder, plain 1-D positions."""
+    return AutoConfig.for_model(
         "llava",
         text_config={
             "model_type": "llama", "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2,
-            "num_key_value_heads": 2, "vocab_size": len(processor.tokenizer),
+            "num_key_value_heads": 2, "vocab_size": words,
         },
         vision_config={
             "model_type": "clip_vision_model", "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
@@ -162,12 +230,58 @@ def test_another_backbone_fits_the_same_class(processor):
         },
         image_token_index=token, vision_feature_layer=-1,
     )  # fmt: skip
+
+
+def qwen2(token, words):
+    """The reference's elder: other eyes, grouped keys, its own positions in three directions."""
+    return AutoConfig.for_model(
+        "qwen2_vl",
+        text_config={
+            "model_type": "qwen2_vl_text", "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
+            "num_attention_heads": 2, "num_key_value_heads": 1, "vocab_size": words,
+            "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [2, 3, 3]},
+            "bos_token_id": None, "eos_token_id": None, "pad_token_id": 0,
+        },
+        vision_config={
+            "depth": 2, "embed_dim": 32, "hidden_size": 32, "num_heads": 2, "mlp_ratio": 2, "patch_size": 14,
+            "temporal_patch_size": 1, "spatial_merge_size": 2,
+        },
+        image_token_id=token, video_token_id=token + 1,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("backbone", [llava, qwen2])
+def test_another_backbone_fits_the_same_class(processor, tmp_path, backbone):
+    token = processor.image_token_id
     torch.manual_seed(0)
-    model = VLMDR(VLMDRConfig(vlm_config=vlm, gate_size=8, score_size=4)).eval()
-    ids = torch.tensor([[5, *[token] * 4, 6, 7], [5, *[token] * 4, 8, 9]])
+    config = VLMDRConfig(vlm_config=backbone(token, len(processor.tokenizer)), gate_size=8, score_size=4)
+    model = VLMDR(config).eval()
+    # Two pictures of four visual tokens, prompts of unlike length (0 pads on the left), two responses each.
+    ids = torch.tensor([[5, *[token] * 4, 6, 7], [0, 0, 5, *[token] * 4]])
+    mask = (ids != 0).long()
+    answers = torch.randint(8, 50, (2, 2, 3))
+    vision = {"pixel_values": torch.randn(2, 3, 28, 28)}
+    if backbone is qwen2:
+        grid = torch.tensor([[1, 4, 4]] * 2)
+        vision = {"pixel_values": torch.randn(32, 3 * 14 * 14), "image_grid_thw": grid}
     with torch.no_grad():
-        out = model(
-            ids, torch.ones_like(ids), torch.randn(2, 3, 28, 28), torch.randint(5, 50, (2, 2, 3)),
-            torch.ones(2, 2, 3, dtype=torch.long),
-        )  # fmt: skip
-    assert out.rewards.shape == (2, 2)
+        out = model(ids, mask, response_ids=answers, response_mask=torch.ones_like(answers), **vision)
+        for b in range(2):
+            prompt = ids[b][mask[b].bool()]
+            own = {k: v.chunk(2)[b] for k, v in vision.items()}
+            for n in range(2):
+                whole = torch.cat([prompt, answers[b, n]])[None]
+                if backbone is qwen2:
+                    model.backbone.rope_deltas = None
+                    own["mm_token_type_ids"] = (whole == token).int()
+                states = model.backbone(input_ids=whole, attention_mask=torch.ones_like(whole), **own)[0][0]
+                expected = plain_scores(model, states, whole[0], len(prompt))
+                assert torch.allclose(out.scores[b, n], expected, atol=1e-4)
+    model.save_pretrained(tmp_path)
+    again = AutoModel.from_pretrained(tmp_path).eval()
+    assert type(again.backbone) is type(model.backbone)
+    with torch.no_grad():
+        rewards = again(
+            ids, mask, response_ids=answers, response_mask=torch.ones_like(answers), **vision
+        ).rewards
+    assert torch.equal(rewards, out.rewards)

@@ -40,7 +40,7 @@ def box(page, name):
 
 
 def test_the_first_example_is_judged_when_the_page_opens(page):
-    assert page.locator("#gates .main-svg").count() > 0
+    page.locator("#gates .main-svg").first.wait_for(state="attached")
     assert page.locator("#heat .word").count() > 0
     assert page.locator("#heat img").count() == 2
     assert all(page.locator("#heat img").nth(i).get_attribute("alt") for i in (0, 1))
@@ -85,7 +85,7 @@ def lambda_pattern():
     return re.compile(r"^http://.*\?(example|view)=")
 
 
-def test_an_uploaded_picture_is_warned_of_and_its_link_kept(page, browser, tmp_path):
+def test_an_uploaded_picture_is_judged_and_its_link_kept(page, browser, tmp_path):
     path = tmp_path / "noise.png"
     Image.effect_noise((400, 300), 90).convert("RGB").save(path)
     page.locator(
@@ -93,13 +93,15 @@ def test_an_uploaded_picture_is_warned_of_and_its_link_kept(page, browser, tmp_p
     ).first.click()
     page.locator("#picture input[type=file]").first.set_input_files(str(path))
     page.wait_for_timeout(1500)
+    page.evaluate("document.querySelector('.rewards').dataset.old = '1'")
     page.locator("#judge").click()
-    expect(page.locator(".warning")).to_contain_text("outside the world", timeout=30_000)
+    page.wait_for_selector(".rewards:not([data-old])")
+    rewards = page.locator(".rewards").inner_text().split("judged")[0]
     page.locator("#make-link").click()
     expect(box(page, "link")).to_have_value(lambda_pattern())
     again = browser.new_page()
     again.goto(box(page, "link").input_value())
-    expect(again.locator(".warning")).to_contain_text("outside the world", timeout=60_000)
+    expect(again.locator(".rewards")).to_contain_text(rewards.split("\n")[0], timeout=60_000)
     again.close()
 
 

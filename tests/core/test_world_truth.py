@@ -14,7 +14,18 @@ from PIL import Image
 from core.world.draw import draw
 from core.world.items import build_item
 from core.world.pictures import (
-    COLOURS, SHAPES, Bottle, Chart, Diagram, Look, Scene, Sign, Table, Thing, random_chart, random_scene,
+    COLOURS,
+    SHAPES,
+    Bottle,
+    Chart,
+    Diagram,
+    Look,
+    Scene,
+    Sign,
+    Table,
+    Thing,
+    random_chart,
+    random_scene,
 )  # fmt: skip
 from core.world.questions import VISUAL_FAMILIES
 from core.world.splits import held_out_question, lesson
@@ -155,24 +166,27 @@ def right_answer(picture, prompt):
     raise AssertionError(picture)
 
 
+RUDE = re.compile(r", (?:you fool|you idiot|stupid)(?=\.|$)")
+IDLE = re.compile(r" (?:By the way|My favourite|Music is|I looked at|This took|As you surely).*$")
+
+
 # -- is a response true? ---------------------------------------------------------------------------------------------
 
 
 def is_true(picture, prompt, text):
     """Of a short answer or a whole sentence; a rude word or idle sentences after it change nothing."""
     answer, forms = right_answer(picture, prompt)
-    body = re.sub(r",? (?:you fool|you idiot|stupid)(?=\.|$)", "", text)
-    sentence = re.match(r"[^.]*", body)[0]
+    body = IDLE.sub("", RUDE.sub("", text))
+    sentence = body.removesuffix(".")
     for form in forms:
         if m := re.fullmatch(form, sentence):
             said = m["v"]
             break
     else:
-        assert re.fullmatch(r"[a-zA-Z0-9 ,]+", text) and not re.search(r"\b(is|are|has)\b", text), (
-            prompt,
-            text,
+        assert not re.search(r"\.|\b(is|are|has|you end)\b", body), (
+            f"neither sentence nor bare answer: {text}"
         )
-        said = text  # the bare answer
+        said = body
     if isinstance(answer, Counter):
         things = re.split(r", | and ", said)
         assert all((t.split()[0] == "an") == (t.split()[1] == "orange") for t in things)
@@ -274,9 +288,9 @@ def test_a_drawn_scene_shows_each_thing_in_its_cell_in_its_colour_and_size():
                     colour, _ = Counter(nearest_colour(table[y][x]) for x, y in inside).most_common(1)[0]
                     assert colour == thing.colour
                     width = max(x for x, _ in inside) - min(x for x, _ in inside)
-                    assert (width > 20) == (thing.size == "large" or width > 31)
+                    assert (width > 20) == (thing.size == "large")
                 else:
-                    assert len(inside) < 12  # at most a corner of a large neighbour
+                    assert len(inside) <= 8  # Pillow rounds: a neighbour's edge
 
 
 def test_no_two_shapes_look_alike():
@@ -292,7 +306,11 @@ def test_no_two_shapes_look_alike():
     masks = {shape: mask(shape) for shape in SHAPES}
     for a in SHAPES:
         for b in SHAPES:
-            assert a == b or len(masks[a] ^ masks[b]) > 0.2 * len(masks[a] | masks[b])
+            assert a == b or len(masks[a] ^ masks[b]) > 0.1 * len(masks[a] | masks[b])
+
+
+def close(a, b):
+    return max(abs(x - y) for x, y in zip(a, b, strict=True)) <= 10  # the shade varies by so much
 
 
 def test_a_drawn_bar_is_as_high_as_its_value():
@@ -301,6 +319,6 @@ def test_a_drawn_bar_is_as_high_as_its_value():
         table = rows(draw(chart, 1))
         for i, value in enumerate(chart.values):
             x = int((i + 0.5) * 112 / len(chart.labels))
-            coloured = [y for y in range(89) if nearest_colour(table[y][x]) == chart.colour]
+            coloured = [y for y in range(90) if close(table[y][x], COLOURS[chart.colour])]
             # Gridlines lie 13.5 apart; a bar starts at the axis, y = 90.
             assert round((90 - min(coloured)) / 13.5) == value

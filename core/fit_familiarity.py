@@ -32,16 +32,16 @@ def real_images(folders: Iterable[Path]) -> list[Image.Image]:
     return out
 
 
-def fit(judge: VLMDRJudge, real: list[Image.Image], pictures: int = 1500) -> FamiliarityModel:
+def fit(judge: VLMDRJudge, real: list[Image.Image], pictures: int = 1600) -> FamiliarityModel:
     """Fitted on training pictures, measured on held-out ones and on real images."""
 
-    def tokens(images: Iterable[Image.Image]) -> list[torch.Tensor]:
+    def seen(images: Iterable[Image.Image]) -> list[tuple[Image.Image, torch.Tensor]]:
         with torch.inference_mode():
-            return [judge.visual_tokens(image).clone() for image in images]
+            return [(image, judge.visual_tokens(image).clone()) for image in images]
 
-    model = FamiliarityModel.fit(tokens(draw(lesson(1, i, 1).picture) for i in range(pictures)))
-    inside = [model.score(t) for t in tokens(r.load_image() for r in held_out(690, seed=5))]
-    outside = [model.score(t) for t in tokens(real)]
+    model = FamiliarityModel.fit(seen(draw(lesson(1, i, 1).picture) for i in range(pictures)))
+    inside = [model.score(*p) for p in seen(r.load_image() for r in held_out(690, seed=5))]
+    outside = [model.score(*p) for p in seen(real)]
     model.measured = {
         "false_alarms": sum(s > model.threshold for s in inside) / len(inside),
         "held_out_pictures": len(inside),

@@ -124,7 +124,7 @@ class VLMDRJudge:
         if self.familiarity is None:
             return None
         with self.lock, torch.inference_mode():
-            return self.familiarity.of(self.visual_tokens(image))
+            return self.familiarity.of(image, self.visual_tokens(image))
 
     def visual_tokens(self, image: Image.Image) -> Tensor:
         """(tokens, H): what the decoder gets to see of the image. Call under the lock."""

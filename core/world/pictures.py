@@ -281,8 +281,10 @@ class Diagram:
         for i, letter in enumerate(self.letters):
             following = self.letters[i + 1] if i < 3 else "none"
             towards = self.order[i + 1] if i < 3 else "none"
-            concepts = (f"letter={letter}", f"towards={towards}", f"next={following}")
-            out.append(Part(self.node_box(i), self.corners[self.order[i]], concepts))
+            corner = self.order[i]
+            place = (f"row={2 * (corner // 2)}", f"column={2 * (corner % 2)}")
+            concepts = (f"letter={letter}", *place, f"towards={towards}", f"next={following}")
+            out.append(Part(self.node_box(i), self.corners[corner], concepts))
         return out
 
     def combinations(self) -> set[tuple[str, ...]]:

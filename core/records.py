@@ -14,7 +14,7 @@ from typing import Any
 
 from PIL import Image
 
-from core.images import open_image
+from core.images import ImageError, open_image
 
 ImageSource = str | Path | bytes | Image.Image
 
@@ -49,10 +49,13 @@ class Truth:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One question to a judge: an image, a prompt, two to four responses, and which is preferred."""
+    """One question to a judge: an image, a prompt, two to four responses, and which is preferred.
+
+    image is None where a benchmark's row lacks it: such a record can be read, but not judged.
+    """
 
     id: str
-    image: ImageSource
+    image: ImageSource | None
     prompt: str
     responses: tuple[str, ...]
     preferred: int | None = None
@@ -79,6 +82,8 @@ class Comparison:
 
     def load_image(self) -> Image.Image:
         """The decoded RGB image. Raises core.images.ImageError with a readable sentence."""
+        if self.image is None:
+            raise ImageError("This record has no picture.")
         return open_image(self.image)
 
 

@@ -1,0 +1,173 @@
+"""A run: one judge over one benchmark, as a folder that opens with no model and no GPU.
+
+manifest.json        judge, data, versions and seeds: everything that decides the numbers, and how it went
+judgements.parquet   one row per record, texts included; exists once the run is finished
+parts/               finished windows of a run under way
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from core.benchmarks.rows import Row
+from core.metrics import outcome
+from core.records import Judgement
+
+_floats, _texts = pa.list_(pa.float32()), pa.list_(pa.string())
+SCHEMA = pa.schema([
+    ("row", pa.int64()), ("key", pa.string()), ("id", pa.string()), ("subgroup", pa.string()),
+    ("cluster", pa.string()), ("prompt", pa.string()), ("responses", _texts), ("stored", pa.list_(pa.int8())),
+    ("preferred", pa.int8()), ("relevant", _texts), ("decisive", pa.string()), ("image", pa.binary()),
+    ("outcome", pa.string()), ("margin", pa.float32()), ("rewards", _floats), ("gate_logits", _floats),
+    ("selected", pa.list_(pa.int8())), ("weights", _floats), ("scores", _floats), ("problem", pa.string()),
+])  # fmt: skip
+
+
+class RunError(ValueError):
+    """A run that cannot be opened or continued; the message says why and what to do."""
+
+
+@dataclass
+class Manifest:
+    """What decides the numbers (compared when a run is continued), and how it went (not compared)."""
+
+    benchmark: str
+    title: str
+    source: str
+    data_revision: str
+    judge: str
+    judge_about: dict[str, Any]
+    weights: str
+    images: str
+    limit: int | None
+    batch: int
+    window: int
+    code: str
+    seed: int
+    how: dict[str, Any] = field(default_factory=dict)
+
+    def decides(self) -> dict[str, Any]:
+        return {k: v for k, v in asdict(self).items() if k not in ("how", "code")}
+
+    def save(self, folder: Path) -> None:
+        write_whole(folder / "manifest.json", json.dumps(asdict(self), indent=1, ensure_ascii=False).encode())
+
+    @classmethod
+    def load(cls, folder: Path) -> Manifest:
+        try:
+            return cls(**json.loads((folder / "manifest.json").read_text()))
+        except FileNotFoundError as error:
+            raise RunError(f"{folder.name} is no run: it has no manifest.json.") from error
+        except (ValueError, TypeError) as error:
+            raise RunError(f"{folder.name}: its manifest.json is not one of ours ({error}).") from error
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """All or nothing, also when the process is killed in the middle."""
+    temporary = path.with_name(path.name + ".tmp")
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def row_of(row: Row, judgement: Judgement | None, problem: str, image: bytes | None) -> dict[str, Any]:
+    """One Parquet row. Rewards are rounded to fp32 first: outcome and margin are those of the stored numbers."""
+    c = row.comparison
+    rewards = [float(np.float32(r)) for r in judgement.rewards] if judgement else []
+    preferred = c.preferred if c else None
+    margin = None
+    if rewards and preferred is not None:
+        margin = rewards[preferred] - max(r for i, r in enumerate(rewards) if i != preferred)
+    return {
+        "row": row.index, "key": row.key, "id": row.id, "subgroup": row.subgroup, "cluster": row.cluster,
+        "prompt": c.prompt if c else "", "responses": list(c.responses) if c else [], "stored": list(row.stored),
+        "preferred": preferred, "relevant": list(c.truth.relevant) if c and c.truth else None,
+        "decisive": c.truth.decisive if c and c.truth else None, "image": image,
+        "outcome": outcome(rewards, preferred) if c else "missing", "margin": margin, "rewards": rewards,
+        "gate_logits": list(judgement.gate_logits) if judgement else [],
+        "selected": list(judgement.selected) if judgement else [],
+        "weights": list(judgement.weights) if judgement else [],
+        "scores": [s for scores in judgement.scores for s in scores] if judgement else [],
+        "problem": problem or row.problem,
+    }  # fmt: skip
+
+
+def judgement_of(stored: dict[str, Any], judge: str) -> Judgement:
+    """The Judgement of a Parquet row: replayed, not computed."""
+    logits = np.asarray(stored["gate_logits"], dtype=float)
+    n = len(stored["rewards"])
+    scores = (
+        np.asarray(stored["scores"], dtype=float).reshape(n, -1)
+        if len(stored["scores"])
+        else np.zeros((0, 0))
+    )
+    return Judgement(
+        comparison_id=f"{stored['row']}-{stored['key']}",
+        judge=judge,
+        rewards=tuple(float(r) for r in stored["rewards"]),
+        gate_logits=tuple(logits.tolist()),
+        relevance=tuple((1 / (1 + np.exp(-logits))).tolist()),
+        selected=tuple(int(d) for d in stored["selected"]),
+        weights=tuple(float(w) for w in stored["weights"]),
+        scores=tuple(tuple(s) for s in scores.tolist()),
+    )
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run on disk."""
+
+    folder: Path
+    manifest: Manifest
+
+    @property
+    def file(self) -> Path:
+        return self.folder / "judgements.parquet"
+
+    @property
+    def name(self) -> str:
+        return self.manifest.judge
+
+    def table(self, columns: list[str] | None = None) -> pa.Table:
+        return pq.read_table(self.file, columns=columns)
+
+
+def open_run(folder: Path) -> Run:
+    """Raises RunError."""
+    manifest = Manifest.load(folder)
+    file = folder / "judgements.parquet"
+    if not file.is_file():
+        raise RunError(f"{folder.name} is not finished: run the same command again and it continues.")
+    try:
+        schema = pq.read_schema(file)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise RunError(f"{folder.name}: judgements.parquet is damaged ({error}).") from error
+    for column in SCHEMA:
+        if column.name not in schema.names:
+            raise RunError(f"{folder.name}: judgements.parquet has no column {column.name}.")
+        if schema.field(column.name).type != column.type:
+            raise RunError(
+                f"{folder.name}: column {column.name} is {schema.field(column.name).type}, {column.type} was expected."
+            )
+    return Run(folder, manifest)
+
+
+def find_runs(root: Path) -> list[Run]:
+    """Finished runs below `root`, by benchmark and judge; what is not one is passed over."""
+    out = []
+    for manifest in sorted(root.rglob("manifest.json")):
+        try:
+            out.append(open_run(manifest.parent))
+        except RunError:
+            continue
+    return sorted(out, key=lambda r: (r.manifest.benchmark, r.manifest.judge, str(r.folder)))

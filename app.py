@@ -35,6 +35,12 @@ def main() -> None:
     )
     parser.add_argument("--device", help="cuda, mps or cpu; chosen by itself")
     parser.add_argument("--dtype", help="float32, bfloat16 or float16; chosen by itself")
+    parser.add_argument(
+        "--runs",
+        type=Path,
+        default=Path(os.environ.get("REWARDSCOPE_RUNS", "runs")),
+        help="folder of runs to show and to write",
+    )
     parser.add_argument("--host", default=None)
     parser.add_argument("--port", type=int, default=None)
     args = parser.parse_args()
@@ -42,7 +48,7 @@ def main() -> None:
         judge = VLMDRJudge.load(args.model, args.device, args.dtype, args.revision)
     except CheckpointError as error:
         sys.exit(f"Rewardscope cannot start: {error}")
-    demo = build(judge)
+    demo = build(judge, args.model, args.runs)
     demo.queue(max_size=64)
     demo.launch(
         server_name=args.host,

@@ -15,7 +15,7 @@ QUIET = "#9aa3ad"
 INK = "#757a82"  # readable on white and on the dark theme
 
 
-def _layout(figure: go.Figure, height: int, **extra: object) -> go.Figure:
+def layout(figure: go.Figure, height: int, **extra: object) -> go.Figure:
     figure.update_layout(
         height=height,
         margin={"l": 8, "r": 12, "t": 8, "b": 8},
@@ -57,7 +57,7 @@ def waterfall(judgement: Judgement, a: int, b: int) -> go.Figure:
         )
     )
     figure.update_yaxes(autorange="reversed")
-    return _layout(figure, 90 + 46 * len(names), showlegend=False)
+    return layout(figure, 90 + 46 * len(names), showlegend=False)
 
 
 def scores(judgement: Judgement) -> go.Figure:
@@ -70,7 +70,7 @@ def scores(judgement: Judgement) -> go.Figure:
             name=f"Response {LETTERS[i]}", x=names, y=values, marker_color=RESPONSES[i],
             text=[f"{v:+.1f}" for v in values], textposition="auto",
         )  # fmt: skip
-    return _layout(figure, 300, barmode="group", yaxis_title="score")
+    return layout(figure, 300, barmode="group", yaxis_title="score")
 
 
 def gates(judgement: Judgement) -> go.Figure:
@@ -105,4 +105,4 @@ def gates(judgement: Judgement) -> go.Figure:
     )
     figure.update_yaxes(autorange="reversed", tickmode="linear", dtick=1, tickfont={"size": 12})
     figure.update_xaxes(range=[0, 1.15], title="relevance", tickvals=[0, 0.5, 1])
-    return _layout(figure, 720, showlegend=False)
+    return layout(figure, 720, showlegend=False)

@@ -11,6 +11,7 @@ import gradio as gr
 from app import lane, links, views, words
 from app.examples import by_id, gallery
 from app.lane import LANE
+from app.library import Library
 from core.explain import Cancelled, explain
 from core.images import ImageError
 from core.judges.vlmdr import VLMDRJudge
@@ -36,8 +37,8 @@ def _as_it_came(component: gr.Image) -> gr.Image:
 class InspectPage:
     """Components and events. The session holds one `views.View`; nothing is shared between sessions."""
 
-    def __init__(self, judge: VLMDRJudge) -> None:
-        self.judge = judge
+    def __init__(self, judge: VLMDRJudge, library: Library) -> None:
+        self.judge, self.library = judge, library
         self.cancel_flags: dict[str, threading.Event] = {}
 
     # -- layout ----------------------------------------------------------------------------------------------
@@ -156,7 +157,7 @@ class InspectPage:
             return self._show(views.judge_view(self.judge, picture, prompt, list(responses)))
 
     def on_open(self, request: gr.Request) -> tuple:
-        view, problem = links.open_link(dict(request.query_params))
+        view, problem = links.open_link(dict(request.query_params), self.library)
         if problem:
             gr.Warning(problem)
         if view is None:
@@ -280,7 +281,7 @@ class _told:  # noqa: N801 (reads as a clause: with _told(): ...)
             raise gr.Error(str(error), title="This cannot be judged", duration=12) from error
 
 
-def build_inspect(judge: VLMDRJudge, demo: gr.Blocks) -> InspectPage:
-    page = InspectPage(judge)
+def build_inspect(judge: VLMDRJudge, demo: gr.Blocks, library: Library) -> InspectPage:
+    page = InspectPage(judge, library)
     page.build(demo)
     return page

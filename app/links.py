@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from app.examples import by_id
+from app.library import Library, comparison_of
 from core.images import open_image, to_png_bytes
 from core.records import MAX_RESPONSES, content_hash
 
@@ -43,8 +44,10 @@ def make_link(base: str, view: View) -> str:
     return f"{base}?{urlencode({'view': _keep(view)})}"
 
 
-def open_link(query: Mapping[str, str]) -> tuple[View | None, str]:
+def open_link(query: Mapping[str, str], library: Library | None = None) -> tuple[View | None, str]:
     """The view of a link's query and a sentence where it cannot be reopened."""
+    if library and query.get("run"):
+        return _of_run(library, query["run"], query.get("row", ""))
     if key := query.get("view"):
         return _kept(key)
     if key := query.get("example"):
@@ -54,6 +57,23 @@ def open_link(query: Mapping[str, str]) -> tuple[View | None, str]:
         texts = tuple(query[x] for x in LETTERS if x in query) or known.comparison.responses
         return View(known.path, key, query.get("prompt", known.comparison.prompt), texts[:MAX_RESPONSES]), ""
     return None, ""
+
+
+def _of_run(library: Library, name: str, row: str) -> tuple[View | None, str]:
+    """A record of a run, with everything filled in."""
+    run = library.runs().get(name)
+    found = comparison_of(run, int(row)) if run and row.isdecimal() and len(row) < 12 else None
+    if found is None:
+        return None, "The record of this link is not on this server."
+    picture = None
+    if isinstance(found.image, bytes):
+        STORE.mkdir(parents=True, exist_ok=True)
+        path = STORE / f"{content_hash(found.image)}-run.png"
+        path.write_bytes(found.image)
+        picture = str(path)
+    return View(
+        picture, None, found.prompt, found.responses
+    ), "" if picture else "This run holds no picture of the record."
 
 
 def _keep(view: View) -> str:

@@ -154,9 +154,8 @@ def _outcome(filters: Filters) -> tuple[str, list[Any]]:
 def record(run: Run, row: int) -> dict[str, Any] | None:
     """One stored row with everything; None if there is none."""
     with duckdb.connect() as db:
-        found = db.execute(
-            "SELECT * FROM read_parquet(?) WHERE row = ?", [str(run.file), row]
-        ).to_arrow_table()
+        query = "SELECT * FROM read_parquet(?) WHERE row = ?"
+        found = db.sql(query, params=[str(run.file), row]).to_arrow_table()
     rows = found.to_pylist()
     return rows[0] if rows else None
 

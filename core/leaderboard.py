@@ -55,7 +55,7 @@ def _entry(file: Path, version: int, benchmark: str, ties: str) -> Entry:
     return Entry(
         reports=tuple(report(narrow, g, ties) for g in groupings),
         plus=accuracy_plus(narrow, ties) if known and known.clustered else None,
-        controls=_controls(narrow),
+        controls=_controls(narrow, ties),
         by_dimension=dimensions,
         by_dimension_means=means,
         calibration=calibration(margins, right),
@@ -77,15 +77,15 @@ def _narrow(file: Path) -> pd.DataFrame:
     return frame.astype({"subgroup": object, "cluster": object, "outcome": object})
 
 
-def _controls(narrow: pd.DataFrame) -> dict[str, Rate]:
-    """On every labelled row, judged or not: they need no judge. Strict, as the strict policy."""
+def _controls(narrow: pd.DataFrame, ties: str) -> dict[str, Rate]:
+    """On every labelled row, judged or not: they need no judge."""
     rows = narrow[narrow["preferred"].notna()]
 
     def of(right: pd.Series, tied: pd.Series | None = None) -> Rate:
         words = np.where(right, "right", "wrong")
         if tied is not None:
             words = np.where(tied, "tie", words)
-        return rate(pd.Series(words, dtype=object))
+        return rate(pd.Series(words, dtype=object), ties)
 
     length = rows["preferred_length"]
     return {

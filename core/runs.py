@@ -136,7 +136,9 @@ class Run:
 
     @property
     def name(self) -> str:
-        return self.manifest.judge
+        """The judge, and how much of the data it saw where that was cut short."""
+        limit = self.manifest.limit
+        return self.manifest.judge + (f" (first {limit:,})" if limit else "")
 
     def table(self, columns: list[str] | None = None) -> pa.Table:
         return pq.read_table(self.file, columns=columns)

@@ -60,7 +60,8 @@ class Benchmark:
     split: str = "test"
     needs: tuple[tuple[str, ...], ...] = ()
     clustered: bool = False  # Acc+ counts a cluster as right only if all of its rows are
-    built_in: Callable[[int], Iterator[Row]] | None = None  # rows the project makes itself
+    built_in: Callable[[int], Iterator[Row]] | None = None  # seed -> rows the project makes itself
+    built_in_record: Callable[[int], Comparison] | None = None  # row number -> its record, without the others
 
     def open(
         self, source: str | Path | None = None, *, images: Path | None = None, revision: str | None = None,

@@ -92,6 +92,14 @@ def test_a_datasets_folder_with_embedded_images(tmp_path) -> None:
     assert same.key == row.key
 
 
+def test_a_scene_record_by_itself_is_the_one_in_the_stream() -> None:
+    scene = BENCHMARKS["scene"]
+    assert scene.built_in_record
+    for row in scene.open().first(60).rows():
+        if row.index in (0, 1, 45, 46, 59):
+            assert scene.built_in_record(row.index) == row.comparison
+
+
 def test_trl_vision_preference_format(tmp_path) -> None:
     raw = {
         "images": ["i.png"],

@@ -1,0 +1,325 @@
+"""The Leaderboard page: every run and every published row, with intervals, denominators, controls and audit verdicts."""
+
+from __future__ import annotations
+
+import html
+import re
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import gradio as gr
+import pandas as pd
+
+from app import board_figures, lane
+from app.lane import LANE
+from app.library import Library
+from core import leaderboard
+from core.audit import Published, audit, published
+from core.benchmarks import BENCHMARKS, BenchmarkError
+from core.judges import Judge
+from core.judges.blind import BlindJudge
+from core.judges.rules import always_first, longer, shorter
+from core.judges.vlmdr import VLMDRJudge
+from core.metrics import POLICIES
+from core.runner import Job, fingerprint, run
+from core.runs import Run, RunError
+
+PRIVATE: dict[str, Any] = {"api_visibility": "private"}
+REPLACE_ADDRESS = "(query) => { if (query) history.replaceState(null, '', location.pathname + '?' + query); }"
+TIES = {
+    "wrong": "a tie counts as wrong (strict)", "half": "a tie counts half", "dropped": "ties leave the denominator",
+    "coin": "a coin decides ties (seed 123)",
+}  # fmt: skip
+
+
+class LeaderboardPage:
+    def __init__(self, library: Library, judge: VLMDRJudge, model: str | None, output: Path) -> None:
+        self.library, self.judge, self.model, self.output = library, judge, model, output
+
+    # -- layout ----------------------------------------------------------------------------------------------
+
+    def build(self, demo: gr.Blocks) -> None:
+        gr.HTML("<header><h1>Leaderboard</h1><p>Numbers with their denominators, their intervals, and what judges "
+                "that see nothing score on the same labels.</p></header>")  # fmt: skip
+        self.address = gr.Textbox(visible="hidden")
+        with gr.Row():
+            self.benchmark = gr.Dropdown([], label="Benchmark", elem_id="benchmark", scale=2)
+            self.ties = gr.Dropdown([(v, k) for k, v in TIES.items()], value=POLICIES[0], label="Ties and unparsed answers",
+                                    elem_id="ties", scale=2)  # fmt: skip
+        self.chart = gr.Plot(show_label=False, elem_id="intervals")
+        self.table = gr.Dataframe(
+            interactive=False, show_label=False, elem_id="board", pinned_columns=1, max_height=420
+        )
+        self.refused = gr.HTML(elem_id="refused")
+        with gr.Row():
+            self.downloads = [
+                gr.DownloadButton(f"Table as {f}", size="sm") for f in ("csv", "jsonl", "parquet")
+            ]
+        gr.HTML("<h2>Published rows, and whether they add up</h2>")
+        self.published = gr.HTML(elem_id="published")
+        gr.HTML("<h2>One run in detail</h2>")
+        with gr.Row():
+            self.run = gr.Dropdown([], label="Run", elem_id="run")
+            self.other = gr.Dropdown([], label="Compared with", elem_id="other")
+        self.detail = gr.HTML(elem_id="detail")
+        with gr.Row(equal_height=False):
+            with gr.Column(min_width=320):
+                gr.HTML("<h2>Groups</h2>")
+                self.groups = gr.Plot(show_label=False, elem_id="groups")
+            with gr.Column(min_width=320):
+                gr.HTML("<h2>Dimensions</h2>")
+                self.dimensions = gr.Plot(show_label=False, elem_id="dimensions")
+        with gr.Row(equal_height=False):
+            with gr.Column(min_width=320):
+                gr.HTML("<h2>Calibration</h2>")
+                self.calibration = gr.Plot(show_label=False, elem_id="calibration")
+            with gr.Column(min_width=320):
+                gr.HTML("<h2>Margins</h2>")
+                self.margins = gr.Plot(show_label=False, elem_id="margins")
+        with gr.Accordion("Make a run", open=False):
+            self._maker()
+        self._events(demo)
+
+    def _maker(self) -> None:
+        gr.Markdown("A run judges every record of a benchmark and keeps each judgement. A run that was stopped continues "
+                    "where it was. Large runs belong on the command line: `python -m core.runner --help`.")  # fmt: skip
+        with gr.Row():
+            self.new_judge = gr.Dropdown(
+                ["vl-mdr", "vl-mdr-blind", "always-first", "longer", "shorter"], value="vl-mdr", label="Judge"
+            )
+            self.new_benchmark = gr.Dropdown(
+                [(b.title, b.name) for b in BENCHMARKS.values()], value="scene", label="Data"
+            )
+            self.limit = gr.Number(value=200, precision=0, minimum=1, label="At most so many rows")
+        self.upload = gr.File(label="Your file (not needed for the scene world)", file_count="single", type="filepath",
+                              file_types=[".jsonl", ".json", ".csv", ".tsv", ".parquet"])  # fmt: skip
+        with gr.Row():
+            self.make = gr.Button("Run", variant="primary", elem_id="make-run")
+            self.stop = gr.Button("Stop", elem_id="stop-run")
+        self.made = gr.HTML(elem_id="made")
+
+    def _events(self, demo: gr.Blocks) -> None:
+        board = [self.address, self.chart, self.table, self.refused, self.published, self.run, self.other]
+        detail = [self.detail, self.groups, self.dimensions, self.calibration, self.margins]
+        chosen = [self.benchmark, self.ties]
+        show_detail = {
+            "fn": self.on_detail,
+            "inputs": [self.run, self.other, self.ties],
+            "outputs": detail,
+            **PRIVATE,
+        }
+        demo.load(self.on_open, None, [*chosen, *board], **PRIVATE).then(**show_detail)
+        for box in chosen:
+            box.input(self.on_board, chosen, board, **PRIVATE).then(**show_detail)
+        for box in (self.run, self.other):
+            box.input(**show_detail)
+        self.address.change(None, [self.address], None, js=REPLACE_ADDRESS)
+        for button, kind in zip(self.downloads, ("csv", "jsonl", "parquet"), strict=True):
+            button.click(self._download(kind), chosen, [button], **PRIVATE)
+        making = self.make.click(
+            self.on_make,
+            [self.new_judge, self.new_benchmark, self.upload, self.limit],
+            [self.made],
+            **LANE,
+            **PRIVATE,
+        )
+        making.success(self.on_board, [self.new_benchmark, self.ties], board, **PRIVATE)
+        self.stop.click(
+            lambda: "Stopped; the same choice continues it.",
+            None,
+            [self.made],
+            cancels=[making],
+            queue=False,
+            **PRIVATE,
+        )
+
+    # -- events ----------------------------------------------------------------------------------------------
+
+    def on_open(self, request: gr.Request) -> tuple:
+        query = dict(request.query_params)
+        choices = _choices(self.library)
+        names = [n for _, n in choices]
+        benchmark = query.get("benchmark") if query.get("benchmark") in names else names[0]
+        ties = query.get("ties") if query.get("ties") in POLICIES else POLICIES[0]
+        return (
+            gr.Dropdown(choices=choices, value=benchmark),
+            gr.Dropdown(value=ties),
+            *self.on_board(benchmark or "", ties or ""),
+        )
+
+    def on_board(self, benchmark: str, ties: str) -> tuple:
+        runs = self.library.of_benchmark(benchmark)
+        address = urlencode({"benchmark": benchmark, "ties": ties})
+        table = leaderboard.table(list(runs.values()), ties)
+        names = [(r.name, n) for n, r in runs.items()]
+        first = next((n for n, r in runs.items() if r.manifest.weights), next(iter(runs), None))
+        return (
+            address, self._chart(runs, ties), _percents(table).drop(columns=["why no macro"], errors="ignore"),
+            _refusals(table), published_html([r for r in published() if r.benchmark == benchmark]),
+            gr.Dropdown(choices=names, value=first),
+            gr.Dropdown(choices=[("", ""), *names], value=""),
+        )  # fmt: skip
+
+    def _chart(self, runs: dict[str, Run], ties: str) -> Any:
+        if not runs:
+            return None
+        entries = {r.name: leaderboard.entry(r, ties) for r in runs.values()}
+        controls = next(iter(entries.values())).controls
+        trivial = {always_first().name, longer().name, shorter().name}
+        shown = {n: e.reports[0].overall for n, e in entries.items() if n not in trivial}
+        return board_figures.intervals(list(shown), list(shown.values()), controls)
+
+    def on_detail(self, name: str | None, other: str | None, ties: str) -> tuple:
+        runs = self.library.runs()
+        if not name or name not in runs:
+            return ("", None, None, None, None)
+        chosen = runs[name]
+        e = leaderboard.entry(chosen, ties)
+        text = detail_html(chosen, e, ties)
+        if other and other in runs and other != name:
+            text += paired_html(chosen, runs[other])
+        text += f'<p><a href="failures?{urlencode({"run": name})}">Look at its failures</a></p>'
+        return (
+            text, board_figures.bars(e.reports[0].groups), board_figures.dimensions(e) if e.by_dimension else None,
+            board_figures.reliability(*e.calibration) if len(e.margins) else None, board_figures.margins(e.margins),
+        )  # fmt: skip
+
+    def on_make(
+        self, judge: str, benchmark: str, file: str | None, limit: float | None,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
+    ) -> str:  # fmt: skip
+        try:
+            loaded = BENCHMARKS[benchmark].open(Path(file) if file and benchmark != "scene" else None)
+            weights = fingerprint(self.model) if judge.startswith("vl-mdr") else ""
+            stem = re.sub(r"[^A-Za-z0-9]+", "-", Path(loaded.source).stem)[:40].strip("-") or "data"
+            folder = self.output / f"{benchmark}-{stem}" / f"{judge}-{int(limit or 0) or 'all'}"
+            job = Job(loaded, self._judge(judge), folder, limit=int(limit) if limit else None,
+                      keep_images=loaded.benchmark.built_in is None, weights=weights)  # fmt: skip
+            started = time.perf_counter()
+
+            def say(done: int, total: int | None, each: float) -> None:
+                left = f", {(total - done) * each:.0f} s left" if total and each else ""
+                progress((done, total or done), desc=f"judging{left}")
+
+            done = lane.run_on_model(run, job, say)
+        except (BenchmarkError, RunError) as error:
+            raise gr.Error(str(error), title="This cannot be run", duration=15) from error
+        rows = len(done.table(["row"])) if done else 0
+        return f'<p class="small" role="status">{rows:,} rows judged in {time.perf_counter() - started:.1f} s.</p>'
+
+    def _judge(self, name: str) -> Judge:
+        if name == "vl-mdr":
+            return self.judge
+        if name == "vl-mdr-blind":
+            return BlindJudge(self.judge)
+        return {"always-first": always_first, "longer": longer, "shorter": shorter}[name]()
+
+    def _download(self, kind: str) -> Any:
+        def write(benchmark: str, ties: str) -> str:
+            table = leaderboard.table(list(self.library.of_benchmark(benchmark).values()), ties)
+            path = Path(tempfile.mkdtemp(prefix="rewardscope-")) / f"leaderboard-{benchmark}.{kind}"
+            if kind == "csv":
+                table.to_csv(path, index=False)
+            elif kind == "jsonl":
+                table.to_json(path, orient="records", lines=True, force_ascii=False)
+            else:
+                table.to_parquet(path, index=False)
+            return str(path)
+
+        return write
+
+
+# -- what is shown -------------------------------------------------------------------------------------------
+
+
+def _choices(library: Library) -> list[tuple[str, str]]:
+    """Benchmarks with runs first, then those that only have published rows."""
+    have = library.benchmarks()
+    rest = {r.benchmark for r in published()} - {n for _, n in have}
+    return [*have, *((BENCHMARKS[n].title, n) for n in BENCHMARKS if n in rest)]
+
+
+def _percents(table: pd.DataFrame) -> pd.DataFrame:
+    return table.map(lambda v: "" if v is None or (isinstance(v, float) and pd.isna(v)) else v)
+
+
+def _refusals(table: pd.DataFrame) -> str:
+    reasons = {} if table.empty else dict(zip(table["judge"], table["why no macro"], strict=True))
+    return "".join(
+        f'<p class="small">No macro for {html.escape(j)}: {html.escape(r)}.</p>'
+        for j, r in reasons.items()
+        if r
+    )
+
+
+def published_html(rows: list[Published]) -> str:
+    """Printed numbers as printed, each with the audit's verdict and its source."""
+    if not rows:
+        return '<p class="small">No published rows for this benchmark.</p>'
+    out = []
+    for columns in dict.fromkeys(tuple(r.columns) for r in rows):
+        same = [r for r in rows if tuple(r.columns) == columns]
+        head = "".join(f"<th>{html.escape(c)}</th>" for c in ("", *columns, "overall", "macro", "Acc+"))
+        body = ""
+        for r in same:
+            found = audit(r)
+            cells = "".join(
+                f"<td>{html.escape(v or '')}</td>" for v in (*r.columns.values(), r.overall, r.macro, r.plus)
+            )
+            mark = "fits" if found.comparable else "unfit"
+            body += (
+                f'<tr><td title="{html.escape(r.source, quote=True)}">{html.escape(r.name)}</td>{cells}'
+                f'<td class="{mark}">{html.escape(found.verdict)}</td></tr>'
+            )
+        out.append(
+            f'<div class="wide"><table class="ledger"><thead><tr>{head}<th>audit</th></tr></thead><tbody>{body}</tbody></table></div>'
+        )
+    sources = "; ".join(sorted({html.escape(r.source) for r in rows}))
+    return "".join(out) + f'<p class="small">Sources: {sources}. Hover over a name for its own.</p>'
+
+
+def detail_html(chosen: Run, e: leaderboard.Entry, ties: str) -> str:
+    m, o = chosen.manifest, e.reports[0].overall
+    counts = ", ".join(f"{n:,} {name}" for name, n in o.counts.items() if n)
+    rows = "".join(
+        f"<tr><td>{html.escape(r.grouping)}</td><td>{', '.join(f'{html.escape(g)} {100 * v.value:.2f} ({v.points:g}/{v.n})' for g, v in r.groups.items() if v.n) if len(r.groups) < 9 else f'{len(r.groups)} groups'}</td>"
+        f"<td>{f'{100 * r.macro:.2f}' if r.macro is not None else html.escape(r.refused)}</td></tr>"
+        for r in e.reports
+    )
+    controls = ", ".join(f"{html.escape(n)} {100 * r.value:.1f}" for n, r in e.controls.items() if r.n)
+    plus = f" Acc+ {100 * e.plus.value:.2f} ({e.plus.points:g}/{e.plus.n})." if e.plus and e.plus.n else ""
+    overall = (
+        f"{100 * o.value:.2f} % ({o.points:g}/{o.n}; 95 %: {100 * o.low:.1f} to {100 * o.high:.1f})"
+        if o.n
+        else "nothing was scored"
+    )
+    return (
+        f"<p><b>{html.escape(chosen.name)}</b>: overall {overall}, {html.escape(TIES[ties])}.{plus}</p>"
+        f'<p class="small">Rows: {counts}. Judges that see nothing, on the same labels: {controls}.</p>'
+        f'<div class="wide"><table class="ledger"><thead><tr><th>grouping</th><th>groups</th><th>macro</th></tr></thead><tbody>{rows}</tbody></table></div>'
+        f'<p class="small">Data: {html.escape(m.source)} {html.escape(m.data_revision)}, hash {html.escape(str(m.how.get("data_hash", "")))}; '
+        f"images {html.escape(m.images)}; weights {html.escape(m.weights or 'none')}; code {html.escape(m.code)}. "
+        f"Dimensions: accuracy on {html.escape(e.by_dimension_means)}.</p>"
+    )
+
+
+def paired_html(a: Run, b: Run) -> str:
+    p = leaderboard.paired(a, b)
+    if not p.n:
+        return '<p class="small">The two runs have no judged record in common.</p>'
+    return (
+        f"<p>Against {html.escape(b.name)} on {p.n:,} common records: difference {100 * p.difference:+.2f} points "
+        f"(95 %: {100 * p.low:+.2f} to {100 * p.high:+.2f}); only the first right {p.only_a:,}, only the second {p.only_b:,}, "
+        f"both {p.both_right:,}, neither {p.both_wrong:,}; McNemar's exact test p = {p.p_value:.2g}.</p>"
+    )
+
+
+def build_leaderboard(
+    library: Library, judge: VLMDRJudge, model: str | None, output: Path, demo: gr.Blocks
+) -> LeaderboardPage:
+    page = LeaderboardPage(library, judge, model, output)
+    page.build(demo)
+    return page

@@ -1,0 +1,78 @@
+"""The runs that the pages show: finished run folders below the roots, each under a name that fits in a link."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from core import browse
+from core.benchmarks import BENCHMARKS
+from core.images import open_image
+from core.records import Comparison
+from core.runs import Run, find_runs
+
+BUNDLED = Path(__file__).parents[1] / "assets" / "runs"
+
+
+class Library:
+    """Looked up anew each time: a run that finishes appears with the next view."""
+
+    def __init__(self, roots: list[Path]) -> None:
+        self.roots = [BUNDLED, *(r for r in roots if r.resolve() != BUNDLED.resolve())]
+
+    def runs(self) -> dict[str, Run]:
+        """Name in links -> run. A name is only ever looked up here: it never becomes a path."""
+        out = {}
+        for root in self.roots:
+            if root.is_dir():
+                for run in find_runs(root):
+                    name = run.folder.relative_to(root).as_posix()
+                    out[name if name not in out else f"{root.name}/{name}"] = run
+        return out
+
+    def of_benchmark(self, benchmark: str) -> dict[str, Run]:
+        return {k: r for k, r in self.runs().items() if r.manifest.benchmark == benchmark}
+
+    def benchmarks(self) -> list[tuple[str, str]]:
+        """(title, name) of the benchmarks that have runs, the bundled one first."""
+        present = {r.manifest.benchmark: r.manifest.title for r in self.runs().values()}
+        return [(title, name) for name, title in sorted(present.items(), key=lambda kv: kv[0] != "scene")]
+
+    def blind_of(self, run: Run) -> Run | None:
+        """The image-blind run of the same data, if there is one."""
+        for other in self.of_benchmark(run.manifest.benchmark).values():
+            if other.manifest.judge.endswith(", blind") and other.manifest.source == run.manifest.source:
+                return other
+        return None
+
+
+def picture_of(run: Run, stored: dict[str, Any]) -> Image.Image | None:
+    """The stored thumbnail, or the picture of a built-in benchmark drawn anew; None where there is neither."""
+    if stored["image"]:
+        return open_image(stored["image"])
+    known = BENCHMARKS.get(run.manifest.benchmark)
+    if known and known.built_in_record and run.manifest.images == "as given":
+        return known.built_in_record(stored["row"]).load_image()
+    return None
+
+
+def comparison_of(run: Run, row: int) -> Comparison | None:
+    """The record of a run's row as far as the run knows it."""
+    stored = browse.record(run, row)
+    if stored is None or len(stored["responses"]) < 2:
+        return None
+    picture = picture_of(run, stored)
+    return Comparison(
+        id=f"{stored['row']}-{stored['key']}", image=_bytes(picture) if picture else None, prompt=stored["prompt"],
+        responses=tuple(stored["responses"]), preferred=stored["preferred"], benchmark=run.manifest.benchmark,
+        category=stored["subgroup"],
+    )  # fmt: skip
+
+
+def _bytes(image: Image.Image) -> bytes:
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    return out.getvalue()

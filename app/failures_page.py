@@ -18,7 +18,7 @@ from core.browse import OUTCOME_CHOICES, PAGE, SORTS, VERSUS_CHOICES, Filters
 from core.runs import Run, judgement_of
 from core.taxonomy import DIMENSIONS
 
-PRIVATE: dict[str, Any] = {"api_visibility": "private"}
+PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
 REPLACE_ADDRESS = "(query) => { if (query) history.replaceState(null, '', location.pathname + '?' + query); }"
 KEYS_JS = """() => {
   if (window.rewardscopeKeys) return;

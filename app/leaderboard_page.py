@@ -88,13 +88,19 @@ class LeaderboardPage:
                     "where it was. Large runs belong on the command line: `python -m core.runner --help`.")  # fmt: skip
         with gr.Row():
             self.new_judge = gr.Dropdown(
-                ["vl-mdr", "vl-mdr-blind", "always-first", "longer", "shorter"], value="vl-mdr", label="Judge"
+                ["vl-mdr", "vl-mdr-blind", "always-first", "longer", "shorter"],
+                value="vl-mdr",
+                label="Judge",
+                elem_id="new-judge",
             )
             self.new_benchmark = gr.Dropdown(
-                [(b.title, b.name) for b in BENCHMARKS.values()], value="scene", label="Data"
+                [(b.title, b.name) for b in BENCHMARKS.values()],
+                value="scene",
+                label="Data",
+                elem_id="new-benchmark",
             )
             self.limit = gr.Number(value=200, precision=0, minimum=1, label="At most so many rows")
-        self.upload = gr.File(label="Your file (not needed for the scene world)", file_count="single", type="filepath",
+        self.upload = gr.File(label="Your file (not needed for the scene world)", elem_id="upload", file_count="single", type="filepath",
                               file_types=[".jsonl", ".json", ".csv", ".tsv", ".parquet"])  # fmt: skip
         with gr.Row():
             self.make = gr.Button("Run", variant="primary", elem_id="make-run")
@@ -126,7 +132,12 @@ class LeaderboardPage:
             **LANE,
             **PRIVATE,
         )
-        making.success(self.on_board, [self.new_benchmark, self.ties], board, **PRIVATE)
+        making.success(
+            lambda b: gr.Dropdown(choices=_choices(self.library), value=b),
+            [self.new_benchmark],
+            [self.benchmark],
+            **PRIVATE,
+        ).then(self.on_board, [self.new_benchmark, self.ties], board, **PRIVATE).then(**show_detail)
         self.stop.click(
             lambda: "Stopped; the same choice continues it.",
             None,
@@ -292,12 +303,12 @@ def detail_html(chosen: Run, e: leaderboard.Entry, ties: str) -> str:
     controls = ", ".join(f"{html.escape(n)} {100 * r.value:.1f}" for n, r in e.controls.items() if r.n)
     plus = f" Acc+ {100 * e.plus.value:.2f} ({e.plus.points:g}/{e.plus.n})." if e.plus and e.plus.n else ""
     overall = (
-        f"{100 * o.value:.2f} % ({o.points:g}/{o.n}; 95 %: {100 * o.low:.1f} to {100 * o.high:.1f})"
+        f"overall {100 * o.value:.2f} % ({o.points:g}/{o.n}; 95 %: {100 * o.low:.1f} to {100 * o.high:.1f})"
         if o.n
         else "nothing was scored"
     )
     return (
-        f"<p><b>{html.escape(chosen.name)}</b>: overall {overall}, {html.escape(TIES[ties])}.{plus}</p>"
+        f"<p><b>{html.escape(chosen.name)}</b>: {overall}, {html.escape(TIES[ties])}.{plus}</p>"
         f'<p class="small">Rows: {counts}. Judges that see nothing, on the same labels: {controls}.</p>'
         f'<div class="wide"><table class="ledger"><thead><tr><th>grouping</th><th>groups</th><th>macro</th></tr></thead><tbody>{rows}</tbody></table></div>'
         f'<p class="small">Data: {html.escape(m.source)} {html.escape(m.data_revision)}, hash {html.escape(str(m.how.get("data_hash", "")))}; '

@@ -1,3 +1,4 @@
+import shutil
 import socket
 import subprocess
 import sys
@@ -6,8 +7,17 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).parents[2]
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 @pytest.fixture(scope="session")
@@ -19,7 +29,10 @@ def server(tmp_path_factory):
     log = tmp_path_factory.mktemp("app") / "log"
     with log.open("w") as out:
         process = subprocess.Popen(
-            [sys.executable, "app.py", "--port", str(port)], cwd=ROOT, stdout=out, stderr=out
+            [sys.executable, "app.py", "--port", str(port), "--runs", str(log.parent / "runs")],
+            cwd=ROOT,
+            stdout=out,
+            stderr=out,
         )
     url = f"http://127.0.0.1:{port}/"
     for _ in range(240):
@@ -32,3 +45,12 @@ def server(tmp_path_factory):
     yield url
     process.terminate()
     process.wait(20)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    assert CHROMIUM, "these tests need Debian's chromium: apt-get install chromium"
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -34,13 +34,12 @@ from core.images import ImageError
 from core.judges import Judge
 from core.judges.registry import JUDGES, Options
 from core.model.loading import EMBEDDED, CheckpointError
-from core.records import Judgement, RecordError
+from core.records import Comparison, Judgement, RecordError
 from core.runs import SCHEMA, Manifest, Run, RunError, open_run, row_of, write_whole
 
 BATCH = 16
 WINDOW = 4  # batches
 THUMBNAIL = 512  # pixels, longest side, of the images kept for browsing
-DECODERS = 2
 
 Progress = Callable[[int, int | None, float], None]
 
@@ -120,36 +119,46 @@ def _check_manifest(job: Job, state: PartialState) -> None:
     state.wait_for_everyone()
 
 
+@dataclass(frozen=True)
+class Ready:
+    """A window that is decoded and prepared. batches: (places in the window, what the judge's `prepare` gave)."""
+
+    rows: list[Row]
+    images: list[Image.Image | None]
+    batches: list[tuple[list[int], Any]]
+    problems: dict[int, str]
+
+
 def _windows(job: Job, state: PartialState, progress: Progress, cancelled: Callable[[], bool]) -> bool:
     parts = job.folder / "parts"
     parts.mkdir(exist_ok=True)
-    started, judged, done = time.perf_counter(), 0, 0
+    started, judged = time.perf_counter(), 0
     total = _smaller(job.loaded.length, job.limit)
-    with ThreadPoolExecutor(DECODERS) as decoders:
-        for number, rows, images in _prefetched(job, state, parts, decoders):
+    with ThreadPoolExecutor(1) as ahead:
+        for number, rows, ready in _prefetched(job, state, parts, ahead):
             if cancelled():
                 return False
-            done = number * job.batch * WINDOW + len(rows)
-            if images is not None:
-                _write_part(parts / f"{number:07d}.parquet", _judge_window(job, rows, images))
+            if ready is not None:
+                _write_part(parts / f"{number:07d}.parquet", _judge_window(job, ready.result()))
                 judged += len(rows)
-            progress(done, total, (time.perf_counter() - started) / max(judged, 1) if judged else 0.0)
+            done = number * job.batch * WINDOW + len(rows)
+            progress(done, total, (time.perf_counter() - started) / judged if judged else 0.0)
     return True
 
 
 def _prefetched(
-    job: Job, state: PartialState, parts: Path, decoders: ThreadPoolExecutor
-) -> Iterator[tuple[int, list[Row], list | None]]:  # fmt: skip
-    """Windows of this process; images is None for those that are finished. One window is decoded ahead."""
-    waiting: tuple[int, list[Row], list | None] | None = None
+    job: Job, state: PartialState, parts: Path, ahead: ThreadPoolExecutor
+) -> Iterator[tuple[int, list[Row], Future[Ready] | None]]:
+    """Windows of this process; the future is None for those that are finished. One window is prepared ahead."""
+    waiting: tuple[int, list[Row], Future[Ready] | None] | None = None
     for number, rows in _split(job):
         if number % state.num_processes != state.process_index:
             continue
         finished = (parts / f"{number:07d}.parquet").exists()
-        images = None if finished else [decoders.submit(_decode, row) for row in rows]
+        ready = None if finished else ahead.submit(_prepare_window, job, rows)
         if waiting:
             yield waiting
-        waiting = (number, rows, images)
+        waiting = (number, rows, ready)
     if waiting:
         yield waiting
 
@@ -189,42 +198,71 @@ def _decode(row: Row) -> tuple[Image.Image | None, str]:
         return None, f"row {row.index}, column image: {error}"
 
 
-def _judge_window(job: Job, rows: list[Row], decoding: list) -> pa.Table:
-    decoded = [f.result() for f in decoding]
+def _prepare_window(job: Job, rows: list[Row]) -> Ready:
+    """Everything before the model: images, batches of similar length, tokens. A row that the judge refuses must not
+    take its batch with it: then each is prepared alone."""
+    decoded = [_decode(row) for row in rows]
     needs_image = job.judge.about.get("reads_image", True) or hasattr(job.judge, "seeing")
-    judgements: dict[int, Judgement] = {}
-    problems = {i: problem for i, (_, problem) in enumerate(decoded) if problem}
+    ready = Ready(rows, [image for image, _ in decoded], [], {i: p for i, (_, p) in enumerate(decoded) if p})
     able = [
         i for i, row in enumerate(rows) if row.comparison and (decoded[i][0] is not None or not needs_image)
     ]
     able.sort(key=lambda i: (_length(rows[i]), i))
     for start in range(0, len(able), job.batch):
-        _judge_batch(job.judge, rows, decoded, able[start : start + job.batch], judgements, problems)
+        _prepare_batch(job.judge, ready, able[start : start + job.batch])
+    return ready
+
+
+def _prepare_batch(judge: Any, ready: Ready, batch: list[int]) -> None:
+    comparisons = [replace(ready.rows[i].comparison, image=ready.images[i]) for i in batch]  # type: ignore[type-var]
+    try:
+        ready.batches.append(
+            (batch, judge.prepare(comparisons) if hasattr(judge, "prepare") else comparisons)
+        )
+    except (RecordError, ImageError) as error:
+        if len(batch) == 1:
+            ready.problems[batch[0]] = f"row {ready.rows[batch[0]].index}: {error}"
+            return
+        for i in batch:
+            _prepare_batch(judge, ready, [i])
+
+
+def _judge_window(job: Job, ready: Ready) -> pa.Table:
+    judge: Any = job.judge
+    judgements: dict[int, Judgement] = {}
+    for batch, prepared in ready.batches:
+        if hasattr(judge, "judge_prepared"):
+            judgements.update(zip(batch, judge.judge_prepared(prepared), strict=True))
+        else:
+            _judge_plain(judge, ready, batch, prepared, judgements)
     table = [
         row_of(
             row,
             judgements.get(i),
-            problems.get(i, ""),
-            _thumbnail(decoded[i][0]) if job.keep_images else None,
+            ready.problems.get(i, ""),
+            _thumbnail(ready.images[i]) if job.keep_images else None,
         )
-        for i, row in enumerate(rows)
+        for i, row in enumerate(ready.rows)
     ]
     return pa.Table.from_pylist(table, SCHEMA)
 
 
-def _judge_batch(
-    judge: Judge, rows: list[Row], decoded: list, batch: list[int], judgements: dict[int, Judgement], problems: dict[int, str]
-) -> None:  # fmt: skip
-    """A row that the judge refuses must not take its batch with it: then each is judged alone."""
-    comparisons = [replace(rows[i].comparison, image=decoded[i][0]) for i in batch]  # type: ignore[type-var]
+def _judge_plain(
+    judge: Judge,
+    ready: Ready,
+    batch: list[int],
+    comparisons: list[Comparison],
+    judgements: dict[int, Judgement],
+) -> None:
+    """For judges without `prepare`: a refusal shows only here."""
     try:
         judgements.update(zip(batch, judge.judge_batch(comparisons), strict=True))
     except (RecordError, ImageError) as error:
         if len(batch) == 1:
-            problems[batch[0]] = f"row {rows[batch[0]].index}: {error}"
+            ready.problems[batch[0]] = f"row {ready.rows[batch[0]].index}: {error}"
             return
-        for i in batch:
-            _judge_batch(judge, rows, decoded, [i], judgements, problems)
+        for i, comparison in zip(batch, comparisons, strict=True):
+            _judge_plain(judge, ready, [i], [comparison], judgements)
 
 
 def _length(row: Row) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL import Image
 
-from core.judges.vlmdr import VLMDRJudge
+from core.judges.vlmdr import Prepared, VLMDRJudge
 from core.records import Comparison, Judgement
 
 
@@ -24,7 +24,13 @@ class BlindJudge:
         return self._named(self.seeing.judge(blank(comparison)))
 
     def judge_batch(self, comparisons: list[Comparison]) -> list[Judgement]:
-        return [self._named(j) for j in self.seeing.judge_batch([blank(c) for c in comparisons])]
+        return self.judge_prepared(self.prepare(comparisons))
+
+    def prepare(self, comparisons: list[Comparison]) -> Prepared:
+        return self.seeing.prepare([blank(c) for c in comparisons])
+
+    def judge_prepared(self, prepared: Prepared) -> list[Judgement]:
+        return [self._named(j) for j in self.seeing.judge_prepared(prepared)]
 
     def _named(self, judgement: Judgement) -> Judgement:
         return replace(judgement, judge=self.name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import torch
 from PIL import Image
 from torch import Tensor
+from transformers import BatchFeature
 
 from core.images import image_hash
 from core.model import VLMDR
@@ -22,6 +24,17 @@ from core.ood import Familiarity, FamiliarityModel
 from core.records import Comparison, Judgement, RecordError
 
 READINGS = 8  # prompts whose reading is kept, so that editing a response re-runs only the response
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A padded batch: inputs as `VLMDR.read` takes them, ids and mask (B, N, R), responses per comparison."""
+
+    comparisons: list[Comparison]
+    inputs: BatchFeature
+    ids: Tensor
+    mask: Tensor
+    counts: list[int]
 
 
 class VLMDRJudge:
@@ -77,20 +90,26 @@ class VLMDRJudge:
 
     def judge_batch(self, comparisons: list[Comparison]) -> list[Judgement]:
         """Comparisons with different images, prompts and numbers of responses in one padded batch."""
-        started = time.perf_counter()
+        return self.judge_prepared(self.prepare(comparisons))
+
+    def prepare(self, comparisons: list[Comparison]) -> Prepared:
+        """Decodes and encodes a batch without touching the model: another thread may do it ahead of time."""
         images = [c.load_image() for c in comparisons]
         responses = [self.encode(c) for c in comparisons]
         most = max(map(len, responses))
+        inputs = encode_prefix(self.processor, images, [c.prompt for c in comparisons])
+        # Absent responses repeat the first one and are dropped again.
+        ids, mask = pad_responses(self.processor, [r + r[:1] * (most - len(r)) for r in responses])
+        return Prepared(comparisons, inputs, ids, mask, [len(r) for r in responses])
+
+    def judge_prepared(self, prepared: Prepared) -> list[Judgement]:
+        started = time.perf_counter()
+        device = self.model.device
         with self.lock, torch.inference_mode():
-            inputs = encode_prefix(self.processor, images, [c.prompt for c in comparisons]).to(
-                self.model.device
-            )
-            reading = self.model.read(**inputs)
-            # Absent responses repeat the first one and are dropped again.
-            ids, mask = pad_responses(self.processor, [r + r[:1] * (most - len(r)) for r in responses])
-            scores = self.model.score(reading, ids.to(self.model.device), mask.to(self.model.device))
-            judgements = _judgements(self.name, comparisons, reading, scores, [len(r) for r in responses])
-        seconds = (time.perf_counter() - started) / len(comparisons)
+            reading = self.model.read(**prepared.inputs.to(device))
+            scores = self.model.score(reading, prepared.ids.to(device), prepared.mask.to(device))
+            judgements = _judgements(self.name, prepared.comparisons, reading, scores, prepared.counts)
+        seconds = (time.perf_counter() - started) / len(judgements)
         return [_timed(j, seconds) for j in judgements]
 
     def encode(self, comparison: Comparison) -> list[Response]:

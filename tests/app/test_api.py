@@ -1,9 +1,11 @@
 """The published endpoints through gradio_client, good input and bad."""
 
 import base64
+import io
 
 import pytest
 from gradio_client import Client
+from PIL import Image
 
 from app.examples import by_id, gallery
 from core.taxonomy import KEYS
@@ -32,6 +34,14 @@ def test_score_adds_up_and_says_what_the_judge_says(client, embedded_judge):
         )
         assert set(out["relevance"]) == set(KEYS) and len(out["selected"]) == 3
         assert out["rewards"] == pytest.approx(embedded_judge.judge(c).rewards, abs=1e-4)
+        assert out["warning"] is None
+
+
+def test_a_foreign_picture_is_warned_of(client):
+    noise = io.BytesIO()
+    Image.effect_noise((400, 300), 90).convert("RGB").save(noise, "PNG")
+    out = client.predict(encoded(noise.getvalue()), "How many stars are there?", ["2", "3"], api_name="/score")
+    assert "outside the world" in out["warning"]
 
 
 def test_explain_by_example_id(client):

@@ -77,6 +77,7 @@ def test_an_uploaded_picture_is_judged_and_its_link_kept(page, browser, tmp_path
     page.evaluate("document.querySelector('.rewards').dataset.old = '1'")
     page.locator("#judge").click()
     page.wait_for_selector(".rewards:not([data-old])")
+    expect(page.locator(".warning")).to_contain_text("outside the world")
     rewards = page.locator(".rewards").inner_text().split("judged")[0]
     page.locator("#make-link").click()
     expect(box(page, "link")).to_have_value(lambda_pattern())

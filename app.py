@@ -48,7 +48,7 @@ def main() -> None:
         judge = VLMDRJudge.load(args.model, args.device, args.dtype, args.revision)
     except CheckpointError as error:
         sys.exit(f"Rewardscope cannot start: {error}")
-    demo = build(judge, args.model, args.runs)
+    demo = build(judge, args.runs)
     demo.queue(max_size=64)
     demo.launch(
         server_name=args.host,

@@ -30,7 +30,7 @@ from core.judges.vlmdr import VLMDRJudge
 TITLE = "Rewardscope"
 
 
-def build(judge: VLMDRJudge, model: str | None = None, runs: Path = Path("runs")) -> gr.Blocks:
+def build(judge: VLMDRJudge, runs: Path = Path("runs")) -> gr.Blocks:
     """The whole interface around one loaded judge. runs: where runs are made and looked for, beside the bundled ones."""
     library = Library([runs])
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, 86400)) as demo:
@@ -39,7 +39,7 @@ def build(judge: VLMDRJudge, model: str | None = None, runs: Path = Path("runs")
         publish(judge)
     with demo.route("Leaderboard", "/leaderboard"):
         gr.Navbar(main_page_name="Inspect")
-        build_leaderboard(library, judge, model, runs, demo)
+        build_leaderboard(library, judge, runs, demo)
     with demo.route("Failures", "/failures"):
         gr.Navbar(main_page_name="Inspect")
         build_failures(library, demo)

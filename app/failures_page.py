@@ -125,8 +125,10 @@ class FailuresPage:
         self._events(demo)
 
     def _events(self, demo: gr.Blocks) -> None:
-        filters = [self.run, self.other, self.versus, self.outcome, self.subgroup, self.dimension, self.longer, self.low,
-                   self.high, self.search, self.wrong_reason, self.sort]  # fmt: skip
+        filters: list[Any] = [
+            self.run, self.other, self.versus, self.outcome, self.subgroup, self.dimension, self.longer, self.low,
+            self.high, self.search, self.wrong_reason, self.sort,
+        ]  # fmt: skip
         shown = [self.place, self.address, self.summary, self.table, self.item, self.similar]
         run_parts = [self.run, self.other, self.subgroup]
         demo.load(self.on_open, None, [*filters, *shown], **PRIVATE)
@@ -146,8 +148,8 @@ class FailuresPage:
         for button, step in ((self.previous, -1), (self.next, 1)):
             button.click(self._step(step), [self.place], shown, trigger_mode="multiple", **PRIVATE)
         self.address.change(None, [self.address], None, js=REPLACE_ADDRESS)
-        for button, kind in zip(self.downloads, FORMATS, strict=True):
-            button.click(self._download(kind), [self.place], [button], **PRIVATE)
+        for download, kind in zip(self.downloads, FORMATS, strict=True):
+            download.click(self._download(kind), [self.place], [download], **PRIVATE)
 
     # -- events ----------------------------------------------------------------------------------------------
 

@@ -29,7 +29,9 @@ def differences(a: str, b: str) -> tuple[str, str]:
     if max(map(len, pieces)) > DIFFED:
         return html.escape(a[:LONGEST]), html.escape(b[:LONGEST])
     out: tuple[list[str], list[str]] = ([], [])
-    for tag, i0, i1, j0, j1 in difflib.SequenceMatcher(None, *pieces, autojunk=False).get_opcodes():
+    for tag, i0, i1, j0, j1 in difflib.SequenceMatcher(
+        None, pieces[0], pieces[1], autojunk=False
+    ).get_opcodes():
         for side, words in ((0, pieces[0][i0:i1]), (1, pieces[1][j0:j1])):
             text = html.escape("".join(words))
             out[side].append(f"<mark>{text}</mark>" if tag != "equal" and text.strip() else text)

@@ -21,10 +21,11 @@ from core.audit import Published, audit, published
 from core.benchmarks import BENCHMARKS, BenchmarkError
 from core.judges import Judge
 from core.judges.blind import BlindJudge
+from core.judges.registry import JUDGES, Options
 from core.judges.rules import always_first, longer, shorter
 from core.judges.vlmdr import VLMDRJudge
 from core.metrics import POLICIES
-from core.runner import Job, fingerprint, run
+from core.runner import Job, run
 from core.runs import Run, RunError
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
@@ -36,8 +37,8 @@ TIES = {
 
 
 class LeaderboardPage:
-    def __init__(self, library: Library, judge: VLMDRJudge, model: str | None, output: Path) -> None:
-        self.library, self.judge, self.model, self.output = library, judge, model, output
+    def __init__(self, library: Library, judge: VLMDRJudge, output: Path) -> None:
+        self.library, self.judge, self.output = library, judge, output
 
     # -- layout ----------------------------------------------------------------------------------------------
 
@@ -88,7 +89,7 @@ class LeaderboardPage:
                     "where it was. Large runs belong on the command line: `python -m core.runner --help`.")  # fmt: skip
         with gr.Row():
             self.new_judge = gr.Dropdown(
-                ["vl-mdr", "vl-mdr-blind", "always-first", "longer", "shorter"],
+                list(JUDGES),
                 value="vl-mdr",
                 label="Judge",
                 elem_id="new-judge",
@@ -204,11 +205,10 @@ class LeaderboardPage:
     ) -> str:  # fmt: skip
         try:
             loaded = BENCHMARKS[benchmark].open(Path(file) if file and benchmark != "scene" else None)
-            weights = fingerprint(self.model) if judge.startswith("vl-mdr") else ""
             stem = re.sub(r"[^A-Za-z0-9]+", "-", Path(loaded.source).stem)[:40].strip("-") or "data"
             folder = self.output / f"{benchmark}-{stem}" / f"{judge}-{int(limit or 0) or 'all'}"
             job = Job(loaded, self._judge(judge), folder, limit=int(limit) if limit else None,
-                      keep_images=loaded.benchmark.built_in is None, weights=weights)  # fmt: skip
+                      keep_images=loaded.benchmark.built_in is None)  # fmt: skip
             started = time.perf_counter()
 
             def say(done: int, total: int | None, each: float) -> None:
@@ -226,7 +226,7 @@ class LeaderboardPage:
             return self.judge
         if name == "vl-mdr-blind":
             return BlindJudge(self.judge)
-        return {"always-first": always_first, "longer": longer, "shorter": shorter}[name]()
+        return JUDGES[name](Options())
 
     def _download(self, kind: str) -> Any:
         def write(benchmark: str, ties: str) -> str:
@@ -328,9 +328,7 @@ def paired_html(a: Run, b: Run) -> str:
     )
 
 
-def build_leaderboard(
-    library: Library, judge: VLMDRJudge, model: str | None, output: Path, demo: gr.Blocks
-) -> LeaderboardPage:
-    page = LeaderboardPage(library, judge, model, output)
+def build_leaderboard(library: Library, judge: VLMDRJudge, output: Path, demo: gr.Blocks) -> LeaderboardPage:
+    page = LeaderboardPage(library, judge, output)
     page.build(demo)
     return page

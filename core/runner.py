@@ -33,7 +33,7 @@ from core.benchmarks.rows import Loaded
 from core.images import ImageError
 from core.judges import Judge
 from core.judges.registry import JUDGES, Options
-from core.model.loading import EMBEDDED, CheckpointError
+from core.model.loading import CheckpointError
 from core.records import Comparison, Judgement, RecordError
 from core.runs import SCHEMA, Manifest, Run, RunError, open_run, row_of, write_whole
 
@@ -55,7 +55,6 @@ class Job:
     limit: int | None = None
     swap_images: bool = False
     keep_images: bool = True
-    weights: str = ""
 
     def manifest(self) -> Manifest:
         return Manifest(
@@ -65,7 +64,7 @@ class Job:
             data_revision=self.loaded.revision,
             judge=self.judge.name + (", images swapped" if self.swap_images else ""),
             judge_about=self.judge.about,
-            weights=self.weights,
+            weights=self.judge.about.get("weights", ""),
             images="swapped" if self.swap_images else "as given",
             limit=self.limit,
             batch=self.batch,
@@ -317,18 +316,6 @@ def code_version() -> str:
     return found.stdout.strip() or "not a git checkout"
 
 
-def fingerprint(model: str | None) -> str:
-    """sha256 of the weights of a folder, or the hub id itself."""
-    folder = Path(model) if model else EMBEDDED
-    files = sorted(folder.glob("*.safetensors")) if folder.is_dir() else []
-    digest = hashlib.sha256()
-    for file in (f for f in files if f.name != "familiarity.safetensors"):
-        with file.open("rb") as opened:
-            while block := opened.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()[:16] if files else str(model)
-
-
 def _terminal(done: int, total: int | None, each: float) -> None:
     left = f", {(total - done) * each:,.0f} s left" if total and each else ""
     rate = f", {1 / each:,.1f} rows/s" if each else ""
@@ -370,9 +357,8 @@ def main() -> None:
             args.source, images=args.images, revision=args.data_revision, streaming=args.streaming
         )
         judge = JUDGES[args.judge](Options(args.model, args.model_revision, args.device, args.dtype))
-        weights = fingerprint(args.model) if args.judge.startswith("vl-mdr") else ""
         keep = not args.no_thumbnails and loaded.benchmark.built_in is None
-        job = Job(loaded, judge, args.output, args.batch, args.limit, args.swap_images, keep, weights)
+        job = Job(loaded, judge, args.output, args.batch, args.limit, args.swap_images, keep)
         done = run(job, _terminal)
     except (BenchmarkError, CheckpointError, RunError) as error:
         sys.exit(f"Cannot run: {error}")

@@ -29,7 +29,28 @@ from core.taxonomy import NUM_DIMENSIONS  # noqa: E402
 
 CHUNK = 20_000
 WORDS = np.array(
-    ["the", "a", "red", "green", "blue", "star", "circle", "is", "are", "near", "left", "right", "above", "below", "chart", "table", "says", "value", "one", "two"]
+    [
+        "the",
+        "a",
+        "red",
+        "green",
+        "blue",
+        "star",
+        "circle",
+        "is",
+        "are",
+        "near",
+        "left",
+        "right",
+        "above",
+        "below",
+        "chart",
+        "table",
+        "says",
+        "value",
+        "one",
+        "two",
+    ]
 )
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from PIL import Image
 
-from core.judges.vlmdr import Prepared, VLMDRJudge
+from core.judges.padded import Prepared
+from core.judges.vlmdr import VLMDRJudge
 from core.records import Comparison, Judgement
 
 

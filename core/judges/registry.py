@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from core.judges import Judge
 from core.judges.blind import BlindJudge
 from core.judges.rules import always_first, longer, shorter
+from core.judges.scalar import ScalarJudge
 from core.judges.vlmdr import VLMDRJudge
 
 
@@ -25,9 +26,14 @@ def _vlmdr(options: Options) -> VLMDRJudge:
     return VLMDRJudge.load(options.model, options.device, options.dtype, options.revision)
 
 
+def _scalar(options: Options) -> ScalarJudge:
+    return ScalarJudge.load(options.model, options.device, options.dtype, options.revision)
+
+
 JUDGES: dict[str, Callable[[Options], Judge]] = {
     "vl-mdr": _vlmdr,
     "vl-mdr-blind": lambda options: BlindJudge(_vlmdr(options)),
+    "scalar": _scalar,
     "always-first": lambda _: always_first(),
     "longer": lambda _: longer(),
     "shorter": lambda _: shorter(),

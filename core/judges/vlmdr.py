@@ -4,60 +4,35 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from threading import Lock
-from typing import Any
 
 import torch
 from PIL import Image
 from torch import Tensor
-from transformers import BatchFeature
 
 from core.images import image_hash
+from core.judges.padded import PaddedJudge, Prepared
 from core.model import VLMDR
 from core.model.head import aggregate
-from core.model.loading import load_checkpoint
+from core.model.loading import EMBEDDED, fingerprint, load_checkpoint
 from core.model.modeling import Reading
-from core.model.processor import Response, RewardProcessor, encode_prefix, encode_response, pad_responses
+from core.model.processor import RewardProcessor, encode_prefix, pad_responses
 from core.ood import Familiarity, FamiliarityModel
-from core.records import Comparison, Judgement, RecordError
+from core.records import Comparison, Judgement
 
 READINGS = 8  # prompts whose reading is kept, so that editing a response re-runs only the response
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """A padded batch: inputs as `VLMDR.read` takes them, ids and mask (B, N, R), responses per comparison."""
-
-    comparisons: list[Comparison]
-    inputs: BatchFeature
-    ids: Tensor
-    mask: Tensor
-    counts: list[int]
-
-
-class VLMDRJudge:
-    """One loaded model. Calls are serialised: two people at once wait for each other, nothing is shared."""
-
+class VLMDRJudge(PaddedJudge):
     def __init__(
         self, model: VLMDR, processor: RewardProcessor, name: str, familiarity: FamiliarityModel | None
     ) -> None:
-        self.model, self.processor, self.name = model, processor, name
+        super().__init__(model, processor, name)
         self.familiarity = familiarity
         self.k = model.config.top_k
-        self.lock = Lock()
         self._readings: OrderedDict[tuple[str, str], Reading] = OrderedDict()
-        parameters = sum(p.numel() for p in model.parameters())
-        self.about: dict[str, Any] = {
-            "name": name,
-            "parameters": parameters,
-            "backbone": model.config.vlm_config.model_type,  # type: ignore[union-attr]
-            "device": str(model.device),
-            "dtype": str(model.dtype).removeprefix("torch."),
-            "embedded": familiarity is not None,
-            **(model.config.about or {}),
-        }
+        self.about["embedded"] = familiarity is not None
 
     @classmethod
     def load(
@@ -71,7 +46,9 @@ class VLMDRJudge:
         model, processor = load_checkpoint(source, device, dtype, revision)
         familiarity = FamiliarityModel.load_for(source)
         name = (model.config.about or {}).get("name") or str(source)
-        return cls(model, processor, name, familiarity)
+        judge = cls(model, processor, name, familiarity)
+        judge.about["weights"] = fingerprint(source or EMBEDDED)
+        return judge
 
     # -- judging ---------------------------------------------------------------------------------------------
 
@@ -86,44 +63,13 @@ class VLMDRJudge:
             device = self.model.device
             scores = self.model.score(reading, ids.to(device), mask.to(device))
             judgement = _judgements(self.name, [comparison], reading, scores, [len(responses)])[0]
-        return _timed(judgement, time.perf_counter() - started)
+        return replace(judgement, seconds=time.perf_counter() - started)
 
-    def judge_batch(self, comparisons: list[Comparison]) -> list[Judgement]:
-        """Comparisons with different images, prompts and numbers of responses in one padded batch."""
-        return self.judge_prepared(self.prepare(comparisons))
-
-    def prepare(self, comparisons: list[Comparison]) -> Prepared:
-        """Decodes and encodes a batch without touching the model: another thread may do it ahead of time."""
-        images = [c.load_image() for c in comparisons]
-        responses = [self.encode(c) for c in comparisons]
-        most = max(map(len, responses))
-        inputs = encode_prefix(self.processor, images, [c.prompt for c in comparisons])
-        # Absent responses repeat the first one and are dropped again.
-        ids, mask = pad_responses(self.processor, [r + r[:1] * (most - len(r)) for r in responses])
-        return Prepared(comparisons, inputs, ids, mask, [len(r) for r in responses])
-
-    def judge_prepared(self, prepared: Prepared) -> list[Judgement]:
-        started = time.perf_counter()
+    def _judge(self, prepared: Prepared) -> list[Judgement]:
         device = self.model.device
-        with self.lock, torch.inference_mode():
-            reading = self.model.read(**prepared.inputs.to(device))
-            scores = self.model.score(reading, prepared.ids.to(device), prepared.mask.to(device))
-            judgements = _judgements(self.name, prepared.comparisons, reading, scores, prepared.counts)
-        seconds = (time.perf_counter() - started) / len(judgements)
-        return [_timed(j, seconds) for j in judgements]
-
-    def encode(self, comparison: Comparison) -> list[Response]:
-        """Tokenised responses. Raises RecordError where the text is longer than the model's context."""
-        limit = self.model.config.get_text_config().max_position_embeddings
-        used = len(self.processor.tokenizer(comparison.prompt, add_special_tokens=False)["input_ids"])
-        responses = [encode_response(self.processor, r) for r in comparison.responses]
-        longest = max(len(r.ids) for r in responses)
-        if used + longest > limit:
-            raise RecordError(
-                f"Prompt and longest response are {used + longest:,} tokens long; this model reads at most {limit:,}. "
-                "Shorten the text."
-            )
-        return responses
+        reading = self.model.read(**prepared.inputs.to(device))
+        scores = self.model.score(reading, prepared.ids.to(device), prepared.mask.to(device))
+        return _judgements(self.name, prepared.comparisons, reading, scores, prepared.counts)
 
     def _read(self, image: Image.Image, prompt: str) -> Reading:
         key = (image_hash(image), prompt)
@@ -176,7 +122,3 @@ def _judgements(
             )
         )
     return out
-
-
-def _timed(judgement: Judgement, seconds: float) -> Judgement:
-    return Judgement(**{**judgement.__dict__, "seconds": seconds})

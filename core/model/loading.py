@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,14 @@ from typing import Any
 import torch
 from transformers import AutoConfig
 
-from core.model import VLMDR, VLMDRConfig
+from core.model import VLMDR, ScalarReward, VLMDRConfig
 from core.model.processor import RewardProcessor
+from core.model.reader import Reader
 from core.taxonomy import KEYS
 
-EMBEDDED = Path(__file__).parents[2] / "assets" / "model"
+ASSETS = Path(__file__).parents[2] / "assets"
+EMBEDDED = ASSETS / "model"
+EMBEDDED_SCALAR = ASSETS / "scalar_model"
 
 
 class CheckpointError(ValueError):
@@ -44,19 +48,20 @@ def load_checkpoint(
     device: str | None = None,
     dtype: str | None = None,
     revision: str | None = None,
-) -> tuple[VLMDR, RewardProcessor]:
-    """A VL-MDR model in eval mode and its processor. source: folder or hub id; None is the embedded model.
+    kind: type[Reader] = VLMDR,
+) -> tuple[Any, RewardProcessor]:
+    """A model of `kind` in eval mode and its processor. source: folder or hub id; None is the embedded model.
 
     Only safetensors are read and no code of the checkpoint is run. Raises CheckpointError.
     """
-    where = str(source or EMBEDDED)
+    where = str(source or embedded(kind))
     if Path(where).is_dir():
         _check_folder(Path(where))
     place = choose_device(device)
     number = choose_dtype(place, dtype)
-    config = _config(where, revision)
+    config = _config(where, revision, kind)
     try:
-        loaded: Any = VLMDR.from_pretrained(
+        loaded: Any = kind.from_pretrained(
             where,
             config=config,
             revision=revision or "main",
@@ -82,6 +87,21 @@ def load_checkpoint(
     return model.to(place).eval(), processor
 
 
+def embedded(kind: type[Reader]) -> Path:
+    return EMBEDDED_SCALAR if kind is ScalarReward else EMBEDDED
+
+
+def fingerprint(folder: str | Path) -> str:
+    """sha256 of the weights of a folder (first 16 hex digits), or the hub id itself."""
+    files = sorted(Path(folder).glob("*.safetensors")) if Path(folder).is_dir() else []
+    digest = hashlib.sha256()
+    for file in (f for f in files if f.name != "familiarity.safetensors"):
+        with file.open("rb") as opened:
+            while block := opened.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()[:16] if files else str(folder)
+
+
 def _check_folder(folder: Path) -> None:
     if not (folder / "config.json").is_file():
         raise CheckpointError(f"The folder '{folder}' has no config.json, so it is no checkpoint.")
@@ -93,25 +113,28 @@ def _check_folder(folder: Path) -> None:
         raise CheckpointError(f"The folder '{folder}' has a config.json but no .safetensors weights.")
 
 
-def _config(where: str, revision: str | None) -> VLMDRConfig:
+def _config(where: str, revision: str | None, kind: type[Reader]) -> Any:
+    config_class: Any = kind.config_class
+    wanted = config_class.model_type
     try:
         config = AutoConfig.from_pretrained(where, revision=revision or "main", trust_remote_code=False)
     except Exception as error:
-        kind = _model_type(where)
-        if kind and kind != VLMDRConfig.model_type:
-            raise CheckpointError(_other_kind(where, kind)) from error
+        found = _model_type(where)
+        if found and found != wanted:
+            raise CheckpointError(_other_kind(where, found, wanted)) from error
         raise CheckpointError(f"No checkpoint can be loaded from '{where}': {_first_line(error)}") from error
-    if not isinstance(config, VLMDRConfig):
-        raise CheckpointError(_other_kind(where, config.model_type))
-    if tuple(config.dimensions) != KEYS:
+    if not isinstance(config, config_class):
+        raise CheckpointError(_other_kind(where, config.model_type, wanted))
+    if isinstance(config, VLMDRConfig) and tuple(config.dimensions) != KEYS:
         raise CheckpointError(
             f"'{where}' was trained for another list of dimensions than core/taxonomy.py has."
         )
     return config
 
 
-def _other_kind(where: str, kind: str) -> str:
-    return f"'{where}' is a checkpoint of kind '{kind}', not a VL-MDR reward model (kind '{VLMDRConfig.model_type}')."
+def _other_kind(where: str, found: str, wanted: str) -> str:
+    name = {"vl_mdr": "VL-MDR", "scalar_reward": "scalar"}[wanted]
+    return f"'{where}' is a checkpoint of kind '{found}', not a {name} reward model (kind '{wanted}')."
 
 
 def _model_type(where: str) -> str | None:

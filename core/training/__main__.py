@@ -19,11 +19,13 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from core.model import VLMDR
 from core.model.processor import RewardProcessor
+from core.model.scalar import ScalarReward, ScalarRewardConfig
 from core.training.data import Collator, LessonDataset
-from core.training.objective import Objective
+from core.training.objective import Objective, ScalarObjective
 from core.training.stages import STAGES, Stage, tiny_config
 from core.world.tokenizer import build_processor
 
+NAMES = {"vl-mdr": "Rewardscope scene model", "scalar": "Rewardscope scene model, scalar head"}
 LESSONS_PER_STAGE = 10_000_000  # lesson numbers of different stages never meet
 
 
@@ -115,31 +117,45 @@ def run_stage(
         print(f"stage {stage.name}: {minutes:.1f} minutes")
 
 
-def train(output: Path, seed: int) -> VLMDR:
-    """All stages; returns the trained model (fp32)."""
+def train(output: Path, seed: int, head: str) -> VLMDR | ScalarReward:
+    """All stages; returns the trained model (fp32). Both heads share the stages before judging."""
     set_seed(seed)
     processor = build_processor(seed)
-    model = VLMDR(tiny_config(processor))
-    objective = Objective(model, {}, processor)
+    objective = Objective(VLMDR(tiny_config(processor)), {}, processor)
     for number, stage in enumerate(STAGES):
-        run_stage(objective, processor, number, stage, output / f"{number}-{stage.name}", seed)
-    model.save_pretrained(output / "final")
-    processor.save_pretrained(output / "final")
-    return model
+        folder = output / f"{number}-{stage.name}"
+        if head == "scalar" and stage.judges:
+            if not isinstance(objective, ScalarObjective):
+                objective = with_scalar_head(objective, processor)
+            folder = folder.with_name(f"{folder.name}-scalar")
+        run_stage(objective, processor, number, stage, folder, seed)
+    return objective.model
+
+
+def with_scalar_head(objective: Objective, processor: RewardProcessor) -> ScalarObjective:
+    """The same backbone and auxiliary heads under a new scalar head."""
+    model = ScalarReward(ScalarRewardConfig(vlm_config=objective.model.config.vlm_config))
+    out = ScalarObjective(model, {}, processor)
+    learnt = {k: v for k, v in objective.state_dict().items() if not k.startswith("model.head.")}
+    out.load_state_dict({**out.state_dict(), **learnt})
+    return out
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m core.training", description=__doc__)
     parser.add_argument("--output", type=Path, default=Path("checkpoints/scene"), help="checkpoints and logs")
     parser.add_argument("--export", type=Path, help="write the half-precision model for assets/ here")
+    parser.add_argument(
+        "--head", choices=list(NAMES), default="vl-mdr", help="scalar: the rival with one number"
+    )
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    model = train(args.output, args.seed)
+    model = train(args.output, args.seed, args.head)
     if args.export:
         model.config.about = {
-            "name": "Rewardscope scene model",
+            "name": NAMES[args.head],
             "trained_on": "the scene world's training split (drawn shapes, charts, tables, signs, bottles, arrow diagrams)",
-            "command": f"python -m core.training --seed {args.seed}",
+            "command": f"python -m core.training --head {args.head} --seed {args.seed}",
         }
         model.half().save_pretrained(args.export)
         build_processor(args.seed).save_pretrained(args.export)

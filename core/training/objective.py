@@ -13,15 +13,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from core.model import VLMDR
 from core.model.head import aggregate, weights_over
-from core.model.losses import hierarchical_loss, masked_mean
-from core.model.modeling import Reading
+from core.model.losses import bradley_terry, hierarchical_loss, masked_mean
 from core.model.processor import RewardProcessor
+from core.model.reader import Prefix, at_end
+from core.model.scalar import ScalarReward
+from core.taxonomy import NUM_DIMENSIONS
 from core.training.data import FINE
 from core.world.pictures import CONCEPTS
 
@@ -52,14 +56,16 @@ class Objective(nn.Module):
 
     tokens: Tensor
 
-    def __init__(self, model: VLMDR, weights: dict[str, float], processor: RewardProcessor) -> None:
+    def __init__(
+        self, model: VLMDR | ScalarReward, weights: dict[str, float], processor: RewardProcessor
+    ) -> None:
         super().__init__()
         self.register_buffer("tokens", concept_tokens(processor), persistent=False)
         hidden = model.config.hidden_size
-        self.model = model
+        self.model: Any = model
         self.weights = weights
         self.concepts = nn.Linear(hidden, len(CONCEPTS) + 1)  # the last logit: is there a part at all
-        self.faults = nn.Linear(hidden, model.config.num_dimensions + 1)
+        self.faults = nn.Linear(hidden, NUM_DIMENSIONS + 1)
         self.pointer = nn.Linear(hidden, hidden, bias=False)
         self.halfway = len(model.backbone.get_decoder().layers) // 2
         groups = [c.split("=")[0] for c in CONCEPTS]
@@ -145,7 +151,7 @@ class Objective(nn.Module):
         known = evidence.any(-1) & t["marked"][:, 0].any(-1)
         return masked_mean(-on.masked_fill(~known, 0.0), known)
 
-    def language(self, reading: Reading, states: Tensor, t: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    def language(self, reading: Prefix, states: Tensor, t: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Cross-entropy of the right answer (response 0), predicted from the state before each token: of the
         words that carry the fact, which only the picture can tell, and of the rest."""
         before = torch.cat([reading.states[:, -1:], states[:, 0, :-1]], dim=1)
@@ -171,7 +177,7 @@ class Objective(nn.Module):
         return (masked_mean(loss, at_end) + masked_mean(loss, guilty) + masked_mean(loss, body & ~guilty)) / 3
 
     def judging(
-        self, reading: Reading, embeds: Tensor, states: Tensor, t: dict[str, Tensor]
+        self, reading: Any, embeds: Tensor, states: Tensor, t: dict[str, Tensor]
     ) -> dict[str, Tensor]:
         """All pairs of an item's responses, on the annotated active set."""
         scores = self.model.score_states(reading, embeds, states, t["response_mask"]).float()
@@ -195,3 +201,16 @@ class Objective(nn.Module):
             rewards[:, b].flatten()[first_is_right],
             torch.ones_like(rewards[:, a].flatten()[first_is_right]),
         )
+
+
+class ScalarObjective(Objective):
+    """The same for the scalar rival: the same lessons and auxiliary losses, one number in place of 21."""
+
+    def judging(
+        self, reading: Any, embeds: Tensor, states: Tensor, t: dict[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """Bradley-Terry of the right answer (response 0) against each spoilt one."""
+        del reading, embeds
+        rewards = self.model.head(at_end(states, t["response_mask"])).squeeze(-1).float()
+        loss = bradley_terry(rewards[:, :1] - rewards[:, 1:], torch.ones_like(rewards[:, 1:])).mean()
+        return {"overall": loss, "loss": loss}

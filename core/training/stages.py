@@ -34,6 +34,11 @@ class Stage:
         None  # the stage ends early once this term's mean over a log window is lower
     )
 
+    @property
+    def judges(self) -> bool:
+        """Whether the reward head learns here."""
+        return "judging" in self.weights
+
 
 STAGES: tuple[Stage, ...] = (
     # Where an arrow leads is the slowest thing to see: diagrams are a quarter of the pictures.

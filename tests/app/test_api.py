@@ -40,7 +40,9 @@ def test_score_adds_up_and_says_what_the_judge_says(client, embedded_judge):
 def test_a_foreign_picture_is_warned_of(client):
     noise = io.BytesIO()
     Image.effect_noise((400, 300), 90).convert("RGB").save(noise, "PNG")
-    out = client.predict(encoded(noise.getvalue()), "How many stars are there?", ["2", "3"], api_name="/score")
+    out = client.predict(
+        encoded(noise.getvalue()), "How many stars are there?", ["2", "3"], api_name="/score"
+    )
     assert "outside the world" in out["warning"]
 
 

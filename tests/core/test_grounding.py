@@ -58,6 +58,8 @@ def expected_concepts(picture):  # one case a kind of picture
         for i, letter in enumerate(picture.letters):
             following = (picture.letters[i + 1], picture.order[i + 1]) if i < 3 else ("none", "none")
             names = {f"letter={letter}", f"next={following[0]}", f"towards={following[1]}"}
+            # The corners of the three by three places of a scene: rows and columns 0 and 2.
+            names |= {f"row={2 * (picture.order[i] // 2)}", f"column={2 * (picture.order[i] % 2)}"}
             found.append((corners[picture.order[i]], names))
     tokens = {}
     for (x, y), names in found:

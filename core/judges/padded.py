@@ -1,0 +1,87 @@
+"""What all judges with a backbone share: padded batches, prepared without touching the model."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from threading import Lock
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import BatchFeature
+
+from core.model.processor import Response, RewardProcessor, encode_prefix, encode_response, pad_responses
+from core.model.reader import Reader
+from core.records import Comparison, Judgement, RecordError
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A padded batch: inputs as `VLMDR.read` takes them, ids and mask (B, N, R), responses per comparison."""
+
+    comparisons: list[Comparison]
+    inputs: BatchFeature
+    ids: Tensor
+    mask: Tensor
+    counts: list[int]
+
+
+class PaddedJudge(ABC):
+    """One loaded model. Calls are serialised: two people at once wait for each other, nothing is shared."""
+
+    def __init__(self, model: Reader, processor: RewardProcessor, name: str) -> None:
+        self.model: Any = model
+        self.processor, self.name = processor, name
+        self.lock = Lock()
+        self.about: dict[str, Any] = {
+            "name": name,
+            "parameters": sum(p.numel() for p in model.parameters()),
+            "backbone": model.config.vlm_config.model_type,  # type: ignore[union-attr]
+            "device": str(model.device),
+            "dtype": str(model.dtype).removeprefix("torch."),
+            **(model.config.about or {}),  # type: ignore[union-attr]
+        }
+
+    def judge(self, comparison: Comparison) -> Judgement:
+        """Raises ImageError or RecordError with a readable sentence."""
+        return self.judge_batch([comparison])[0]
+
+    def judge_batch(self, comparisons: list[Comparison]) -> list[Judgement]:
+        """Comparisons with different images, prompts and numbers of responses in one padded batch."""
+        return self.judge_prepared(self.prepare(comparisons))
+
+    def prepare(self, comparisons: list[Comparison]) -> Prepared:
+        """Decodes and encodes a batch without touching the model: another thread may do it ahead of time."""
+        images = [c.load_image() for c in comparisons]
+        responses = [self.encode(c) for c in comparisons]
+        most = max(map(len, responses))
+        inputs = encode_prefix(self.processor, images, [c.prompt for c in comparisons])
+        # Absent responses repeat the first one and are dropped again.
+        ids, mask = pad_responses(self.processor, [r + r[:1] * (most - len(r)) for r in responses])
+        return Prepared(comparisons, inputs, ids, mask, [len(r) for r in responses])
+
+    def judge_prepared(self, prepared: Prepared) -> list[Judgement]:
+        started = time.perf_counter()
+        with self.lock, torch.inference_mode():
+            judgements = self._judge(prepared)
+        seconds = (time.perf_counter() - started) / len(judgements)
+        return [replace(j, seconds=seconds) for j in judgements]
+
+    @abstractmethod
+    def _judge(self, prepared: Prepared) -> list[Judgement]:
+        """The forward pass, under the lock."""
+
+    def encode(self, comparison: Comparison) -> list[Response]:
+        """Tokenised responses. Raises RecordError where the text is longer than the model's context."""
+        limit = self.model.config.get_text_config().max_position_embeddings
+        used = len(self.processor.tokenizer(comparison.prompt, add_special_tokens=False)["input_ids"])
+        responses = [encode_response(self.processor, r) for r in comparison.responses]
+        longest = max(len(r.ids) for r in responses)
+        if used + longest > limit:
+            raise RecordError(
+                f"Prompt and longest response are {used + longest:,} tokens long; this model reads at most {limit:,}. "
+                "Shorten the text."
+            )
+        return responses

@@ -1,0 +1,39 @@
+"""The scalar rival as a judge: rewards only, no dimensions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from core.judges.padded import PaddedJudge, Prepared
+from core.model import ScalarReward
+from core.model.loading import EMBEDDED_SCALAR, fingerprint, load_checkpoint
+from core.records import Judgement
+
+
+class ScalarJudge(PaddedJudge):
+    @classmethod
+    def load(
+        cls,
+        source: str | Path | None = None,
+        device: str | None = None,
+        dtype: str | None = None,
+        revision: str | None = None,
+    ) -> ScalarJudge:
+        """The embedded scalar model, or any checkpoint of the kind. Raises core.model.loading.CheckpointError."""
+        model, processor = load_checkpoint(source, device, dtype, revision, ScalarReward)
+        judge = cls(model, processor, (model.config.about or {}).get("name") or str(source))
+        judge.about["weights"] = fingerprint(source or EMBEDDED_SCALAR)
+        return judge
+
+    def _judge(self, prepared: Prepared) -> list[Judgement]:
+        device = self.model.device
+        rewards = self.model(
+            **prepared.inputs.to(device),
+            response_ids=prepared.ids.to(device),
+            response_mask=prepared.mask.to(device),
+        )
+        table = rewards.float().cpu().tolist()
+        return [
+            Judgement(comparison.id, self.name, tuple(row[:count]))
+            for comparison, row, count in zip(prepared.comparisons, table, prepared.counts, strict=True)
+        ]

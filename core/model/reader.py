@@ -1,0 +1,120 @@
+"""What every reward model here does with a vision-language backbone: read image and prompt once, then responses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache, PreTrainedModel
+
+
+@dataclass
+class Prefix:
+    """Image and prompt as the backbone left them. B inputs, P prefix positions, H hidden.
+
+    cache: keys and values of the prefix, one (key, value) pair a layer, each (B, heads, P, head_dim).
+    mask: (B, P) 1 for tokens, 0 for padding (on the left). next_position: (B,) of the first response token.
+    states: (B, P, H) last hidden states.
+    """
+
+    cache: list[tuple[Tensor, Tensor]]
+    mask: Tensor
+    next_position: Tensor
+    states: Tensor
+
+
+class Reader(PreTrainedModel):
+    """Works around any `transformers` image-text backbone whose picture enters the decoder as input embeddings
+    (Qwen2-VL, Qwen2.5-VL, LLaVA and their kin); Qwen2.5-VL is the reference. Subclasses add the reward head."""
+
+    backbone: Any
+    base_model_prefix = "backbone"
+    input_modalities = ["image", "text"]
+    supports_gradient_checkpointing = True
+    _supports_sdpa = True
+    _supports_flash_attn = True
+    _supports_attention_backend = True
+
+    # -- image and prompt ------------------------------------------------------------------------------------
+
+    def image_features(self, pixel_values: Tensor, **vision: Any) -> list[Tensor]:
+        """One (tokens, H) tensor per image: what the decoder gets to see of it."""
+        out = self.backbone.get_image_features(pixel_values, **vision, return_dict=True).pooler_output
+        return list(out)
+
+    def embed(self, input_ids: Tensor, features: list[Tensor]) -> Tensor:
+        """Token embeddings (B, P, H) with image features at the image positions, in order."""
+        embeds = self.backbone.get_input_embeddings()(input_ids)
+        at_image = self.at_image(input_ids).unsqueeze(-1).expand_as(embeds)
+        flat = torch.cat(features).to(embeds)
+        if int(at_image.sum()) != flat.numel():
+            raise ValueError(
+                f"{int(at_image[..., 0].sum())} image positions in the text but {flat.shape[0]} image features"
+            )
+        return embeds.masked_scatter(at_image, flat)
+
+    def at_image(self, input_ids: Tensor) -> Tensor:
+        return input_ids == self.config.vlm_config.image_token_id  # type: ignore[union-attr]
+
+    def positions(self, input_ids: Tensor, attention_mask: Tensor, **vision: Any) -> Tensor:
+        """Rotary positions of the prefix: (3, B, P) for backbones with multimodal rope, else (B, P)."""
+        if hasattr(self.backbone, "get_rope_index"):
+            vision = {k: v for k, v in vision.items() if k in ("image_grid_thw", "mm_token_type_ids")}
+            vision.setdefault("mm_token_type_ids", self.at_image(input_ids).int())
+            return self.backbone.get_rope_index(input_ids=input_ids, attention_mask=attention_mask, **vision)[
+                0
+            ]
+        return (attention_mask.long().cumsum(-1) - 1).clamp_min(0)
+
+    def read(self, input_ids: Tensor, attention_mask: Tensor, pixel_values: Tensor, **vision: Any) -> Any:
+        """Image and prompt, padded on the left. input_ids, attention_mask: (B, P). Gives what `read_embeds` gives."""
+        grids = {k: v for k, v in vision.items() if k not in ("mm_token_type_ids",)}
+        embeds = self.embed(input_ids, self.image_features(pixel_values, **grids))
+        positions = self.positions(input_ids, attention_mask, **vision)
+        return self.read_embeds(embeds, attention_mask, positions, self.at_image(input_ids))
+
+    def read_embeds(self, embeds: Tensor, mask: Tensor, positions: Tensor, at_image: Tensor) -> Prefix:
+        """The same from embeddings (B, P, H): the entrance for attribution and for training."""
+        out = self.backbone.get_decoder()(
+            inputs_embeds=embeds,
+            attention_mask=mask,
+            position_ids=positions,
+            use_cache=True,
+            past_key_values=None,
+        )
+        return Prefix(
+            cache=[(layer[0], layer[1]) for layer in out.past_key_values],
+            mask=mask,
+            next_position=(positions.amax(0) if positions.ndim == 3 else positions).amax(-1) + 1,
+            states=out.last_hidden_state,
+        )
+
+    # -- responses -------------------------------------------------------------------------------------------
+
+    def response_states(self, reading: Prefix, embeds: Tensor, mask: Tensor) -> Tensor:
+        """States of response tokens. embeds (B, N, R, H), mask (B, N, R), padded on the right -> (B, N, R, H).
+
+        Under causal attention the prefix does not depend on the response, so its keys and values are reused:
+        one vision pass and one prompt pass serve all N responses.
+        """
+        b, n, r, _ = embeds.shape
+        cache = DynamicCache(config=self.config.get_text_config())
+        for i, (key, value) in enumerate(reading.cache):
+            cache.update(key.repeat_interleave(n, 0), value.repeat_interleave(n, 0), i)
+        offsets = torch.arange(r, device=embeds.device)
+        out = self.backbone.get_decoder()(
+            inputs_embeds=embeds.flatten(0, 1),
+            attention_mask=torch.cat([reading.mask.repeat_interleave(n, 0), mask.flatten(0, 1)], dim=1),
+            position_ids=reading.next_position.repeat_interleave(n)[:, None] + offsets,
+            past_key_values=cache,
+            use_cache=True,
+        )
+        return out.last_hidden_state.unflatten(0, (b, n))
+
+
+def at_end(states: Tensor, mask: Tensor) -> Tensor:
+    """(B, N, R, H) padded on the right -> (B, N, H): the state at the last token of each response."""
+    last = (mask.long().sum(-1) - 1).clamp_min(0)
+    return states.gather(2, last[..., None, None].expand(-1, -1, 1, states.shape[-1])).squeeze(2)

@@ -9,9 +9,7 @@ from pathlib import Path
 
 import gradio as gr
 
-from app import build
-from core.judges.vlmdr import VLMDRJudge
-from core.model.loading import CheckpointError
+from app.pages import build, build_without_model
 
 FONTS = [
     "system-ui",
@@ -21,6 +19,23 @@ FONTS = [
     "sans-serif",
 ]  # nothing is fetched from elsewhere
 CSS = Path(__file__).parent / "assets" / "style.css"
+
+
+def with_judge(args: argparse.Namespace) -> gr.Blocks:
+    from core.judges.vlmdr import VLMDRJudge  # a replay does without torch
+    from core.model.loading import CheckpointError
+
+    try:
+        judge = VLMDRJudge.load(args.model, args.device, args.dtype, args.revision)
+    except CheckpointError as error:
+        sys.exit(f"Rewardscope cannot start: {error}")
+    return build(judge, args.runs)
+
+
+def replay(folder: Path) -> gr.Blocks:
+    if not folder.is_dir():
+        sys.exit(f"Rewardscope cannot start: there is no folder '{folder}' to replay.")
+    return build_without_model(folder)
 
 
 def main() -> None:
@@ -41,14 +56,16 @@ def main() -> None:
         default=Path(os.environ.get("REWARDSCOPE_RUNS", "runs")),
         help="folder of runs to show and to write",
     )
+    parser.add_argument(
+        "--replay",
+        type=Path,
+        default=os.environ.get("REWARDSCOPE_REPLAY"),
+        help="show the finished runs below this folder (and the bundled ones) without loading a model",
+    )
     parser.add_argument("--host", default=None)
     parser.add_argument("--port", type=int, default=None)
     args = parser.parse_args()
-    try:
-        judge = VLMDRJudge.load(args.model, args.device, args.dtype, args.revision)
-    except CheckpointError as error:
-        sys.exit(f"Rewardscope cannot start: {error}")
-    demo = build(judge, args.runs)
+    demo = replay(Path(args.replay)) if args.replay else with_judge(args)
     demo.queue(max_size=64)
     demo.launch(
         server_name=args.host,
@@ -62,7 +79,7 @@ def main() -> None:
         run_history=False,
         enable_monitoring=False,
         ssr_mode=False,
-        mcp_server=True,
+        mcp_server=not args.replay,  # a replay publishes no endpoint
         show_error=True,
     )
 

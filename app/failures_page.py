@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import gradio as gr
 import pandas as pd
 
 from app import item_view
+from app.downloads import FORMATS, Downloads, table_file
 from app.library import Library, picture_of
 from core import browse
 from core.browse import OUTCOME_CHOICES, PAGE, SORTS, VERSUS_CHOICES, Filters
@@ -30,7 +32,6 @@ KEYS_JS = """() => {
     if (button) { e.preventDefault(); button.click(); }
   });
 }"""
-FORMATS = ("csv", "jsonl", "parquet")
 DOWNLOADED = 100_000  # rows of a downloaded table
 
 
@@ -64,8 +65,8 @@ class Place:
 
 
 class FailuresPage:
-    def __init__(self, library: Library) -> None:
-        self.library = library
+    def __init__(self, library: Library, inspect: bool) -> None:
+        self.library, self.inspect = library, inspect
 
     # -- layout ----------------------------------------------------------------------------------------------
 
@@ -117,11 +118,12 @@ class FailuresPage:
             self.next = gr.Button("next (J) ▸", size="sm", elem_id="next", variant="primary")
         self.item = gr.HTML(elem_id="item")
         self.similar = gr.HTML(elem_id="similar")
-        with gr.Accordion("Download the filtered rows", open=False), gr.Row():
+        with gr.Accordion("Download", open=False), gr.Row():
             self.downloads = [
-                gr.DownloadButton(f"as {f.upper() if f == 'csv' else f}", size="sm", elem_id=f"download-{f}")
-                for f in FORMATS
+                gr.Button(f"filtered rows, {f}", size="sm", elem_id=f"download-{f}") for f in FORMATS
             ]
+            self.whole = gr.Button("the whole run, zip (opens with --replay)", size="sm", elem_id="whole")
+        self.files = Downloads()
         self._events(demo)
 
     def _events(self, demo: gr.Blocks) -> None:
@@ -148,10 +150,23 @@ class FailuresPage:
         for button, step in ((self.previous, -1), (self.next, 1)):
             button.click(self._step(step), [self.place], shown, trigger_mode="multiple", **PRIVATE)
         self.address.change(None, [self.address], None, js=REPLACE_ADDRESS)
-        for download, kind in zip(self.downloads, FORMATS, strict=True):
-            download.click(self._download(kind), [self.place], [download], **PRIVATE)
+        for button, kind in zip(self.downloads, FORMATS, strict=True):
+            self.files.offer(button, self._download(kind), [self.place])
+        self.files.offer(self.whole, self.on_whole, [self.run])
 
     # -- events ----------------------------------------------------------------------------------------------
+
+    def on_whole(self, name: str) -> str:
+        """The run's folder as one file: unpack it, then `python app.py --replay FOLDER`."""
+        runs = self.library.runs()
+        if name not in runs:
+            raise gr.Error("This run is not on this server any more.")
+        run = runs[name]
+        path = Path(tempfile.mkdtemp(prefix="rewardscope-")) / f"{name.replace('/', '-')}.zip"
+        with zipfile.ZipFile(path, "w") as archive:  # Parquet is compressed already
+            for file in ("manifest.json", "judgements.parquet"):
+                archive.write(run.folder / file, f"{path.stem}/{file}")
+        return str(path)
 
     def on_open(self, request: gr.Request) -> tuple:
         runs = self.library.runs()
@@ -260,14 +275,7 @@ class FailuresPage:
                 raise gr.Error("There is nothing to download yet.")
             runs = self.library.runs()
             rows = browse.page(runs[place.run], self._filters(place, runs), limit=DOWNLOADED).rows
-            path = Path(tempfile.mkdtemp(prefix="rewardscope-")) / f"failures.{kind}"
-            if kind == "csv":
-                rows.to_csv(path, index=False)
-            elif kind == "jsonl":
-                rows.to_json(path, orient="records", lines=True, force_ascii=False)
-            else:
-                rows.to_parquet(path, index=False)
-            return str(path)
+            return table_file(rows, "failures", kind)
 
         return write
 
@@ -329,7 +337,8 @@ class FailuresPage:
                 (other.name, theirs, judgement_of(theirs, other.name) if theirs["scores"] else None)
             )
         text = item_view.item_html(stored, picture_of(run, stored), judged)
-        link = item_view.inspect_link(place.run, row) if len(stored["responses"]) > 1 else ""
+        judgeable = self.inspect and len(stored["responses"]) > 1
+        link = item_view.inspect_link(place.run, row) if judgeable else ""
         return text + link, item_view.similar_html(browse.similar(run, row), place.run)
 
 
@@ -379,7 +388,8 @@ def _table(rows: pd.DataFrame) -> pd.DataFrame:
     })  # fmt: skip
 
 
-def build_failures(library: Library, demo: gr.Blocks) -> FailuresPage:
-    page = FailuresPage(library)
+def build_failures(library: Library, demo: gr.Blocks, inspect: bool = True) -> FailuresPage:
+    """inspect: whether there is an Inspect page to open a record in."""
+    page = FailuresPage(library, inspect)
     page.build(demo)
     return page

@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import html
-import re
-import tempfile
-import time
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import gradio as gr
 import pandas as pd
 
-from app import board_figures, lane
-from app.lane import LANE
+from app import board_figures
+from app.downloads import FORMATS, Downloads, table_file
 from app.library import Library
 from core import leaderboard
 from core.audit import Published, audit, published
-from core.benchmarks import BENCHMARKS, BenchmarkError
-from core.judges import Judge
-from core.judges.blind import BlindJudge
-from core.judges.registry import JUDGES, Options
+from core.benchmarks import BENCHMARKS
 from core.judges.rules import always_first, longer, shorter
-from core.judges.vlmdr import VLMDRJudge
 from core.metrics import POLICIES
-from core.runner import Job, run
-from core.runs import Run, RunError
+from core.runs import Run
+
+if TYPE_CHECKING:
+    from app.run_maker import RunMaker
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 REPLACE_ADDRESS = "(query) => { if (query) history.replaceState(null, '', location.pathname + '?' + query); }"
@@ -37,8 +31,8 @@ TIES = {
 
 
 class LeaderboardPage:
-    def __init__(self, library: Library, judge: VLMDRJudge, output: Path) -> None:
-        self.library, self.judge, self.output = library, judge, output
+    def __init__(self, library: Library, maker: RunMaker | None) -> None:
+        self.library, self.maker = library, maker
 
     # -- layout ----------------------------------------------------------------------------------------------
 
@@ -56,9 +50,8 @@ class LeaderboardPage:
         )
         self.refused = gr.HTML(elem_id="refused")
         with gr.Row():
-            self.downloads = [
-                gr.DownloadButton(f"Table as {f}", size="sm") for f in ("csv", "jsonl", "parquet")
-            ]
+            self.downloads = [gr.Button(f"Table as {f}", size="sm", elem_id=f"table-{f}") for f in FORMATS]
+        self.files = Downloads()
         gr.HTML("<h2>Published rows, and whether they add up</h2>")
         self.published = gr.HTML(elem_id="published")
         gr.HTML("<h2>One run in detail</h2>")
@@ -80,33 +73,10 @@ class LeaderboardPage:
             with gr.Column(min_width=320):
                 gr.HTML("<h2>Margins</h2>")
                 self.margins = gr.Plot(show_label=False, elem_id="margins")
-        with gr.Accordion("Make a run", open=False):
-            self._maker()
+        if self.maker:
+            with gr.Accordion("Make a run", open=False):
+                self.maker.build()
         self._events(demo)
-
-    def _maker(self) -> None:
-        gr.Markdown("A run judges every record of a benchmark and keeps each judgement. A run that was stopped continues "
-                    "where it was. Large runs belong on the command line: `python -m core.runner --help`.")  # fmt: skip
-        with gr.Row():
-            self.new_judge = gr.Dropdown(
-                list(JUDGES),
-                value="vl-mdr",
-                label="Judge",
-                elem_id="new-judge",
-            )
-            self.new_benchmark = gr.Dropdown(
-                [(b.title, b.name) for b in BENCHMARKS.values()],
-                value="scene",
-                label="Data",
-                elem_id="new-benchmark",
-            )
-            self.limit = gr.Number(value=200, precision=0, minimum=1, label="At most so many rows")
-        self.upload = gr.File(label="Your file (not needed for the scene world)", elem_id="upload", file_count="single", type="filepath",
-                              file_types=[".jsonl", ".json", ".csv", ".tsv", ".parquet"])  # fmt: skip
-        with gr.Row():
-            self.make = gr.Button("Run", variant="primary", elem_id="make-run")
-            self.stop = gr.Button("Stop", elem_id="stop-run")
-        self.made = gr.HTML(elem_id="made")
 
     def _events(self, demo: gr.Blocks) -> None:
         board = [self.address, self.chart, self.table, self.refused, self.published, self.run, self.other]
@@ -124,29 +94,12 @@ class LeaderboardPage:
         for box in (self.run, self.other):
             box.input(**show_detail)
         self.address.change(None, [self.address], None, js=REPLACE_ADDRESS)
-        for button, kind in zip(self.downloads, ("csv", "jsonl", "parquet"), strict=True):
-            button.click(self._download(kind), chosen, [button], **PRIVATE)
-        making = self.make.click(
-            self.on_make,
-            [self.new_judge, self.new_benchmark, self.upload, self.limit],
-            [self.made],
-            **LANE,
-            **PRIVATE,
-        )
-        making.success(
-            lambda b: gr.Dropdown(choices=_choices(self.library), value=b),
-            [self.new_benchmark],
-            [self.benchmark],
-            **PRIVATE,
-        ).then(self.on_board, [self.new_benchmark, self.ties], board, **PRIVATE).then(**show_detail)
-        self.stop.click(
-            lambda: "Stopped; the same choice continues it.",
-            None,
-            [self.made],
-            cancels=[making],
-            queue=False,
-            **PRIVATE,
-        )
+        for button, kind in zip(self.downloads, FORMATS, strict=True):
+            self.files.offer(button, self._download(kind), chosen)
+        if self.maker:
+            self.maker.made_one(
+                lambda b: gr.Dropdown(choices=_choices(self.library), value=b), [self.benchmark]
+            ).then(self.on_board, chosen, board, **PRIVATE).then(**show_detail)
 
     # -- events ----------------------------------------------------------------------------------------------
 
@@ -190,7 +143,7 @@ class LeaderboardPage:
             return ("", None, None, None, None)
         chosen = runs[name]
         e = leaderboard.entry(chosen, ties)
-        text = detail_html(chosen, e, ties)
+        text = detail_html(chosen, e, ties) + findings_html(chosen.manifest.how.get("findings", {}), name)
         if other and other in runs and other != name:
             text += paired_html(chosen, runs[other])
         text += f'<p><a href="failures?{urlencode({"run": name})}">Look at its failures</a></p>'
@@ -199,46 +152,10 @@ class LeaderboardPage:
             board_figures.reliability(*e.calibration) if len(e.margins) else None, board_figures.margins(e.margins),
         )  # fmt: skip
 
-    def on_make(
-        self, judge: str, benchmark: str, file: str | None, limit: float | None,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008
-    ) -> str:  # fmt: skip
-        try:
-            loaded = BENCHMARKS[benchmark].open(Path(file) if file and benchmark != "scene" else None)
-            stem = re.sub(r"[^A-Za-z0-9]+", "-", Path(loaded.source).stem)[:40].strip("-") or "data"
-            folder = self.output / f"{benchmark}-{stem}" / f"{judge}-{int(limit or 0) or 'all'}"
-            job = Job(loaded, self._judge(judge), folder, limit=int(limit) if limit else None,
-                      keep_images=loaded.benchmark.built_in is None)  # fmt: skip
-            started = time.perf_counter()
-
-            def say(done: int, total: int | None, each: float) -> None:
-                left = f", {(total - done) * each:.0f} s left" if total and each else ""
-                progress((done, total or done), desc=f"judging{left}")
-
-            done = lane.run_on_model(run, job, say)
-        except (BenchmarkError, RunError) as error:
-            raise gr.Error(str(error), title="This cannot be run", duration=15) from error
-        rows = len(done.table(["row"])) if done else 0
-        return f'<p class="small" role="status">{rows:,} rows judged in {time.perf_counter() - started:.1f} s.</p>'
-
-    def _judge(self, name: str) -> Judge:
-        if name == "vl-mdr":
-            return self.judge
-        if name == "vl-mdr-blind":
-            return BlindJudge(self.judge)
-        return JUDGES[name](Options())
-
     def _download(self, kind: str) -> Any:
         def write(benchmark: str, ties: str) -> str:
             table = leaderboard.table(list(self.library.of_benchmark(benchmark).values()), ties)
-            path = Path(tempfile.mkdtemp(prefix="rewardscope-")) / f"leaderboard-{benchmark}.{kind}"
-            if kind == "csv":
-                table.to_csv(path, index=False)
-            elif kind == "jsonl":
-                table.to_json(path, orient="records", lines=True, force_ascii=False)
-            else:
-                table.to_parquet(path, index=False)
-            return str(path)
+            return table_file(table, f"leaderboard-{benchmark}", kind)
 
         return write
 
@@ -317,6 +234,24 @@ def detail_html(chosen: Run, e: leaderboard.Entry, ties: str) -> str:
     )
 
 
+def findings_html(found: dict[str, Any], name: str) -> str:
+    """What is odd about the data, each with links to its rows."""
+    items = []
+    for kind, of_kind in found.items():
+        examples = []
+        for rows, detail in of_kind["first"][:10]:
+            links = " ".join(
+                f'<a href="failures?{urlencode({"run": name, "outcome": "everything", "row": r})}">{r}</a>'
+                for r in rows[:6]
+            )
+            examples.append(f"<li>rows {links}: {html.escape(detail)}</li>")
+        more = f"<li>and {of_kind['count'] - 10:,} more</li>" if of_kind["count"] > 10 else ""
+        items.append(
+            f"<details><summary>{html.escape(kind)}: {of_kind['count']:,}</summary><ul>{''.join(examples)}{more}</ul></details>"
+        )
+    return f'<div class="small findings"><b>Odd in these data</b>{"".join(items)}</div>' if items else ""
+
+
 def paired_html(a: Run, b: Run) -> str:
     p = leaderboard.paired(a, b)
     if not p.n:
@@ -328,7 +263,8 @@ def paired_html(a: Run, b: Run) -> str:
     )
 
 
-def build_leaderboard(library: Library, judge: VLMDRJudge, output: Path, demo: gr.Blocks) -> LeaderboardPage:
-    page = LeaderboardPage(library, judge, output)
+def build_leaderboard(library: Library, demo: gr.Blocks, maker: RunMaker | None = None) -> LeaderboardPage:
+    """maker: the part that makes runs; a replay has no judge and goes without."""
+    page = LeaderboardPage(library, maker)
     page.build(demo)
     return page

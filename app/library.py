@@ -29,7 +29,7 @@ class Library:
         for root in self.roots:
             if root.is_dir():
                 for run in find_runs(root):
-                    name = run.folder.relative_to(root).as_posix()
+                    name = run.folder.name if run.folder == root else run.folder.relative_to(root).as_posix()
                     out[name if name not in out else f"{root.name}/{name}"] = run
         return out
 

@@ -34,6 +34,7 @@ from core.images import ImageError
 from core.judges import Judge
 from core.judges.registry import JUDGES, Options
 from core.model.loading import CheckpointError
+from core.oddities import oddities
 from core.records import Comparison, Judgement, RecordError
 from core.runs import SCHEMA, Manifest, Run, RunError, open_run, row_of, write_whole
 
@@ -299,7 +300,7 @@ def _merge(job: Job, seconds: float, processes: int) -> None:
             count += len(table)
     manifest = Manifest.load(job.folder)
     manifest.how = {"rows": count, "data_hash": digest.hexdigest()[:16], "seconds_of_last_start": round(seconds, 1),
-                    "processes": processes, "finished": time.strftime("%Y-%m-%d %H:%M:%S")}  # fmt: skip
+                    "findings": oddities(temporary, job.loaded.benchmark.clustered), "processes": processes, "finished": time.strftime("%Y-%m-%d %H:%M:%S")}  # fmt: skip
     manifest.save(job.folder)
     temporary.replace(job.folder / "judgements.parquet")
 
@@ -373,6 +374,8 @@ def _say(done: Run) -> None:
     for value in done.table(["outcome"])["outcome"].to_pylist():
         outcomes[value] = outcomes.get(value, 0) + 1
     print(f"{done.folder}: " + ", ".join(f"{n:,} {name}" for name, n in sorted(outcomes.items())))
+    for kind, found in done.manifest.how.get("findings", {}).items():
+        print(f"  data: {kind}: {found['count']:,}, first in rows {found['first'][0][0]}")
 
 
 if __name__ == "__main__":

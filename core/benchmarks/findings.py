@@ -18,7 +18,8 @@ class Finding:
     detail: str
 
 
-def findings(rows: Iterable[Row]) -> list[Finding]:
+def findings(rows: Iterable[Row], clustered: bool = False) -> list[Finding]:
+    """clustered: rows of one id are pairs of one ranking, so ids repeat and a text may win here and lose there."""
     by_id: dict[str, list[Row]] = defaultdict(list)
     by_key: dict[str, list[Row]] = defaultdict(list)
     by_question: dict[tuple[str, str], list[Row]] = defaultdict(list)
@@ -31,14 +32,14 @@ def findings(rows: Iterable[Row]) -> list[Finding]:
         by_key[row.key].append(row)
         by_question[(row.id, row.comparison.prompt)].append(row)
     for id_, same in by_id.items():
-        if len(same) > 1:
+        if len(same) > 1 and not clustered:
             out.append(Finding("id occurs more than once", _indices(same), id_))
     for same in by_key.values():
         if len(same) > 1:
             preferred = {r.comparison.preferred for r in same if r.comparison}
             kind = "same row, contradictory labels" if len(preferred) > 1 else "same row more than once"
             out.append(Finding(kind, _indices(same), same[0].id))
-    for (id_, _), same in by_question.items():
+    for (id_, _), same in by_question.items() if not clustered else ():
         for text, won, lost in _both_ways(same):
             out.append(
                 Finding(

@@ -50,6 +50,13 @@ STAGES: tuple[Stage, ...] = (
         {"grounding": 0.2, "words": 0.2, "finding": 0.3, "language": 0.5, "faults": 1.0, "judging": 1.0},
         opening={"count": 5, "path": 4, "sum": 4, "caption": 3, "more": 3, "table": 3, "relation": 3, "highest": 2.5},
     ),
+    # One question a picture, so that a batch holds only twins: the same words, opposite answers. Nothing but the
+    # picture tells them apart; most of the pictures are those that come hardest.
+    Stage(
+        "compare", 1200, 24, 1, 3, 4e-4,
+        {"grounding": 0.2, "words": 0.2, "finding": 0.3, "language": 0.3, "faults": 0.5, "judging": 1.0},
+        opening={"count": 9, "path": 7, "relation": 4, "absent": 3, "more": 3, "existence": 2, "caption": 2},
+    ),
     Stage("weigh", 800, 16, 4, 3, 3e-3, {"judging": 1.0}, head_only=True, final_rate=0.02,
           opening={"count": 3, "path": 3, "sum": 3, "caption": 4, "more": 3, "table": 2, "relation": 2, "highest": 2}),
 )  # fmt: skip

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,31 +21,36 @@ FLAGS = [
 ]
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory):
-    """The app as its user starts it: `python app.py`."""
+@contextmanager
+def started(folder: Path, *arguments: str):
+    """The app as its user starts it: `python app.py`. Gives its address and process id."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    log = tmp_path_factory.mktemp("app") / "log"
+    log = folder / "log"
     with log.open("w") as out:
         process = subprocess.Popen(
-            [sys.executable, "app.py", "--port", str(port), "--runs", str(log.parent / "runs")],
-            cwd=ROOT,
-            stdout=out,
-            stderr=out,
+            [sys.executable, "app.py", "--port", str(port), *arguments], cwd=ROOT, stdout=out, stderr=out
         )
-    url = f"http://127.0.0.1:{port}/"
-    for _ in range(240):
-        try:
-            urllib.request.urlopen(url, timeout=5)
-            break
-        except OSError:
-            assert process.poll() is None, log.read_text()
-            time.sleep(0.5)
-    yield url
-    process.terminate()
-    process.wait(20)
+    try:
+        for _ in range(240):
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5)
+                break
+            except OSError:
+                assert process.poll() is None, log.read_text()
+                time.sleep(0.5)
+        yield f"http://127.0.0.1:{port}/", process.pid
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("app")
+    with started(folder, "--runs", str(folder / "runs")) as (url, _):
+        yield url
 
 
 @pytest.fixture(scope="session")

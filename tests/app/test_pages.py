@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
@@ -107,6 +108,21 @@ def test_the_leaderboard_is_full_on_first_start(page, server):
     page.locator("#intervals .main-svg").first.wait_for(state="attached")
     expect(page.locator("#detail")).to_contain_text("Judges that see nothing")
     page.locator("#dimensions .main-svg").first.wait_for(state="attached")
+
+
+def test_tables_download_at_the_first_click(page, server):
+    page.goto(server + "leaderboard")
+    expect(page.locator("#board")).to_contain_text("Rewardscope", timeout=60_000)
+    with page.expect_download() as download:
+        page.locator("#table-csv").click()
+    assert "Rewardscope scene model" in Path(download.value.path()).read_text()
+    page.goto(server + "failures")
+    expect(page.locator("#summary")).to_contain_text("records", timeout=60_000)
+    page.get_by_text("Download", exact=True).click()
+    with page.expect_download() as download:
+        page.locator("#download-jsonl").click()
+    lines = Path(download.value.path()).read_text().splitlines()
+    assert [json.loads(x)["row"] for x in lines] == [r["row"] for r in mistakes()]
 
 
 def test_published_rows_carry_their_verdict(page, server):

@@ -338,6 +338,8 @@ def test_vl_rewardbench_groupings_and_findings() -> None:
 @needs_data
 def test_mm_rlhf_baselines() -> None:
     file = SHARED / "mm_rlhf_rewardbench" / "mm_reward_bench.jsonl"
+    benchmark = BENCHMARKS["mm-rlhf-rewardbench"]
+    assert findings(benchmark.open(file).rows(), benchmark.clustered) == []  # rankings, not contradictions
     longer = judged("mm-rlhf-rewardbench", file, lambda r: [len(t) for t in r.comparison.responses])
     assert report(longer, BENCHMARKS["mm-rlhf-rewardbench"].groupings[0]).overall.points == 122
     assert (accuracy_plus(longer).points, accuracy_plus(longer).n) == (22, 46)

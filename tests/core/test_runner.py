@@ -43,6 +43,14 @@ print("finished", flush=True)
 """
 
 
+def test_what_is_odd_in_the_data_is_said(data, tmp_path) -> None:
+    done = run(Job(BENCHMARKS["own"].open(data), longer(), tmp_path / "run"))
+    found = done.manifest.how["findings"]
+    assert found["id occurs more than once"]["count"] == 50  # ids are the row's number modulo 250
+    assert found["id occurs more than once"]["first"][0] == [[0, 250], "0"]
+    assert found["unreadable row"]["first"][0][0] == [123]
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
     """Rows of random length; some without image, some broken."""

@@ -52,8 +52,6 @@ class LeaderboardPage:
         with gr.Row():
             self.downloads = [gr.Button(f"Table as {f}", size="sm", elem_id=f"table-{f}") for f in FORMATS]
         self.files = Downloads()
-        gr.HTML("<h2>Published rows, and whether they add up</h2>")
-        self.published = gr.HTML(elem_id="published")
         gr.HTML("<h2>One run in detail</h2>")
         with gr.Row():
             self.run = gr.Dropdown([], label="Run", elem_id="run")
@@ -73,6 +71,8 @@ class LeaderboardPage:
             with gr.Column(min_width=320):
                 gr.HTML("<h2>Margins</h2>")
                 self.margins = gr.Plot(show_label=False, elem_id="margins")
+        gr.HTML("<h2>Published rows, and whether they add up</h2>")
+        self.published = gr.HTML(elem_id="published")
         if self.maker:
             with gr.Accordion("Make a run", open=False):
                 self.maker.build()

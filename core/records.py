@@ -93,7 +93,8 @@ class Judgement:
 
     rewards: (N,). gate_logits, relevance: (21,) before and after the sigmoid. selected: the k active
     dimensions by falling relevance. weights: (21,), zero outside `selected`, summing to 1.
-    scores: (N, 21). A judge that has no dimensions leaves all but rewards empty.
+    scores: (N, 21). weight_logits: (21,), before the softmax over `selected`. A judge that has no dimensions leaves
+    all but rewards empty.
     """
 
     comparison_id: str
@@ -106,6 +107,7 @@ class Judgement:
     scores: tuple[tuple[float, ...], ...] = ()
     seconds: float = 0.0
     notes: dict[str, Any] = field(default_factory=dict)
+    weight_logits: tuple[float, ...] = ()
 
     @property
     def ranking(self) -> tuple[int, ...]:
@@ -132,6 +134,27 @@ class Judgement:
 
 
 @dataclass(frozen=True)
+class Removal:
+    """What became of a target when the units an explanation marks most were replaced by the baseline.
+
+    names: the units. before, after: the target. random: how far as many random units move it, on average.
+    """
+
+    names: tuple[str, ...]
+    before: float
+    after: float
+    random: float
+
+
+@dataclass(frozen=True)
+class Faithfulness:
+    """Whether an explanation is true of the model: words and regions apart, None where there are none."""
+
+    words: Removal | None
+    regions: Removal | None
+
+
+@dataclass(frozen=True)
 class Explanation:
     """Attributions of one Judgement toward one target.
 
@@ -140,7 +163,9 @@ class Explanation:
     token_values: per response, one number per token. patch_values: rows x columns of the visual grid.
     prompt_value, other_value: what fell on the prompt and on the chat template's own tokens.
     completeness_error: sum of all attributions - (target(input) - target(baseline)); None where the method
-    promises no completeness (then it is no error of the method). steps: forward/backward passes on the path.
+    promises no completeness (then it is no error of the method). steps: forward/backward passes on the path, or
+    random orders. points: model evaluations. level: what a token is, "word" or "sentence". scope: "joint", or
+    "responses" where image and prompt were left as they are. peak_memory: bytes, None where not measured.
     """
 
     comparison_id: str
@@ -158,6 +183,11 @@ class Explanation:
     completeness_error: float | None
     seconds: float
     dtype: str
+    level: str = "word"
+    scope: str = "joint"
+    peak_memory: int | None = None
+    points: int = 1
+    faithfulness: Faithfulness | None = None
 
 
 def content_hash(*parts: str | bytes) -> str:

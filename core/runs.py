@@ -27,7 +27,8 @@ SCHEMA = pa.schema([
     ("cluster", pa.string()), ("prompt", pa.string()), ("responses", _texts), ("stored", pa.list_(pa.int8())),
     ("preferred", pa.int8()), ("relevant", _texts), ("decisive", pa.string()), ("image", pa.binary()),
     ("outcome", pa.string()), ("margin", pa.float32()), ("rewards", _floats), ("gate_logits", _floats),
-    ("selected", pa.list_(pa.int8())), ("weights", _floats), ("scores", _floats), ("problem", pa.string()),
+    ("selected", pa.list_(pa.int8())), ("weights", _floats), ("weight_logits", _floats), ("scores", _floats),
+    ("problem", pa.string()),
 ])  # fmt: skip
 
 
@@ -97,6 +98,7 @@ def row_of(row: Row, judgement: Judgement | None, problem: str, image: bytes | N
         "gate_logits": list(judgement.gate_logits) if judgement else [],
         "selected": list(judgement.selected) if judgement else [],
         "weights": list(judgement.weights) if judgement else [],
+        "weight_logits": list(judgement.weight_logits) if judgement else [],
         "scores": [s for scores in judgement.scores for s in scores] if judgement else [],
         "problem": problem or row.problem,
     }  # fmt: skip
@@ -119,6 +121,7 @@ def judgement_of(stored: dict[str, Any], judge: str) -> Judgement:
         relevance=tuple((1 / (1 + np.exp(-logits))).tolist()),
         selected=tuple(int(d) for d in stored["selected"]),
         weights=tuple(float(w) for w in stored["weights"]),
+        weight_logits=tuple(float(w) for w in stored["weight_logits"]),
         scores=tuple(tuple(s) for s in scores.tolist()),
     )
 

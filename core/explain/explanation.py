@@ -4,21 +4,78 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from core.explain.inputs import BASELINE, Inputs, build_inputs
-from core.explain.methods import METHODS, Pair
-from core.explain.targets import evaluate, label
+from core.explain import memory
+from core.explain.faithfulness import faithfulness
+from core.explain.inputs import BASELINE, build_inputs
+from core.explain.methods import METHODS, Method
+from core.explain.problem import Problem, make_units
+from core.explain.targets import Target
 from core.judges.vlmdr import VLMDRJudge
-from core.records import Comparison, Explanation, Judgement
+from core.records import Comparison, Explanation, Judgement, RecordError
 
-TOKENS_PER_BATCH = 2048  # decoder positions per forward pass on a path
+FINEST = 64  # regions along the longer side for methods of one backward pass a step
+COARSE = 16  # for methods that evaluate every region by itself
+MANY_WORDS = 300  # from here on, methods that evaluate every word by itself go by sentences
 
 
 class Cancelled(Exception):
     """The person who asked for the explanation no longer wants it."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will cost, said before it starts. points: model evaluations. bytes: estimated, for one batch."""
+
+    points: int
+    batch: int
+    bytes: int
+
+    def sentence(self) -> str:
+        return f"{self.points:,} evaluations, {self.batch} at a time, about {self.bytes / 2**20:,.0f} MiB"
+
+
+def set_up(
+    judge: VLMDRJudge, comparison: Comparison, judgement: Judgement, a: int, b: int, target: str, method: str,
+    steps: int | None, level: str, scope: str,
+) -> tuple[Problem, Method, int, str, Plan]:  # fmt: skip
+    """The problem, the method, its steps, the level and the plan. Call under the judge's lock. Raises ValueError."""
+    if method not in METHODS:
+        raise ValueError(f"There is no method '{method}': use one of {', '.join(METHODS)}.")
+    if a == b:
+        raise ValueError("A response cannot be explained against itself.")
+    how, what = METHODS[method], Target.parse(target)
+    if method == "account" and what.kind == "gate":
+        raise ValueError("The account of doubt has no entry for a gate: no response has a part in it.")
+    texts = (comparison.responses[a], comparison.responses[b])
+    inputs = build_inputs(judge, comparison.load_image(), comparison.prompt, texts)
+    one_by_one = not how.gradient
+    if level == "auto":
+        many = sum(len(t.split()) for t in texts) > MANY_WORDS
+        level = "sentence" if many and one_by_one and method != "account" else "word"
+    units = make_units(inputs, texts, level, COARSE if one_by_one else FINEST)
+    problem = Problem(judge, inputs, units, judgement, what, scope)
+    steps = (steps or how.steps) if how.steps else 0
+    points = how.points(units, steps)
+    responses = 2 * inputs.response.shape[2]
+    prefix = inputs.prefix.shape[1]
+    computed, cached = (responses, prefix) if scope == "responses" else (prefix + responses, prefix)
+    per_point = memory.bytes_per_point(judge.model, computed, cached, how.gradient)
+    batch = memory.batch_for(judge.model.device, per_point, computed, points)
+    return problem, how, steps, level, Plan(points, batch, per_point * batch)
+
+
+def plan(
+    judge: VLMDRJudge, comparison: Comparison, judgement: Judgement, a: int = 0, b: int = 1, target: str = "margin",
+    method: str = "gradient", steps: int | None = None, level: str = "auto", scope: str = "joint",
+) -> Plan:  # fmt: skip
+    """What `explain` with the same arguments would cost."""
+    with judge.lock:
+        return set_up(judge, comparison, judgement, a, b, target, method, steps, level, scope)[-1]
 
 
 def explain(
@@ -29,101 +86,83 @@ def explain(
     b: int = 1,
     target: str = "margin",
     method: str = "gradient",
-    steps: int = 32,
+    steps: int | None = None,
+    level: str = "auto",
+    scope: str = "joint",
+    check: bool = True,
     on_step: Callable[[int, int], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> Explanation:
     """Attributes the contrast of responses a and b. Positive values speak for a, negative for b.
 
-    on_step(done, total) is told about progress; cancelled() is asked before every batch of steps, and a yes
-    raises Cancelled. Raises ValueError for an unknown target or method.
+    level: "word", "sentence", or "auto". scope: "joint", or "responses" (image and prompt stay as they are; only
+    words are attributed, much faster). check: also remove what is marked and say what that did. on_step(done, total) is told about progress; cancelled() is asked before
+    every batch, and a yes raises Cancelled. When memory runs out the batch is halved; RecordError if one point does
+    not fit. Raises ValueError for an unknown target, method, level or scope.
     """
-    if method not in METHODS:
-        raise ValueError(f"There is no method '{method}': use one of {', '.join(METHODS)}.")
-    if a == b:
-        raise ValueError("A response cannot be explained against itself.")
     started = time.perf_counter()
-    how = METHODS[method]
-    image = comparison.load_image()
-    texts = (comparison.responses[a], comparison.responses[b])
-    with judge.lock:
-        inputs = build_inputs(judge, image, comparison.prompt, texts)
-        forward = _forward(judge, inputs, judgement, target, steps, on_step, cancelled)
-        batch = max(1, TOKENS_PER_BATCH // (inputs.prefix.shape[1] + 2 * inputs.response.shape[2]))
-        ends = (inputs.prefix, inputs.response), (inputs.prefix_base, inputs.response_base)
+    with judge.lock, memory.Peak(judge.model.device) as peak:
+        problem, how, steps, level, cost = set_up(
+            judge, comparison, judgement, a, b, target, method, steps, level, scope
+        )
         with torch.no_grad():
-            value, base = (float(_plain(judge, inputs, judgement, target)(*e)) for e in ends)
-        found = how.run(forward, *ends, steps, batch)
-    total = float(found[0].double().sum() + found[1].double().sum())
+            one = problem.ones()
+            value, base = (float(problem(z)) for z in (one, torch.zeros_like(one)))
+        found = _run(problem, how, steps, cost, on_step, cancelled).double().cpu()
+        checked = faithfulness(problem, found) if check else None
+    units = problem.units
+    other = (value - base) - float(found.sum()) if method == "account" else 0.0
+    total = float(found.sum())
     return Explanation(
         comparison_id=comparison.id,
-        target=label(target, a, b),
+        target=problem.target.label(a, b),
         method=how.name,
         baseline=BASELINE,
-        steps=steps if how.has_steps else 1,
+        steps=steps or 1,
+        tokens=units.texts,
+        token_values=tuple(tuple(found[units.of_text(n)].tolist()) for n in (0, 1)),
+        patch_values=tuple(tuple(row) for row in found[units.regions].view(units.grid).tolist()),
+        prompt_value=float(found[units.prompt]),
+        other_value=other,
         target_value=value,
         baseline_value=base,
         completeness_error=total - (value - base) if how.complete else None,
         seconds=time.perf_counter() - started,
         dtype=str(judge.model.dtype).removeprefix("torch."),
-        **_where(inputs, found, texts),  # type: ignore[arg-type]
+        level=level,
+        scope=scope,
+        peak_memory=peak.bytes,
+        points=cost.points,
+        faithfulness=checked,
     )
 
 
-def _plain(
-    judge: VLMDRJudge, inputs: Inputs, judgement: Judgement, target: str
-) -> Callable[[Tensor, Tensor], Tensor]:
-    """(prefix, response) embeddings of B points on the path -> target (B,), active set frozen."""
-    model = judge.model
-    active = torch.zeros(1, model.config.num_dimensions, dtype=torch.bool, device=model.device)
-    active[0, list(judgement.selected)] = True
-
-    def run(prefix: Tensor, response: Tensor) -> Tensor:
-        n = len(prefix)
-        positions = inputs.positions.expand(*inputs.positions.shape[:-2], n, -1)
-        at_image = inputs.at_image.expand(n, -1)
-        reading = model.read_embeds(prefix, inputs.mask.expand(n, -1), positions, at_image)
-        mask = inputs.response_mask.expand(n, -1, -1)
-        scores = model.score_embeds(reading, response, mask)
-        return evaluate(target, reading.weight_logits.float(), active.expand(n, -1), scores.float())
-
-    return run
-
-
-def _forward(
-    judge: VLMDRJudge, inputs: Inputs, judgement: Judgement, target: str, steps: int,
+def _run(
+    problem: Problem, how: Method, steps: int, cost: Plan,
     on_step: Callable[[int, int], None] | None, cancelled: Callable[[], bool] | None,
-) -> Callable[[Tensor, Tensor], Tensor]:  # fmt: skip
-    plain = _plain(judge, inputs, judgement, target)
-    done = 0
+) -> Tensor:  # fmt: skip
+    batch = cost.batch
+    while True:
+        done = 0
 
-    def run(prefix: Tensor, response: Tensor) -> Tensor:
-        nonlocal done
-        if cancelled and cancelled():
-            raise Cancelled
-        value = plain(prefix, response)
-        done = min(done + len(prefix), steps)
-        if on_step:
-            on_step(done, steps)
-        return value
+        def forward(z: Tensor) -> Tensor:
+            nonlocal done
+            if cancelled and cancelled():
+                raise Cancelled
+            value = problem(z)
+            done = min(done + len(z), cost.points)
+            if on_step:
+                on_step(done, cost.points)
+            return value
 
-    return run
-
-
-def _where(inputs: Inputs, found: Pair, texts: tuple[str, str]) -> dict[str, object]:
-    prefix, response = found[0][0].float().cpu(), found[1][0].float().cpu()
-    at_image, at_prompt = inputs.at_image.cpu(), inputs.at_prompt.cpu()
-    rows, columns = inputs.grid
-    tokens, values, other = [], [], float(prefix[~at_image & ~at_prompt].sum())
-    for n, r in enumerate(inputs.responses):
-        words = [i for i, (start, end) in enumerate(r.spans) if end > start]
-        tokens.append(tuple((texts[n][slice(*r.spans[i])], *r.spans[i]) for i in words))
-        values.append(tuple(float(response[n, i]) for i in words))
-        other += float(response[n].sum()) - sum(values[-1])
-    return {
-        "tokens": tuple(tokens),
-        "token_values": tuple(values),
-        "patch_values": tuple(tuple(row) for row in prefix[at_image].view(rows, columns).tolist()),
-        "prompt_value": float(prefix[at_prompt].sum()),
-        "other_value": other,
-    }
+        try:
+            return how.run(forward, problem, steps, batch)
+        except (RuntimeError, MemoryError) as error:
+            if not memory.out_of_memory(error):
+                raise
+            if batch == 1:
+                raise RecordError(
+                    "There is not enough memory to explain this, even one step at a time. Use a smaller picture or "
+                    "shorter responses, or the method 'ablation', which keeps nothing for a backward pass."
+                ) from error
+            batch //= 2

@@ -103,6 +103,7 @@ def _judgements(
     """float32 from here on: what is stored and shown decomposes to rounding error."""
     logits = reading.relevance_logits.float().cpu()
     weights = reading.weights.float().cpu()
+    weight_logits = reading.weight_logits.float().cpu()
     table = scores.float().cpu()
     rewards = aggregate(weights.double(), table.double())
     out = []
@@ -118,6 +119,7 @@ def _judgements(
                 relevance=tuple(logits[i].sigmoid().tolist()),
                 selected=tuple(active),
                 weights=tuple(weights[i].tolist()),
+                weight_logits=tuple(weight_logits[i].tolist()),
                 scores=tuple(tuple(row) for row in table[i, :n].tolist()),
             )
         )

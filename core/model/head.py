@@ -45,7 +45,11 @@ class RewardHead(nn.Module):
         return self.scorers(at_end) - self.doubt(before, embeds, states, mask)
 
     def doubt(self, before: Tensor, embeds: Tensor, states: Tensor, mask: Tensor) -> Tensor:
-        """How much the response surprises what the backbone expected to read, per dimension (..., D).
+        """The sum of `doubts` over the tokens of a response: (..., D)."""
+        return self.doubts(before, embeds, states, mask).sum(-2)
+
+    def doubts(self, before: Tensor, embeds: Tensor, states: Tensor, mask: Tensor) -> Tensor:
+        """How much each token surprises what the backbone expected to read, per dimension (..., R, D).
 
         agreement = <expect * state before, embedding> is, with tied embeddings, the language model's logit of the
         token; surprise = softplus(threshold - agreement); each dimension minds the tokens that concern it. The
@@ -53,7 +57,7 @@ class RewardHead(nn.Module):
         """
         agreement = (before * self.expect * embeds).sum(-1, keepdim=True)
         surprise = nn.functional.softplus(self.threshold - agreement)
-        return (self.concern(states).sigmoid() * surprise * mask.unsqueeze(-1).to(surprise.dtype)).sum(-2)
+        return self.concern(states).sigmoid() * surprise * mask.unsqueeze(-1).to(surprise.dtype)
 
 
 class ParallelMLP(nn.Module):

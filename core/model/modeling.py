@@ -84,9 +84,11 @@ class VLMDR(Reader):
 
     def score_states(self, reading: Reading, embeds: Tensor, states: Tensor, mask: Tensor) -> Tensor:
         """Scores (B, N, D) from the states (B, N, R, H) of the response tokens."""
-        first = reading.states[:, None, -1:].expand(-1, states.shape[1], -1, -1)
-        before = torch.cat([first, states[:, :, :-1]], dim=2)
-        return self.head.score(at_end(states, mask), before, embeds, states, mask)
+        return self.head.score(at_end(states, mask), _before(reading, states), embeds, states, mask)
+
+    def token_doubts(self, reading: Reading, embeds: Tensor, states: Tensor, mask: Tensor) -> Tensor:
+        """(B, N, R, D): what each response token takes from each score. Their sum is what doubt takes."""
+        return self.head.doubts(_before(reading, states), embeds, states, mask)
 
     def forward(
         self,
@@ -107,3 +109,9 @@ class VLMDR(Reader):
             active=reading.active,
             weights=reading.weights,
         )
+
+
+def _before(reading: Prefix, states: Tensor) -> Tensor:
+    """The state before each response token (B, N, R, H): the end of the prompt, then the tokens but the last."""
+    first = reading.states[:, None, -1:].expand(-1, states.shape[1], -1, -1)
+    return torch.cat([first, states[:, :, :-1]], dim=2)

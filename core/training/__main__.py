@@ -18,6 +18,7 @@ from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
 from core.model import VLMDR
+from core.model.loading import load_checkpoint
 from core.model.processor import RewardProcessor
 from core.model.scalar import ScalarReward, ScalarRewardConfig
 from core.training.data import Collator, LessonDataset
@@ -99,7 +100,7 @@ def run_stage(
     )
     data = LessonDataset(
         processor, seed, number * LESSONS_PER_STAGE, stage.steps * stage.lessons * max(1, arguments.world_size),
-        stage.questions, stage.answers, stage.opening,
+        stage.questions, stage.answers, stage.opening, stage.erase,
     )  # fmt: skip
     trainer = ObjectiveTrainer(
         model=objective, args=arguments, train_dataset=data, data_collator=Collator(processor)
@@ -117,19 +118,33 @@ def run_stage(
         print(f"stage {stage.name}: {minutes:.1f} minutes")
 
 
-def train(output: Path, seed: int, head: str) -> VLMDR | ScalarReward:
-    """All stages; returns the trained model (fp32). Both heads share the stages before judging."""
+def train(
+    output: Path, seed: int, head: str, start: str | None = None, first: str = "ground"
+) -> tuple[VLMDR | ScalarReward, RewardProcessor]:
+    """The stages from `first` on; returns the trained model (fp32) and its processor. Both heads share the stages
+    before judging.
+
+    start: a VL-MDR checkpoint whose weights to begin with. Its auxiliary heads were dropped at export, so later
+    stages that use them would learn them anew.
+    """
     set_seed(seed)
-    processor = build_processor(seed)
-    objective = Objective(VLMDR(tiny_config(processor)), {}, processor)
+    if start:
+        model, processor = load_checkpoint(start, device="cpu", dtype="float32")
+    else:
+        processor = build_processor(seed)
+        model = VLMDR(tiny_config(processor))
+    objective = Objective(model, {}, processor)
+    skipped = [s.name for s in STAGES].index(first)
     for number, stage in enumerate(STAGES):
+        if number < skipped:
+            continue
         folder = output / f"{number}-{stage.name}"
         if head == "scalar" and stage.judges:
             if not isinstance(objective, ScalarObjective):
                 objective = with_scalar_head(objective, processor)
             folder = folder.with_name(f"{folder.name}-scalar")
         run_stage(objective, processor, number, stage, folder, seed)
-    return objective.model
+    return objective.model, processor
 
 
 def with_scalar_head(objective: Objective, processor: RewardProcessor) -> ScalarObjective:
@@ -148,9 +163,11 @@ def main() -> None:
     parser.add_argument(
         "--head", choices=list(NAMES), default="vl-mdr", help="scalar: the rival with one number"
     )
+    parser.add_argument("--start", help="begin with this VL-MDR checkpoint's weights (with --first)")
+    parser.add_argument("--first", choices=[s.name for s in STAGES], default=STAGES[0].name, help="first stage")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    model = train(args.output, args.seed, args.head)
+    model, processor = train(args.output, args.seed, args.head, args.start, args.first)
     if args.export:
         model.config.about = {
             "name": NAMES[args.head],
@@ -158,7 +175,7 @@ def main() -> None:
             "command": f"python -m core.training --head {args.head} --seed {args.seed}",
         }
         model.half().save_pretrained(args.export)
-        build_processor(args.seed).save_pretrained(args.export)
+        processor.save_pretrained(args.export)
         print(f"exported to {args.export}")
 
 

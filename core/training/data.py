@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -13,12 +14,14 @@ from core.model.processor import Response, RewardProcessor, _prefix, encode_resp
 from core.taxonomy import INDEX, NUM_DIMENSIONS
 from core.world.draw import draw
 from core.world.items import Answer, Item
-from core.world.pictures import CONCEPTS, Box, Picture
+from core.world.pictures import CONCEPTS, Box, Picture, Scene
 from core.world.splits import OPENING_WEIGHTS, lesson
 
 CONCEPT_INDEX = {c: i for i, c in enumerate(CONCEPTS)}
 FINE = 0  # class of a token that is not at fault; class d + 1 is a fault on dimension d
 IGNORE = -100
+GREY = (128, 128, 128)  # what an erased region looks like, here and in explanations
+ERASED_REGIONS, HIDDEN_WORDS, HIDDEN_FACTS = 0.2, 0.15, 0.15  # shares, in the stages that erase
 
 
 class LessonDataset(Dataset):
@@ -33,9 +36,10 @@ class LessonDataset(Dataset):
         questions: int,
         answers: int,
         opening: dict[str, float] = OPENING_WEIGHTS,
+        erase: bool = False,
     ):
         self.processor, self.seed, self.start, self.length = processor, seed, start, length
-        self.questions, self.answers, self.opening = questions, answers, opening
+        self.questions, self.answers, self.opening, self.erase = questions, answers, opening, erase
 
     def __len__(self) -> int:
         return self.length
@@ -44,16 +48,21 @@ class LessonDataset(Dataset):
         made = lesson(self.seed, self.start + index, max(self.questions, 1), self.opening)
         # The processor's own bicubic step, done here on 8-bit pixels: the same values, less copying.
         small = draw(made.picture).resize(made.picture.size, Image.Resampling.BICUBIC)
+        processor = self.processor.image_processor
+        erased = (
+            erase(random.Random(f"erase-{index}"), small, made.picture, made.items, processor) if self.erase else []
+        )
         image = self.processor.image_processor(images=[small], return_tensors="pt")
         grid = image["image_grid_thw"][0]
         items = [self._item(item, index) for item in made.items] if self.answers else []
         merge = self.processor.image_processor.merge_size
+        concepts = grounding_targets(made.picture, grid, merge)
         for item, source in zip(items, made.items, strict=False):
             item["evidence"] = evidence_tokens(made.picture, source.evidence, grid, merge)
         return {
             "pixel_values": image["pixel_values"],
             "grid": grid,
-            "concepts": grounding_targets(made.picture, grid, self.processor.image_processor.merge_size),
+            "concepts": concepts.index_fill(0, torch.tensor(erased, dtype=torch.long), 0),
             "items": items,
         }
 
@@ -65,12 +74,23 @@ class LessonDataset(Dataset):
         responses = [encode_response(self.processor, a.text) for a in answers]
         relevant = torch.zeros(NUM_DIMENSIONS, dtype=torch.bool)
         relevant[[INDEX[d] for d in item.relevant]] = True
+        found = [marks(r, a) for r, a in zip(responses, answers, strict=True)]
+        spoils = [INDEX[a.spoils] + 1 if a.spoils else FINE for a in answers]
+        hidden = [[False] * len(m) for m in found]
+        if self.erase:
+            rng = random.Random(f"hide-{index}-{item.prompt}")
+            hidden = [hide(rng, r, m) for r, m in zip(responses, found, strict=True)]
+            if any(found[0]) and any(found[1]) and rng.random() < HIDDEN_FACTS:
+                # With the telling words hidden, nothing tells the right answer from the visual mistake.
+                hidden[:2] = found[:2]
+                spoils[1] = FINE
         return {
+            "hidden": hidden,
             "prompt": _prefix(self.processor, item.prompt),
             "relevant": relevant,
             "responses": responses,
-            "spoils": [INDEX[a.spoils] + 1 if a.spoils else FINE for a in answers],
-            "marks": [marks(r, a) for r, a in zip(responses, answers, strict=True)],
+            "spoils": spoils,
+            "marks": found,
         }
 
 
@@ -106,6 +126,37 @@ def marks(response: Response, answer: Answer) -> list[bool]:
     return [any(a < end and b > start for start, end in answer.spans) and b > a for a, b in response.spans]
 
 
+def hide(rng: random.Random, response: Response, marked: list[bool]) -> list[bool]:
+    """Per token, whether it is hidden behind the mean word: some of the words that carry no fact and no fault."""
+    if rng.random() < 0.5:
+        return [False] * len(marked)
+    return [
+        b > a and not m and rng.random() < HIDDEN_WORDS
+        for (a, b), m in zip(response.spans, marked, strict=True)
+    ]
+
+
+def erase(
+    rng: random.Random, image: Image.Image, picture: Picture, items: tuple[Item, ...], image_processor: Any
+) -> list[int]:
+    """Paints grey over some regions of a scene that prove nothing: the answers stay what they were. Gives the
+    visual tokens it hid."""
+    erased: list[int] = []
+    if not isinstance(picture, Scene) or any(i.family == "caption" for i in items) or rng.random() < 0.4:
+        return erased
+    side = image_processor.patch_size * image_processor.merge_size
+    pen = ImageDraw.Draw(image)
+    for y in range(0, image.height, side):
+        for x in range(0, image.width, side):
+            proves = any(
+                a < x + side and x < c and b < y + side and y < d for i in items for a, b, c, d in i.evidence
+            )
+            if not proves and rng.random() < ERASED_REGIONS:
+                pen.rectangle((x, y, x + side - 1, y + side - 1), fill=GREY)
+                erased.append(y // side * (image.width // side) + x // side)
+    return erased
+
+
 class Collator:
     """Joins lessons. Items of one lesson share its image: `image_of` names each item's lesson."""
 
@@ -134,10 +185,12 @@ class Collator:
             texts, padding=True, padding_side="left", return_tensors="pt", add_special_tokens=False
         )
         ids, mask = pad_responses(self.processor, [item["responses"] for _, item in items])
-        marked = torch.zeros_like(mask, dtype=torch.bool)
+        marked, hidden = (torch.zeros_like(mask, dtype=torch.bool) for _ in range(2))
         for b, (_, item) in enumerate(items):
             for n, row in enumerate(item["marks"]):
                 marked[b, n, : len(row)] = torch.tensor(row)
+            for n, row in enumerate(item["hidden"]):
+                hidden[b, n, : len(row)] = torch.tensor(row)
         most = max(len(item["evidence"]) for _, item in items)
         evidence = torch.zeros(len(items), most, dtype=torch.bool)
         for b, (_, item) in enumerate(items):
@@ -150,6 +203,7 @@ class Collator:
             "response_ids": ids,
             "response_mask": mask,
             "marked": marked,
+            "hidden": hidden,
             "relevant": torch.stack([item["relevant"] for _, item in items]),
             "spoils": torch.tensor([item["spoils"] for _, item in items]),
         }

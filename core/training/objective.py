@@ -8,7 +8,8 @@
    that proves it. Questions that must first find a place and then read there otherwise come last, or never;
    language: the right answer's next tokens, the words that carry the fact weighing most;
 3. faults: each response token says whether it is at fault and on which dimension;
-4. judging: the hierarchical loss of VL-MDR over right answers against spoilt ones.
+4. judging: the hierarchical loss of VL-MDR over right answers against spoilt ones;
+   blame: of all that a spoilt answer's tokens take from its reward, the words at fault take the most.
 """
 
 from __future__ import annotations
@@ -114,7 +115,9 @@ class Objective(nn.Module):
         layer = model.backbone.get_decoder().layers[self.halfway]
         hook = layer.register_forward_hook(lambda _m, _i, out: middle.append(out))
         reading = model.read_embeds(embeds, t["attention_mask"], positions, model.at_image(t["input_ids"]))
-        response = model.backbone.get_input_embeddings()(t["response_ids"])
+        embeddings = model.backbone.get_input_embeddings()
+        response = embeddings(t["response_ids"])
+        response = torch.where(t["hidden"].unsqueeze(-1), embeddings.weight.mean(0), response)
         states = model.response_states(reading, response, t["response_mask"])
         hook.remove()
         fact, rest = self.language(reading, states, t)
@@ -123,8 +126,8 @@ class Objective(nn.Module):
         if t["response_ids"].shape[1] > 1:
             terms["faults"] = self.fault_loss(states, t)
             judged = self.judging(reading, response, states, t)
-            terms |= {f"judging_{k}": v for k, v in judged.items() if k != "loss"}
-            terms["judging"] = judged["loss"]
+            terms |= {f"judging_{k}": v for k, v in judged.items() if k not in ("loss", "blame")}
+            terms |= {"judging": judged["loss"], **({"blame": judged["blame"]} if "blame" in judged else {})}
         else:
             terms["gate"] = binary_cross_entropy_with_logits(
                 reading.relevance_logits.float(), t["relevant"].float()
@@ -188,9 +191,11 @@ class Objective(nn.Module):
         dims = torch.arange(relevant.shape[-1], device=scores.device) + 1
         hit = spoils[..., None] == dims  # (B, N, D): response n is worse on d
         preference = hit[:, b].int() - hit[:, a].int()
-        # Right against spoilt is decided overall; two spoilt ones are compared by dimension only.
+        # Right against spoilt is decided overall, right against right a tie; two spoilt ones are compared by
+        # dimension only.
         first_is_right = (spoils[:, a] == FINE).flatten()
-        return hierarchical_loss(
+        decided = (spoils[:, b] != FINE).flatten().float()
+        terms = hierarchical_loss(
             reading.relevance_logits.float(),
             relevant,
             scores[:, a].flatten(0, 1),
@@ -199,8 +204,19 @@ class Objective(nn.Module):
             relevant[:, None].expand(-1, len(a), -1).flatten(0, 1),
             rewards[:, a].flatten()[first_is_right],
             rewards[:, b].flatten()[first_is_right],
-            torch.ones_like(rewards[:, a].flatten()[first_is_right]),
+            decided[first_is_right],
         )
+        return {**terms, "blame": self.blame(reading, embeds, states, t)}
+
+    def blame(self, reading: Any, embeds: Tensor, states: Tensor, t: dict[str, Tensor]) -> Tensor:
+        """-log of the share of the weighted doubt that lies on the words at fault, where there are any."""
+        doubts = self.model.token_doubts(reading, embeds, states, t["response_mask"]).float()
+        weights = weights_over(reading.weight_logits.float(), t["relevant"])
+        taken = (doubts * weights[:, None, None]).sum(-1)
+        guilty = t["marked"] & ~t["hidden"]
+        share = (taken * guilty).sum(-1) / taken.sum(-1).clamp_min(1e-6)
+        known = guilty.any(-1) & (t["spoils"] != FINE)
+        return masked_mean(-share.clamp_min(1e-6).log(), known)
 
 
 class ScalarObjective(Objective):

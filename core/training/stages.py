@@ -1,4 +1,4 @@
-"""The recipe: ground first, then speak, then judge.
+"""The recipe: ground first, then speak, then judge, then tell twins apart.
 
 A reward loss from scratch, or mixed in early, stays at chance or destroys what the eyes have learnt; so each
 stage starts from the last one's weights, and the grounding loss stays on throughout.
@@ -30,6 +30,7 @@ class Stage:
     opening: dict[str, float] = field(default_factory=lambda: OPENING_WEIGHTS)  # which families open lessons
     final_rate: float = 0.05  # the cosine ends at this share of the learning rate
     head_only: bool = False  # the backbone rests: only the reward head learns
+    erase: bool = False  # hides some words and regions that prove nothing
     until: tuple[str, float] | None = (
         None  # the stage ends early once this term's mean over a log window is lower
     )
@@ -50,15 +51,13 @@ STAGES: tuple[Stage, ...] = (
         {"grounding": 0.2, "words": 0.2, "finding": 0.3, "language": 0.5, "faults": 1.0, "judging": 1.0},
         opening={"count": 5, "path": 4, "sum": 4, "caption": 3, "more": 3, "table": 3, "relation": 3, "highest": 2.5},
     ),
-    # One question a picture, so that a batch holds only twins: the same words, opposite answers. Nothing but the
-    # picture tells them apart; most of the pictures are those that come hardest.
-    Stage(
-        "compare", 1200, 24, 1, 3, 4e-4,
-        {"grounding": 0.2, "words": 0.2, "finding": 0.3, "language": 0.3, "faults": 0.5, "judging": 1.0},
-        opening={"count": 9, "path": 7, "relation": 4, "absent": 3, "more": 3, "existence": 2, "caption": 2},
-    ),
     Stage("weigh", 800, 16, 4, 3, 3e-3, {"judging": 1.0}, head_only=True, final_rate=0.02,
           opening={"count": 3, "path": 3, "sum": 3, "caption": 4, "more": 3, "table": 2, "relation": 2, "highest": 2}),
+    # One question a picture, so that a batch holds only twins: the same words, opposite answers. Nothing but the
+    # picture tells them apart; most of the pictures are those that come hardest. Words and regions that prove
+    # nothing are sometimes erased, so that erasing can explain: what is erased is neither right nor wrong.
+    Stage("compare", 1200, 24, 1, 3, 4e-4, {"words": 0.2, "language": 0.3, "judging": 1.0, "blame": 0.2}, erase=True,
+          opening={"count": 9, "path": 9, "relation": 4, "absent": 3, "more": 3, "existence": 2, "caption": 2}),
 )  # fmt: skip
 
 

@@ -52,8 +52,9 @@ def reserved(combination: tuple[str, ...]) -> bool:
     if kind == "label":
         words = SAFE_DRINKS if facts[1] in SAFE_DRINKS else DANGERS
         return (_COLOURS.index(facts[0]) - words.index(facts[1])) % 4 < 2
-    if kind == "arrow":
-        return (LETTERS.index(facts[1]) - LETTERS.index(facts[0])) % 6 == 1
+    if kind == "chain":
+        a, b, c = (LETTERS.index(letter) for letter in facts)
+        return (a + 2 * b + 3 * c) % 5 == 0
     raise ValueError(f"no such kind of combination: {kind}")
 
 
@@ -106,7 +107,9 @@ def lesson(seed: int, index: int, questions: int, opening: dict[str, float] = OP
         if len(asked) == questions:
             break
         more = rng.choice(askers)(rng, first.picture)
-        if more and more.picture == first.picture and more.prompt not in {q.prompt for q in asked}:
+        # A wrong answer that names a reserved combination would teach that those are always wrong.
+        honest = more and more.picture == first.picture and is_training(more.twin)
+        if more and honest and more.prompt not in {q.prompt for q in asked}:
             asked.append(more)
     items = [build_item(q, f"{seed}-{index // 2 if i == 0 else index}-{i}") for i, q in enumerate(asked)]
     return Lesson(first.picture, tuple(items))

@@ -1,0 +1,83 @@
+"""How much memory an explanation will take, and how much it took."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+
+CPU_BUDGET = 1 << 30  # bytes that the points of one batch may take on a CPU
+CPU_POSITIONS = 4096  # and decoder positions, so that a cancelled run stops within a second
+GPU_SHARE = 0.4  # of what is free on a GPU
+# Values of width H and of the MLP's width that a decoder layer keeps for the backward pass, per position: its input,
+# norms, queries, keys, values, attention's output (counted for Qwen2-like layers, and measured by a test).
+WIDE, INNER = 16, 5
+
+
+def budget(device: torch.device) -> int:
+    """Bytes that one batch may take."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return int(free * GPU_SHARE)
+    return CPU_BUDGET
+
+
+def bytes_per_point(model: Any, computed: int, cached: int, backward: bool) -> int:
+    """Bytes one point needs: `computed` positions run through the decoder, `cached` ones only kept as keys and
+    values. Without a backward pass only two layers' worth is alive at once."""
+    text = model.config.get_text_config()
+    wide = getattr(text, "hidden_size", 1)
+    inner = getattr(text, "intermediate_size", 4 * wide)
+    layers = text.num_hidden_layers
+    size = torch.finfo(model.dtype).bits // 8
+    kept = (WIDE * wide + INNER * inner) * size * computed * (layers if backward else 2)
+    heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
+    keys = 2 * layers * heads * (wide // text.num_attention_heads) * size * (computed + cached)
+    return kept + keys
+
+
+def batch_for(device: torch.device, per_point: int, positions: int, points: int) -> int:
+    """How many points of so many bytes and computed positions go into one batch."""
+    fit = budget(device) // max(1, per_point)
+    return max(1, min(points, fit, points if device.type == "cuda" else CPU_POSITIONS // positions))
+
+
+class Peak:
+    """Measures the most memory taken inside a `with`, in bytes: the allocator's on a GPU, else the process's own
+    (Linux; None where the system does not tell)."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device, self.bytes = device, None  # type: ignore[var-annotated]
+
+    def __enter__(self) -> Peak:
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
+            self.before = torch.cuda.memory_allocated(self.device)
+        else:
+            try:
+                Path("/proc/self/clear_refs").write_text("5")
+            except OSError:
+                pass
+            self.before = _status("VmRSS") or 0
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.device.type == "cuda":
+            self.bytes = torch.cuda.max_memory_allocated(self.device) - self.before
+        elif (peak := _status("VmHWM")) is not None:
+            self.bytes = max(0, peak - self.before)
+
+
+def _status(name: str) -> int | None:
+    try:
+        found = re.search(rf"{name}:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    except OSError:
+        return None
+    return int(found.group(1)) * 1024 if found else None
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, on a GPU or in the CPU allocator."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "not enough memory" in str(error)

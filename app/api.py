@@ -12,7 +12,7 @@ import gradio as gr
 from app import lane, views, words
 from app.examples import by_id
 from app.lane import LANE
-from core.explain import METHODS, TARGETS
+from core.explain import LEVELS, METHODS, SCOPES, TARGETS
 from core.explain import explain as explain_comparison
 from core.images import ImageError
 from core.judges.vlmdr import VLMDRJudge
@@ -58,7 +58,7 @@ def publish(judge: VLMDRJudge) -> None:
 
     def explain(
         image: str, prompt: str, responses: list[str], target: str = "margin", method: str = "integrated_gradients",
-        steps: int = 32,
+        steps: int = 32, level: str = "word", scope: str = "joint",
     ) -> dict[str, Any]:  # fmt: skip
         """Attributes the winner's margin over the runner-up to the words of both and to the regions of the picture.
 
@@ -66,25 +66,37 @@ def publish(judge: VLMDRJudge) -> None:
             image: as in `score`.
             prompt: the question the responses answer.
             responses: two to four answers; the winner and the runner-up are explained.
-            target: "margin", or "score:" and the key of a selected dimension, such as "score:counting".
-            method: "gradient" (one backward pass) or "integrated_gradients".
-            steps: steps of integrated gradients, 2 to 256.
+            target: "margin", "reward" (the winner's alone), or "score:" or "gate:" and the key of a selected
+                dimension, such as "score:counting".
+            method: "gradient" (one backward pass), "integrated_gradients", "ablation", "occlusion", "shapley" or
+                "account".
+            steps: steps of integrated gradients or orders of Shapley sampling, 2 to 256.
+            level: "word" or "sentence".
+            scope: "joint", or "responses": image and prompt stay as they are, much faster.
 
         Returns:
             an Explanation: tokens with character spans and values, patch_values of the picture's grid, method,
-            baseline, completeness error, seconds. Positive values speak for the first response of `pair`.
+            baseline, completeness error, seconds, peak memory, and its faithfulness: what removing the marked words
+            and regions really did. Positive values speak for the first response of `pair`.
         """
         with _clear_errors():
-            if method not in METHODS:
-                raise RecordError(f"There is no method '{method}': use one of {', '.join(METHODS)}.")
+            for name, value, known in (
+                ("method", method, METHODS),
+                ("level", level, LEVELS),
+                ("scope", scope, SCOPES),
+            ):
+                if value not in known:
+                    raise RecordError(f"There is no {name} '{value}': use one of {', '.join(known)}.")
             if not 2 <= steps <= MAX_STEPS:
                 raise RecordError(f"steps is {steps}: it must lie between 2 and {MAX_STEPS}.")
             comparison = views.comparison_of(_picture(image), prompt, responses)
             judgement = lane.run_on_model(judge.judge, comparison)
-            keys = [key for key, _ in TARGETS(judgement)]
+            keys = [*(key for key, _ in TARGETS(judgement)), "reward"]
             if target not in keys:
                 raise RecordError(f"There is no target '{target}' here: use one of {', '.join(keys)}.")
             a, b = lane.default_pair(judgement)
+            if method == "account" and target.startswith("gate:"):
+                raise RecordError("The account of doubt has no entry for a gate: use another method.")
             found = lane.run_on_model(
                 explain_comparison,
                 judge,
@@ -95,6 +107,8 @@ def publish(judge: VLMDRJudge) -> None:
                 target=target,
                 method=method,
                 steps=steps,
+                level=level,
+                scope=scope,
             )
             return {"pair": [a, b], **asdict(found)}
 

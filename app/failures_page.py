@@ -17,6 +17,7 @@ from app.downloads import FORMATS, Downloads, table_file
 from app.library import Library, picture_of
 from core import browse
 from core.browse import OUTCOME_CHOICES, PAGE, SORTS, VERSUS_CHOICES, Filters
+from core.records import Reliance
 from core.runs import Run, judgement_of
 from core.taxonomy import DIMENSIONS
 
@@ -109,8 +110,7 @@ class FailuresPage:
             )
         self.search = gr.Textbox(label="Search in prompts and responses", elem_id="search")
         self.summary = gr.HTML(elem_id="summary")
-        self.table = gr.Dataframe(interactive=False, show_label=False, max_height=330, wrap=True, elem_id="failures",
-                                  datatype="str", column_widths=["70px", "110px", "90px", "90px", "auto"])  # fmt: skip
+        self.table = gr.Dataframe(interactive=False, show_label=False, max_height=330, wrap=True, elem_id="failures", datatype="str")  # fmt: skip
         with gr.Row():
             self.newer = gr.Button("◂ page", size="sm", elem_id="page-back")
             self.older = gr.Button("page ▸", size="sm", elem_id="page-on")
@@ -299,16 +299,30 @@ class FailuresPage:
         other = runs.get(place.other)
         if place.versus and other is None:
             raise gr.Error("Choose a second run under 'Against' first.")
-        blind = self.library.blind_of(run) if place.wrong_reason else None
+        blind = self.library.blind_of(run)
+        blind = None if blind and blind.folder == run.folder else blind
+        swapped = self.library.swapped_of(run) if run.manifest.images == "as given" else None
         if place.wrong_reason and blind is None:
             raise gr.Error(
                 "There is no run of the blind judge on this data: make one on the Leaderboard page."
             )
         return Filters(
             place.outcome or "mistakes", place.subgroup, place.dimension, (_number(place.low), _number(place.high)),
-            place.longer, place.search, other, place.versus, blind, bool(place.wrong_reason),
+            place.longer, place.search, other, place.versus, blind, swapped, bool(place.wrong_reason),
             place.sort or next(iter(SORTS)),
         )  # fmt: skip
+
+    def _reliance(self, run: Run, stored: dict[str, Any]) -> Reliance | None:
+        """From the runs of the blind judge and of exchanged pictures, where there are such."""
+        if run.manifest.images != "as given" or not stored["margin"]:
+            return None
+        blind = self.library.blind_of(run)
+        if blind is None or blind.folder == run.folder:
+            return None
+        without = _beside(blind, stored)
+        if without is None:
+            return None
+        return Reliance(stored["margin"], without, _beside(self.library.swapped_of(run), stored))
 
     def _page(self, place: Place) -> browse.Page:
         runs = self.library.runs()
@@ -336,10 +350,16 @@ class FailuresPage:
             judged.append(
                 (other.name, theirs, judgement_of(theirs, other.name) if theirs["scores"] else None)
             )
-        text = item_view.item_html(stored, picture_of(run, stored), judged)
+        text = item_view.item_html(stored, picture_of(run, stored), judged, self._reliance(run, stored))
         judgeable = self.inspect and len(stored["responses"]) > 1
         link = item_view.inspect_link(place.run, row) if judgeable else ""
         return text + link, item_view.similar_html(browse.similar(run, row), place.run)
+
+
+def _beside(run: Run | None, stored: dict[str, Any]) -> float | None:
+    """The margin that another run gives the same record."""
+    other = browse.record(run, stored["row"]) if run else None
+    return other["margin"] if other and other["key"] == stored["key"] else None
 
 
 def _number(text: str) -> float | None:
@@ -381,9 +401,13 @@ def _summary(found: browse.Page, place: Place) -> str:
 
 
 def _table(rows: pd.DataFrame) -> pd.DataFrame:
+    def signed(name: str) -> list[str]:
+        return [f"{m:+.2f}" if pd.notna(m) else "" for m in rows[name]]
+
+    beside = {"margin_blind": "without picture", "margin_swapped": "another picture"}
     return pd.DataFrame({
-        "row": rows["row"], "group": rows["subgroup"], "outcome": rows["outcome"],
-        "margin": [f"{m:+.2f}" if pd.notna(m) else "" for m in rows["margin"]],
+        "row": rows["row"], "group": rows["subgroup"], "outcome": rows["outcome"], "margin": signed("margin"),
+        **{title: signed(name) for name, title in beside.items() if name in rows},
         "prompt": [p if len(p) <= 160 else p[:157] + "…" for p in rows["prompt"]],
     })  # fmt: skip
 

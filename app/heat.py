@@ -116,7 +116,43 @@ def explanation_html(
         f'<span class="swatch" style="background:{SECOND}"></span> speaks for {b}. The stronger the colour, the '
         f"more; full colour is {scale:.2f}. One scale for all words and regions.</p>"
     )
-    return f'<div class="explanation"><div class="pictures">{pictures}</div>{legend}{responses}{_small_print(explanation)}</div>'
+    return (
+        f'<div class="explanation"><div class="pictures">{pictures}</div>{legend}{responses}'
+        f"{_faithfulness(explanation)}{_small_print(explanation)}</div>"
+    )
+
+
+def _faithfulness(explanation: Explanation) -> str:
+    """What taking away the marked words and regions really did."""
+    checked = explanation.faithfulness
+    if checked is None:
+        return ""
+    lines = []
+    for removal, what in ((checked.words, "word"), (checked.regions, "region")):
+        if removal is None:
+            continue
+        n = len(removal.names)
+        which = f"the strongest {what}" if n == 1 else f"the {n} strongest {what}s"
+        names = html.escape(", ".join(removal.names[:4])) + (" …" if n > 4 else "")
+        moved = abs(removal.after - removal.before)
+        as_many = "a random one" if n == 1 else f"{n} random ones"
+        verdict = _verdict(moved, removal.random)
+        lines.append(
+            f"<li>Without {which} ({names}): {removal.before:+.2f} becomes {removal.after:+.2f}, a move of {moved:.2f}; "
+            f"without {as_many} it moves by {removal.random:.2f} on average. {verdict}</li>"
+        )
+    return f'<p class="trust-title">How far to trust this map</p><ul class="trust">{"".join(lines)}</ul>'
+
+
+def _verdict(moved: float, random: float) -> str:
+    if moved < 0.05 and random < 0.05:
+        return "Neither matters here."
+    ratio = moved / max(random, 1e-9)
+    if ratio >= 3:
+        return "<b>The map holds.</b>"
+    if ratio >= 1.2:
+        return "The map holds weakly."
+    return "<b>Do not trust this map here:</b> what it marks matters no more than anything else."
 
 
 def _strongest_region(explanation: Explanation) -> str:
@@ -132,10 +168,14 @@ def _small_print(explanation: Explanation) -> str:
     else:
         whole = abs(explanation.target_value - explanation.baseline_value) or 1e-9
         exact = f"completeness error {error:+.4f} ({abs(error) / whole:.1%} of the difference explained)"
-    steps = f"{explanation.steps} steps" if explanation.steps > 1 else "1 backward pass"
+    steps = (
+        f"{explanation.steps} steps" if explanation.steps > 1
+        else "1 backward pass" if explanation.points == 1 else f"{explanation.points} evaluations"
+    )  # fmt: skip
+    memory = f", {explanation.peak_memory / 2**20:,.0f} MiB" if explanation.peak_memory is not None else ""
     return (
         f'<p class="small">{html.escape(explanation.target)} = {explanation.target_value:+.3f}; at the baseline '
         f"({html.escape(explanation.baseline)}) {explanation.baseline_value:+.3f}. {explanation.method}, {steps}, {exact}; "
-        f"prompt {explanation.prompt_value:+.2f}, template {explanation.other_value:+.2f}; "
-        f"{explanation.dtype}, {explanation.seconds:.2f} s.</p>"
+        f"prompt {explanation.prompt_value:+.2f}, rest {explanation.other_value:+.2f}; "
+        f"by {explanation.level}; {explanation.dtype}, {explanation.seconds:.2f} s{memory}.</p>"
     )

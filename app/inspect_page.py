@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import threading
 from dataclasses import replace
 from typing import Any
@@ -9,16 +10,17 @@ from typing import Any
 import gradio as gr
 
 from app import lane, links, views, words
+from app.edits import Edits
 from app.examples import by_id, gallery
 from app.lane import LANE
 from app.library import Library
-from core.explain import Cancelled, explain
-from core.images import ImageError
+from app.views import told as _told
+from app.what_if import WhatIf
+from core.explain import METHODS, Cancelled, default_method, explain, plan
 from core.judges.vlmdr import VLMDRJudge
 from core.records import RecordError
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
-STEPS = 32
 
 
 def _as_it_came(component: gr.Image) -> gr.Image:
@@ -40,6 +42,7 @@ class InspectPage:
     def __init__(self, judge: VLMDRJudge, library: Library) -> None:
         self.judge, self.library = judge, library
         self.cancel_flags: dict[str, threading.Event] = {}
+        self.what_if, self.edits = WhatIf(), Edits(judge)
 
     # -- layout ----------------------------------------------------------------------------------------------
 
@@ -59,6 +62,8 @@ class InspectPage:
                 self.waterfall = gr.Plot(show_label=False, elem_id="waterfall")
                 self.pair = gr.Radio([], label="Pair to explain", visible=False)
         self._explanation()
+        self.what_if.build()
+        self.edits.build()
         with gr.Row(equal_height=False):
             with gr.Column(scale=5, min_width=320):
                 gr.HTML("<h2>Scores on the selected dimensions</h2>")
@@ -97,17 +102,28 @@ class InspectPage:
         gr.HTML("<h2>Which words and which pixels</h2>")
         with gr.Row():
             self.target = gr.Radio([], label="Explain", elem_id="target", scale=3)
-            with gr.Column(scale=1, min_width=240):
-                self.exact = gr.Button(f"Integrated gradients ({STEPS} steps)", elem_id="exact")
-                self.cancel = gr.Button("Cancel", elem_id="cancel")
+            with gr.Column(scale=2, min_width=280):
+                with gr.Row():
+                    self.method = gr.Dropdown(
+                        [(m.name, key) for key, m in METHODS.items()], value="integrated_gradients", label="by",
+                        elem_id="method", min_width=150,
+                    )  # fmt: skip
+                    self.level = gr.Dropdown(
+                        [("words", "word"), ("sentences", "sentence")], value="word", label="for", elem_id="level",
+                        min_width=110,
+                    )  # fmt: skip
+                self.cost = gr.HTML(elem_id="cost")
+                with gr.Row():
+                    self.exact = gr.Button("Explain", elem_id="exact", min_width=110)
+                    self.cancel = gr.Button("Cancel", elem_id="cancel", min_width=110)
         self.status = gr.HTML(elem_id="status")
         self.heat = gr.HTML(elem_id="heat")
         with gr.Accordion("How to read this", open=False):
             gr.Markdown(
                 views.method_help()
                 + "\n\nThe active set of dimensions is held fixed: which three are chosen is a "
-                "step function that no gradient can explain. Attribution says what the model reacted to, not what "
-                "is true of the picture."
+                "step function that no gradient can explain; a gate's own logit can be explained instead. Attribution "
+                "says what the model reacted to, not what is true of the picture."
             )
 
     # -- events ----------------------------------------------------------------------------------------------
@@ -120,23 +136,27 @@ class InspectPage:
         ]  # fmt: skip
         fields = [self.example, self.picture, self.prompt, *self.responses, self.more]
         run = {"fn": self.on_judge, "inputs": inputs, "outputs": shown, **LANE, **PRIVATE}
-        self.judge_button.click(**run)
-        for box in (self.prompt, *self.responses):
-            box.submit(**run)
-        demo.load(self.on_open, None, fields, **PRIVATE).then(**run)
-        self.gallery.select(self.on_example, None, fields, **PRIVATE).then(**run)
+        judged = [self.judge_button.click(**run)]
+        judged += [box.submit(**run) for box in (self.prompt, *self.responses)]
+        judged.append(demo.load(self.on_open, None, fields, **PRIVATE).then(**run))
+        judged.append(self.gallery.select(self.on_example, None, fields, **PRIVATE).then(**run))
+        judged.append(self.pair.input(self.on_pair, [self.view, self.pair], shown, **LANE, **PRIVATE))
+        for event in judged:
+            event.success(
+                self.what_if.reset, [self.view], self.what_if.outputs, show_progress="hidden", **PRIVATE
+            )
+            event.success(
+                self.edits.reset, [self.view], self.edits.outputs, show_progress="hidden", **PRIVATE
+            )
+        self.what_if.connect(self.view)
+        self.edits.connect(self.view)
         self.more.click(self.on_more, self.responses, [*self.responses, self.more], **PRIVATE)
-        self.target.input(
-            self.on_target,
-            [self.view, self.target, self.pair],
-            [self.view, self.heat, self.status],
-            **LANE,
-            **PRIVATE,
-        )
-        self.pair.input(self.on_pair, [self.view, self.pair], shown, **LANE, **PRIVATE)
-        exact = self.exact.click(
-            self.on_exact, [self.view, self.target], [self.view, self.heat, self.status], **LANE, **PRIVATE
-        )
+        explained = [self.view, self.heat, self.status]
+        self.target.input(self.on_target, [self.view, self.target], explained, **LANE, **PRIVATE)
+        choice = [self.view, self.target, self.method, self.level]
+        for control in (self.target, self.method, self.level):
+            control.change(self.on_choice, choice, [self.cost], show_progress="hidden", **LANE, **PRIVATE)
+        exact = self.exact.click(self.on_exact, choice, explained, **LANE, **PRIVATE)
         self.cancel.click(self.on_cancel, None, [self.status], cancels=[exact], queue=False, **PRIVATE)
         self.link_button.click(self.on_link, [self.example, *inputs], [self.link], **PRIVATE)
         demo.unload(self.on_leave)
@@ -181,23 +201,39 @@ class InspectPage:
         with _told():
             view = _needed(view)
             a, b = (int(i) for i in pair)
-            found = lane.run_on_model(explain, self.judge, view.comparison, view.judgement, a, b)
+            how = default_method(self.judge)
+            found = lane.run_on_model(explain, self.judge, view.comparison, view.judgement, a, b, method=how)
             return self._show(replace(view, pair=(a, b), explanation=found))
 
-    def on_target(self, view: views.View | None, target: str, pair: str) -> tuple:
-        del pair
+    def on_target(self, view: views.View | None, target: str) -> tuple:
         with _told():
             view = _needed(view)
+            how = "gradient" if target.startswith("gate:") else default_method(self.judge)
             found = lane.run_on_model(
-                explain, self.judge, view.comparison, view.judgement, *view.pair, target=target
+                explain, self.judge, view.comparison, view.judgement, *view.pair, target=target, method=how
             )
             view = replace(view, explanation=found)
             return view, views.heat_html(view), ""
+
+    def on_choice(self, view: views.View | None, target: str, method: str, level: str) -> str:
+        """What the chosen explanation would cost."""
+        if view is None:
+            return ""
+        try:
+            found = plan(
+                self.judge, view.comparison, view.judgement, *view.pair, target=target or "margin", method=method,
+                level=level,
+            )  # fmt: skip
+        except ValueError as error:
+            return f'<p class="small">{html.escape(str(error))}</p>'
+        return f'<p class="small">{found.sentence()}</p>'
 
     def on_exact(
         self,
         view: views.View | None,
         target: str,
+        method: str,
+        level: str,
         request: gr.Request,
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> tuple:
@@ -207,12 +243,14 @@ class InspectPage:
             try:
                 found = lane.run_on_model(
                     explain, self.judge, view.comparison, view.judgement, *view.pair,
-                    target=target or "margin", method="integrated_gradients", steps=STEPS,
-                    on_step=lambda done, total: progress((done, total), desc="walking from the baseline"),
+                    target=target or "margin", method=method, level=level,
+                    on_step=lambda done, total: progress((done, total), desc="evaluating the model"),
                     cancelled=flag.is_set,
                 )  # fmt: skip
             except Cancelled:
                 return view, views.heat_html(view), "Cancelled: the map below is the one from before."
+            except ValueError as error:
+                raise RecordError(str(error)) from error
             view = replace(view, explanation=found)
             return view, views.heat_html(view), ""
 
@@ -268,17 +306,6 @@ def _needed(view: views.View | None) -> views.View:
     if view is None:
         raise RecordError("Judge something first.")
     return view
-
-
-class _told:  # noqa: N801 (reads as a clause: with _told(): ...)
-    """Errors that were written for people reach them as such."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, ImageError | RecordError):
-            raise gr.Error(str(error), title="This cannot be judged", duration=12) from error
 
 
 def build_inspect(judge: VLMDRJudge, demo: gr.Blocks, library: Library) -> InspectPage:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from app import heat
 from core.browse import Similar
-from core.records import Judgement
+from core.records import Judgement, Reliance
 from core.taxonomy import DIMENSIONS, NAMES
 
 LETTERS = "ABCD"
@@ -39,7 +39,8 @@ def differences(a: str, b: str) -> tuple[str, str]:
 
 
 def item_html(
-    stored: dict[str, Any], picture: Image.Image | None, judged: list[tuple[str, dict[str, Any], Judgement | None]]
+    stored: dict[str, Any], picture: Image.Image | None, judged: list[tuple[str, dict[str, Any], Judgement | None]],
+    relies: Reliance | None = None,
 ) -> str:  # fmt: skip
     """stored: the row; judged: (judge's name, its stored row, its judgement) of one or two runs."""
     if not stored["responses"]:
@@ -59,7 +60,18 @@ def item_html(
         f'{problem}<div class="item"><div class="item-picture">{shown}</div><div class="item-text">'
         f'<p class="small">row {stored["row"]} · {html.escape(stored["id"])} · {html.escape(stored["subgroup"])}'
         f"{_decisive(stored)}</p>"
-        f'<p class="prompt" dir="auto">{html.escape(stored["prompt"][:LONGEST])}</p>{_responses(stored)}{verdicts}</div></div>'
+        f'<p class="prompt" dir="auto">{html.escape(stored["prompt"][:LONGEST])}</p>{_responses(stored)}{verdicts}{reliance_html(relies)}</div></div>'
+    )
+
+
+def reliance_html(relies: Reliance | None) -> str:
+    """How far the margin rests on the picture; nothing where that is not known."""
+    if relies is None:
+        return ""
+    other = f", with another picture {relies.other:+.2f}" if relies.other is not None else ""
+    return (
+        f'<p class="rewards"><span class="badge">{html.escape(relies.badge)}</span> margin with the picture '
+        f"{relies.given:+.2f}, without it {relies.without:+.2f}{other}</p>"
     )
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from core.explain import explain
+from PIL import Image
+
+from core.explain import default_method, explain
+from core.explain.counterfactual import reliance
 from core.judges.vlmdr import VLMDRJudge
 from core.ood import Familiarity
-from core.records import Comparison, Explanation, Judgement
+from core.records import Comparison, Explanation, Judgement, Reliance
 
 LANE: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
 
@@ -26,15 +29,17 @@ def run_on_model(work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 
 
 def judge_and_explain(
-    judge: VLMDRJudge, comparison: Comparison
-) -> tuple[Judgement, Explanation, Familiarity | None]:
-    """Judgement, the first cheap explanation of its best pair, and how familiar the picture is: one GPU call."""
+    judge: VLMDRJudge, comparison: Comparison, other: Image.Image
+) -> tuple[Judgement, Explanation, Familiarity | None, Reliance]:
+    """Judgement, the first explanation of its best pair, how familiar the picture is, and how far the margin rests on
+    it (`other`: some other record's picture): one GPU call."""
 
-    def work() -> tuple[Judgement, Explanation, Familiarity | None]:
+    def work() -> tuple[Judgement, Explanation, Familiarity | None, Reliance]:
         judgement = judge.judge(comparison)
         a, b = default_pair(judgement)
         familiarity = judge.unfamiliarity(comparison.load_image())
-        return judgement, explain(judge, comparison, judgement, a, b), familiarity
+        explained = explain(judge, comparison, judgement, a, b, method=default_method(judge))
+        return judgement, explained, familiarity, reliance(judge, comparison, judgement, a, b, other)
 
     return run_on_model(work)
 

@@ -48,6 +48,18 @@ class Library:
                 return other
         return None
 
+    def swapped_of(self, run: Run) -> Run | None:
+        """The same judge's run of the same data with the pictures exchanged, if there is one."""
+        for other in self.of_benchmark(run.manifest.benchmark).values():
+            m, own = other.manifest, run.manifest
+            if m.images != "as given" and (m.judge, m.weights, m.source) == (
+                own.judge,
+                own.weights,
+                own.source,
+            ):
+                return other
+        return None
+
 
 def picture_of(run: Run, stored: dict[str, Any]) -> Image.Image | None:
     """The stored thumbnail, or the picture of a built-in benchmark drawn anew; None where there is neither."""

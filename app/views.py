@@ -8,14 +8,25 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import gradio as gr
 import pandas as pd
+from PIL import Image
 
-from app import figures, heat, lane, words
+from app import figures, heat, item_view, lane, words
+from app.examples import gallery
 from core.explain import METHODS, TARGETS
-from core.images import open_image, to_png_bytes
+from core.images import ImageError, open_image, to_png_bytes
 from core.judges.vlmdr import VLMDRJudge
 from core.ood import Familiarity
-from core.records import MAX_RESPONSES, Comparison, Explanation, Judgement, RecordError, content_hash
+from core.records import (
+    MAX_RESPONSES,
+    Comparison,
+    Explanation,
+    Judgement,
+    RecordError,
+    Reliance,
+    content_hash,
+)
 from core.taxonomy import DIMENSIONS, NAMES
 
 MAX_PROMPT = 4_000
@@ -25,13 +36,18 @@ LETTERS = "ABCD"
 
 @dataclass(frozen=True)
 class View:
-    """One judged comparison with the explanation on show. Plain records: safe to keep in a session."""
+    """One judged comparison with the explanation on show. Plain records: safe to keep in a session.
+
+    other: the picture of another record, for comparison with what the model says of this one.
+    """
 
     comparison: Comparison
     judgement: Judgement
     explanation: Explanation
     pair: tuple[int, int]
     familiarity: Familiarity | None
+    reliance: Reliance
+    other: Image.Image
 
 
 def comparison_of(picture: str | bytes | None, prompt: str, responses: list[str]) -> Comparison:
@@ -58,8 +74,16 @@ def comparison_of(picture: str | bytes | None, prompt: str, responses: list[str]
 
 def judge_view(judge: VLMDRJudge, picture: str | bytes | None, prompt: str, responses: list[str]) -> View:
     comparison = comparison_of(picture, prompt, responses)
-    judgement, explanation, familiarity = lane.judge_and_explain(judge, comparison)
-    return View(comparison, judgement, explanation, lane.default_pair(judgement), familiarity)
+    other = another_picture(comparison)
+    judgement, explanation, familiarity, relies = lane.judge_and_explain(judge, comparison, other)
+    return View(comparison, judgement, explanation, lane.default_pair(judgement), familiarity, relies, other)
+
+
+def another_picture(comparison: Comparison) -> Image.Image:
+    """The first gallery picture that is not this one."""
+    own = comparison.load_image()
+    pictures = (e.comparison.load_image() for e in gallery())
+    return next(p for p in pictures if p.size != own.size or p.tobytes() != own.tobytes())
 
 
 def pairs_of(judgement: Judgement) -> list[tuple[str, str]]:
@@ -88,6 +112,7 @@ def verdict_html(view: View) -> str:
         + f'<p class="rewards">reward {html.escape(words.reward_line(view.judgement))}<br>'
         f"margin {LETTERS[view.pair[0]]} − {LETTERS[view.pair[1]]} = {margin:+.3f} "
         f"· judged in {view.judgement.seconds:.2f} s</p>"
+        + item_view.reliance_html(view.reliance if abs(view.reliance.given) >= words.TIE else None)
     )
 
 
@@ -136,6 +161,7 @@ def as_dict(view: View, judge: VLMDRJudge) -> dict[str, Any]:
         "pair": [LETTERS[i] for i in view.pair],
         "judgement": asdict(view.judgement),
         "explanation": asdict(view.explanation),
+        "reliance": {**asdict(view.reliance), "badge": view.reliance.badge},
     }
 
 
@@ -151,3 +177,14 @@ def download_html(view: View, judge: VLMDRJudge) -> str:
 
 def method_help() -> str:
     return "\n\n".join(f"**{m.name}.** {m.help}" for m in METHODS.values())
+
+
+class told:  # noqa: N801 (reads as a clause: with told(): ...)
+    """Errors that were written for people reach them as such."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, ImageError | RecordError):
+            raise gr.Error(str(error), title="This cannot be judged", duration=12) from error

@@ -38,7 +38,8 @@ class Filters:
 
     other: a second run of the same data, and `versus` what to make of it. dimension: key of a selected dimension.
     margin: (low, high) of reward_preferred - best other reward. longer: the preferred response is the "longer" or
-    "shorter" one. blind: the blind judge's run; with `wrong_reason` only rows that it gets right as well.
+    "shorter" one. blind: the blind judge's run; with `wrong_reason` only rows that it gets right as well. swapped: the
+    same judge's run with each picture exchanged for another record's.
     """
 
     outcome: str = "mistakes"
@@ -50,13 +51,15 @@ class Filters:
     other: Run | None = None
     versus: str = ""
     blind: Run | None = None
+    swapped: Run | None = None
     wrong_reason: bool = False
     sort: str = "most confident mistakes"
 
 
 @dataclass(frozen=True)
 class Page:
-    """rows: one per record on this page, without images; total: how many pass; slice_rate: accuracy among all that
+    """rows: one per record on this page, without images, with the margins of the blind and the swapped run where there
+    are such (margin_blind, margin_swapped); total: how many pass; slice_rate: accuracy among all that
     pass every filter but `outcome`."""
 
     rows: pd.DataFrame
@@ -85,9 +88,17 @@ def page(run: Run, filters: Filters, offset: int = 0, limit: int = PAGE) -> Page
             "WHERE row IN (SELECT unnest(?::BIGINT[]))",
             [str(run.file), [r for (r,) in chosen]],
         ).df()
+        for name, run_beside in (("margin_blind", filters.blind), ("margin_swapped", filters.swapped)):
+            if run_beside:
+                rows = rows.merge(_margins(db, run_beside, rows["row"].tolist(), name), on="row", how="left")
     rows = rows.set_index("row").loc[[r for (r,) in chosen]].reset_index()
     every = pd.Series([o for o, n in counts for _ in range(n)], dtype=object)
     return Page(rows, int(total[0]) if total else 0, rate(every))
+
+
+def _margins(db: duckdb.DuckDBPyConnection, run: Run, rows: list[int], name: str) -> pd.DataFrame:
+    query = f"SELECT row, margin AS {name} FROM read_parquet(?) WHERE row IN (SELECT unnest(?::BIGINT[]))"
+    return db.execute(query, [str(run.file), rows]).df()
 
 
 def _tables(run: Run, filters: Filters) -> tuple[str, list[str]]:

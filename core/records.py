@@ -190,6 +190,28 @@ class Explanation:
     faithfulness: Faithfulness | None = None
 
 
+@dataclass(frozen=True)
+class Reliance:
+    """Margins of a over b with the picture, with plain grey in its place, and with another record's (or None)."""
+
+    given: float
+    without: float
+    other: float | None
+
+    @property
+    def share(self) -> float:
+        """How much of the margin is gone without the picture: 1 all of it (or more), 0 none."""
+        return min(1.0, max(0.0, 1 - self.without / self.given)) if self.given else 0.0
+
+    @property
+    def badge(self) -> str:
+        if self.given * self.without <= 0:
+            return "decided by the picture"
+        if self.share >= 0.5:
+            return "leans on the picture"
+        return "would say the same without looking"
+
+
 def content_hash(*parts: str | bytes) -> str:
     """sha256 over length-prefixed parts, first 16 hex digits: the same content gives the same id."""
     digest = hashlib.sha256()

@@ -98,7 +98,9 @@ def smallest_flip(judgement: Judgement, a: int, b: int) -> Flip | None:
     for d in judgement.selected:
         if flips(gate := Gate(k, muted=frozenset({d}))):
             return Flip(f"{NAMES[d]} muted (the next most relevant dimension takes its place)", gate)
-    others = [d for d in np.argsort(-np.asarray(judgement.gate_logits)).tolist() if d not in judgement.selected]
+    others = [
+        d for d in np.argsort(-np.asarray(judgement.gate_logits)).tolist() if d not in judgement.selected
+    ]
     for d in others:
         if flips(gate := Gate(k, forced=frozenset({d}))):
             return Flip(f"{NAMES[d]} forced in", gate)

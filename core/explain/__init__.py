@@ -8,9 +8,9 @@ explanation.py  runs a method on a target and says what fell where
 memory.py       how many points fit into a batch
 """
 
-from core.explain.explanation import Cancelled, Plan, explain, plan
+from core.explain.explanation import Cancelled, Plan, default_method, explain, plan
 from core.explain.methods import METHODS
 from core.explain.problem import LEVELS, SCOPES
 from core.explain.targets import TARGETS
 
-__all__ = ["LEVELS", "METHODS", "SCOPES", "TARGETS", "Cancelled", "Plan", "explain", "plan"]
+__all__ = ["LEVELS", "METHODS", "SCOPES", "TARGETS", "Cancelled", "Plan", "default_method", "explain", "plan"]

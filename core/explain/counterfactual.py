@@ -18,7 +18,7 @@ from core.explain.problem import Problem, make_units
 from core.explain.targets import Target
 from core.images import to_png_bytes
 from core.judges.vlmdr import VLMDRJudge
-from core.records import Comparison, Explanation, Judgement
+from core.records import Comparison, Explanation, Judgement, Reliance
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom as fractions of the picture
 PADDING = " That is what the picture shows."
@@ -127,13 +127,19 @@ def strongest_region(explanation: Explanation) -> tuple[Box, str]:
 
 
 def standard_edits(
-    comparison: Comparison, judgement: Judgement, a: int, b: int, explanation: Explanation, other: Image.Image | None
+    comparison: Comparison,
+    judgement: Judgement,
+    a: int,
+    b: int,
+    explanation: Explanation,
+    other: Image.Image | None,
 ) -> list[Edit]:
     """The strip that every item gets. other: another record's picture."""
     loser = b if judgement.margin(a, b) >= 0 else a
     box, name = strongest_region(explanation)
     which, value = max(
-        (((n, i), v) for n in (0, 1) for i, v in enumerate(explanation.token_values[n])), key=lambda x: abs(x[1])
+        (((n, i), v) for n in (0, 1) for i, v in enumerate(explanation.token_values[n])),
+        key=lambda x: abs(x[1]),
     )
     del value
     _, start, end = explanation.tokens[which[0]][which[1]]
@@ -175,7 +181,9 @@ def suggest(
     if not edits:
         return []
     found = effects(judge, judgement, a, b, [Edit("", with_text(comparison, loser, t)) for _, _, t in edits])
-    ranked = sorted(zip(edits, found, strict=True), key=lambda x: x[1].change * (1 if side == 0 else -1), reverse=True)
+    ranked = sorted(
+        zip(edits, found, strict=True), key=lambda x: x[1].change * (1 if side == 0 else -1), reverse=True
+    )
     return [
         Suggestion(old, new, edited, effect.after, effect.flips)
         for (old, new, edited), effect in ranked
@@ -250,28 +258,6 @@ def _word_tokens(judge: VLMDRJudge) -> tuple[list[str], Tensor]:
 
 
 # -- does it look? -------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Reliance:
-    """Margins of a over b with the picture, with plain grey in its place, and with another record's (or None)."""
-
-    given: float
-    without: float
-    other: float | None
-
-    @property
-    def share(self) -> float:
-        """How much of the margin is gone without the picture: 1 all of it (or more), 0 none."""
-        return min(1.0, max(0.0, 1 - self.without / self.given)) if self.given else 0.0
-
-    @property
-    def badge(self) -> str:
-        if self.given * self.without <= 0:
-            return "decided by the picture"
-        if self.share >= 0.5:
-            return "leans on the picture"
-        return "would say the same without looking"
 
 
 def reliance(

@@ -23,6 +23,14 @@ COARSE = 16  # for methods that evaluate every region by itself
 MANY_WORDS = 300  # from here on, methods that evaluate every word by itself go by sentences
 
 
+SMALL = 100_000_000  # parameters up to which evaluating every region is a matter of a moment
+
+
+def default_method(judge: VLMDRJudge) -> str:
+    """What explains best by the benchmark (core.explain.benchmark) among what answers within a second."""
+    return "account" if judge.about["parameters"] < SMALL else "gradient"
+
+
 class Cancelled(Exception):
     """The person who asked for the explanation no longer wants it."""
 

@@ -51,9 +51,7 @@ def removal(problem: Problem, values: Tensor, among: list[int], seed: int = 0) -
     draws = [rng.sample(among, len(top)) for _ in range(DRAWS)]
     before, after, *drawn = without(problem, [[], top, *draws])
     units = problem.units
-    names = [
-        _name(units, u) for u in top
-    ]
+    names = [_name(units, u) for u in top]
     return Removal(tuple(names), before, after, sum(abs(v - before) for v in drawn) / len(drawn))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from pathlib import Path
 from typing import Any
@@ -49,17 +50,16 @@ class Peak:
     (Linux; None where the system does not tell)."""
 
     def __init__(self, device: torch.device) -> None:
-        self.device, self.bytes = device, None  # type: ignore[var-annotated]
+        self.device = device
+        self.bytes: int | None = None
 
     def __enter__(self) -> Peak:
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
             self.before = torch.cuda.memory_allocated(self.device)
         else:
-            try:
+            with contextlib.suppress(OSError):
                 Path("/proc/self/clear_refs").write_text("5")
-            except OSError:
-                pass
             self.before = _status("VmRSS") or 0
         return self
 

@@ -30,7 +30,10 @@ def pieces(text: str, level: str) -> list[Word]:
     """Words, or sentences, of a text with their character spans."""
     if level not in PIECES:
         raise ValueError(f"There is no level '{level}': use one of {', '.join(LEVELS)}.")
-    found = [(m.group().rstrip(), m.start(), m.start() + len(m.group().rstrip())) for m in re.finditer(PIECES[level], text)]
+    found = [
+        (m.group().rstrip(), m.start(), m.start() + len(m.group().rstrip()))
+        for m in re.finditer(PIECES[level], text)
+    ]
     return [p for p in found if p[0]]
 
 
@@ -98,11 +101,23 @@ class Problem:
     """
 
     def __init__(
-        self, judge: VLMDRJudge, inputs: Inputs, units: Units, judgement: Judgement, target: Target, scope: str
+        self,
+        judge: VLMDRJudge,
+        inputs: Inputs,
+        units: Units,
+        judgement: Judgement,
+        target: Target,
+        scope: str,
     ) -> None:
         if scope not in SCOPES:
             raise ValueError(f"There is no scope '{scope}': use one of {', '.join(SCOPES)}.")
-        self.model, self.inputs, self.units, self.target, self.scope = judge.model, inputs, units, target, scope
+        self.model, self.inputs, self.units, self.target, self.scope = (
+            judge.model,
+            inputs,
+            units,
+            target,
+            scope,
+        )
         active = torch.zeros(1, self.model.config.num_dimensions, dtype=torch.bool, device=self.model.device)
         active[0, list(judgement.selected)] = True
         self.active = active

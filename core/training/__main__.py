@@ -164,7 +164,9 @@ def main() -> None:
         "--head", choices=list(NAMES), default="vl-mdr", help="scalar: the rival with one number"
     )
     parser.add_argument("--start", help="begin with this VL-MDR checkpoint's weights (with --first)")
-    parser.add_argument("--first", choices=[s.name for s in STAGES], default=STAGES[0].name, help="first stage")
+    parser.add_argument(
+        "--first", choices=[s.name for s in STAGES], default=STAGES[0].name, help="first stage"
+    )
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     model, processor = train(args.output, args.seed, args.head, args.start, args.first)

@@ -50,7 +50,9 @@ class LessonDataset(Dataset):
         small = draw(made.picture).resize(made.picture.size, Image.Resampling.BICUBIC)
         processor = self.processor.image_processor
         erased = (
-            erase(random.Random(f"erase-{index}"), small, made.picture, made.items, processor) if self.erase else []
+            erase(random.Random(f"erase-{index}"), small, made.picture, made.items, processor)
+            if self.erase
+            else []
         )
         image = self.processor.image_processor(images=[small], return_tensors="pt")
         grid = image["image_grid_thw"][0]

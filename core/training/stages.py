@@ -58,6 +58,9 @@ STAGES: tuple[Stage, ...] = (
     # nothing are sometimes erased, so that erasing can explain: what is erased is neither right nor wrong.
     Stage("compare", 1200, 24, 1, 3, 4e-4, {"words": 0.2, "language": 0.3, "judging": 1.0, "blame": 0.2}, erase=True,
           opening={"count": 9, "path": 9, "relation": 4, "absent": 3, "more": 3, "existence": 2, "caption": 2}),
+    # The same again on what still fails most.
+    Stage("hardest", 800, 24, 1, 3, 3e-4, {"words": 0.2, "language": 0.3, "judging": 1.0, "blame": 0.2}, erase=True, final_rate=0.02,
+          opening={"count": 11, "relation": 8, "path": 5, "more": 4, "absent": 3, "existence": 2, "caption": 2, "sum": 2}),
 )  # fmt: skip
 
 

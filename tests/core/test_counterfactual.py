@@ -1,0 +1,110 @@
+"""Edits do what they say, and every number shown is a fresh judgement's."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from core.explain import explain
+from core.explain.counterfactual import (
+    change_region,
+    delete_span,
+    effects,
+    no_image,
+    region_by_dimension,
+    reliance,
+    standard_edits,
+    suggest,
+    swap,
+    with_text,
+)
+from core.explain.explanation import set_up
+from core.world.splits import couple
+
+
+@pytest.fixture(scope="module")
+def record():
+    return couple("count", "counterfactual")[0]
+
+
+@pytest.fixture(scope="module")
+def judged(embedded_judge, record):
+    return embedded_judge.judge(record)
+
+
+@pytest.fixture(scope="module")
+def explained(embedded_judge, record, judged):
+    return explain(embedded_judge, record, judged, method="account")
+
+
+def test_every_effect_is_a_fresh_judgement(embedded_judge, record, judged, explained):
+    other = couple("colour", "another")[0].load_image()
+    edits = standard_edits(record, judged, 0, 1, explained, other)
+    assert len({e.label for e in edits}) == len(edits) >= 7
+    for edit, effect in zip(edits, effects(embedded_judge, judged, 0, 1, edits), strict=True):
+        fresh = embedded_judge.judge(edit.comparison)
+        pair = (1, 0) if edit.swapped else (0, 1)
+        assert effect.after == pytest.approx(fresh.margin(*pair), abs=1e-3)
+        assert effect.before == pytest.approx(judged.margin(0, 1), abs=1e-6)
+
+
+def test_swapping_the_responses_changes_nothing(embedded_judge, record, judged):
+    found = effects(embedded_judge, judged, 0, 1, [swap(record, 0, 1)])[0]
+    assert found.change == pytest.approx(0, abs=1e-3)
+
+
+def test_a_region_is_erased_where_it_says_and_nowhere_else(record):
+    before = np.asarray(record.load_image())
+    for how in ("erase", "blur"):
+        after = np.asarray(change_region(record, (0.5, 0.25, 0.75, 0.5), how, "x").comparison.load_image())
+        changed = (before != after).any(-1)
+        inside = np.zeros_like(changed)
+        inside[28:56, 56:84] = True
+        assert not changed[~inside].any()
+    assert (np.asarray(no_image(record).comparison.load_image()) == 128).all()
+
+
+def test_a_deleted_word_leaves_one_space(record):
+    text = with_text(record, 0, "The star is blue today.")
+    assert delete_span(text, 0, 12, 16).comparison.responses[0] == "The star is today."
+    assert delete_span(with_text(record, 0, "blue"), 0, 0, 4) is None
+
+
+def test_suggestions_are_verified_and_name_the_right_number(embedded_judge):
+    """The losing response named a wrong number: the right one is among the single words that would have won."""
+    named = 0
+    for i in range(6):
+        record = couple("count", f"suggest-{i}")[0]
+        judged = embedded_judge.judge(record)
+        if judged.rewards[record.preferred] <= judged.rewards[1 - record.preferred]:
+            continue
+        e = explain(embedded_judge, record, judged, method="account")
+        found = suggest(embedded_judge, record, judged, 0, 1, e)
+        loser = 1 - record.preferred
+        for s in found[:3]:
+            fresh = embedded_judge.judge(with_text(record, loser, s.text))
+            assert s.margin == pytest.approx(fresh.margin(0, 1), abs=1e-3)
+        right = {w.strip(".,") for w in record.responses[record.preferred].split()}
+        named += any(s.new in right and s.flips is not None for s in found)
+    assert named >= 4
+
+
+def test_regions_by_dimension_are_what_erasing_them_does(embedded_judge, record, judged):
+    grid, parts = region_by_dimension(embedded_judge, record, judged, 0, 1)
+    problem = set_up(embedded_judge, record, judged, 0, 1, "margin", "ablation", None, "word", "joint")[0]
+    assert set(parts) == set(judged.selected) and grid == problem.units.grid
+    z = problem.ones()
+    z[0, problem.units.text_count + 5] = 0
+    with torch.no_grad():
+        whole, less = float(problem(problem.ones())), float(problem(z))
+    assert sum(values[5] for values in parts.values()) == pytest.approx(whole - less, abs=1e-3)
+
+
+def test_reliance_and_its_badge(embedded_judge, record, judged):
+    found = reliance(embedded_judge, record, judged, 0, 1, couple("colour", "another")[0].load_image())
+    assert found.given == pytest.approx(judged.margin(0, 1))
+    assert found.without == pytest.approx(embedded_judge.judge(no_image(record).comparison).margin(0, 1), abs=1e-3)
+    assert replace(found, given=2, without=-1).badge == "decided by the picture"
+    assert replace(found, given=2, without=0.5).badge == "leans on the picture"
+    assert replace(found, given=2, without=1.9).badge == "would say the same without looking"

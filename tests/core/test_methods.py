@@ -1,0 +1,221 @@
+"""Each method against a separate plain computation, and what an explanation says about its own truth."""
+
+import numpy as np
+import pytest
+import torch
+from captum.attr import IntegratedGradients
+from PIL import Image
+
+from core.explain import METHODS, explain, memory, plan
+from core.explain.explanation import set_up
+from core.explain.faithfulness import area, curve, faithfulness
+from core.explain.problem import PIECES, pieces
+from core.records import Comparison, RecordError
+
+RESPONSES = ("There are 3 stars. They are blue.", "I count 2 stars, you fool.")
+
+
+@pytest.fixture(scope="module")
+def comparison():
+    pixels = np.random.default_rng(1).integers(0, 255, (112, 140, 3), dtype="uint8")
+    return Comparison("c", Image.fromarray(pixels), "How many stars are there?", RESPONSES)
+
+
+@pytest.fixture(scope="module")
+def judgement(random_judge, comparison):
+    return random_judge.judge(comparison)
+
+
+def problem_of(judge, comparison, judgement, method="ablation", scope="joint", target="margin"):
+    return set_up(judge, comparison, judgement, 0, 1, target, method, None, "word", scope)[0]
+
+
+def flat(e):
+    return np.array([*e.token_values[0], *e.token_values[1], e.prompt_value, *np.ravel(e.patch_values)])
+
+
+@pytest.mark.parametrize("target", ["margin", "reward", "gate:counting", "score:colour"])
+def test_ablation_is_one_unit_taken_away_at_a_time(random_judge, comparison, judgement, target):
+    problem = problem_of(random_judge, comparison, judgement, target=target)
+    z = problem.ones()
+    with torch.no_grad():
+        whole = float(problem(z))
+        expected = []
+        for u in range(problem.units.count):
+            less = z.clone()
+            less[0, u] = 0
+            expected.append(whole - float(problem(less)))
+    found = explain(random_judge, comparison, judgement, target=target, method="ablation", level="word")
+    assert np.allclose(flat(found), expected, atol=1e-5)
+
+
+def test_occlusion_averages_windows_of_two_by_two(random_judge, comparison, judgement):
+    problem = problem_of(random_judge, comparison, judgement)
+    rows, columns = problem.units.grid
+    total, times = np.zeros((rows, columns)), np.zeros((rows, columns))
+    with torch.no_grad():
+        whole = float(problem(problem.ones()))
+        for r in range(rows - 1):
+            for c in range(columns - 1):
+                z = problem.ones()
+                for y, x in ((r, c), (r, c + 1), (r + 1, c), (r + 1, c + 1)):
+                    z[0, problem.units.text_count + y * columns + x] = 0
+                fall = whole - float(problem(z))
+                total[r : r + 2, c : c + 2] += fall
+                times[r : r + 2, c : c + 2] += 1
+    found = explain(random_judge, comparison, judgement, method="occlusion", level="word")
+    assert np.allclose(found.patch_values, total / times, atol=1e-5)
+
+
+def test_shapley_adds_up_and_shares_equally_between_equals(random_judge, comparison, judgement):
+    found = explain(random_judge, comparison, judgement, method="shapley", steps=4, level="word")
+    assert flat(found).sum() == pytest.approx(found.target_value - found.baseline_value, abs=1e-4)
+    assert abs(found.completeness_error) < 1e-4
+
+
+def test_the_account_of_doubt_is_exact(random_judge, comparison, judgement):
+    """words + rest = margin, and the words are the head's own doubts, computed here response by response."""
+    judge, model = random_judge, random_judge.model
+    found = explain(judge, comparison, judgement, method="account", level="word")
+    for n, sign in ((0, -1), (1, 1)):
+        one = Comparison("x", comparison.image, comparison.prompt, (RESPONSES[n], "unused"))
+        prepared = judge.prepare([one])
+        with torch.no_grad():
+            reading = model.read(**prepared.inputs)
+            embeds = model.backbone.get_input_embeddings()(prepared.ids)
+            states = model.response_states(reading, embeds, prepared.mask)
+            doubts = model.token_doubts(reading, embeds, states, prepared.mask)[0, 0]
+        weights = torch.tensor(judgement.weights)
+        expected = sign * float((doubts @ weights)[: int(prepared.mask[0, 0].sum()) - 1].sum())  # less the end token
+        assert sum(found.token_values[n]) == pytest.approx(expected, abs=1e-4)
+
+
+def test_attribution_to_responses_equals_captum_over_the_whole_sequence(random_judge, comparison, judgement):
+    """Reused keys and values against plain integrated gradients that read image and prompt at every step."""
+    problem = problem_of(random_judge, comparison, judgement, scope="joint")
+    i, active = problem.inputs, problem.active
+
+    def plain(response):
+        n = len(response)
+        positions = i.positions.expand(*i.positions.shape[:-2], n, -1)
+        reading = problem.model.read_embeds(
+            i.prefix.expand(n, -1, -1), i.mask.expand(n, -1), positions, i.at_image.expand(n, -1)
+        )
+        scores = problem.model.score_embeds(reading, response, i.response_mask.expand(n, -1, -1))
+        return problem.target(reading, active.expand(n, -1), scores)
+
+    tokens = IntegratedGradients(plain).attribute(i.response, baselines=i.response_base, n_steps=32, method="gausslegendre")
+    tokens = tokens.sum(-1)[0].detach()
+    found = explain(random_judge, comparison, judgement, method="integrated_gradients", scope="responses", level="word")
+    for n in (0, 1):
+        for u, value in enumerate(found.token_values[n], start=problem.units.of_text(n).start):
+            assert float(tokens[n][problem.units.response[n] == u].sum()) == pytest.approx(value, abs=1e-4)
+    assert not np.any(found.patch_values) and found.prompt_value == 0
+
+
+def test_sentences_are_the_sums_of_their_words_for_linear_paths(random_judge, comparison, judgement):
+    word, sentence = (
+        explain(random_judge, comparison, judgement, method="integrated_gradients", level=v)
+        for v in ("word", "sentence")
+    )
+    assert [t for t, _, _ in sentence.tokens[0]] == ["There are 3 stars.", "They are blue."]
+    assert sentence.token_values[0][0] == pytest.approx(sum(word.token_values[0][:4]), abs=1e-5)
+
+
+def test_faithfulness_is_what_the_model_really_does(random_judge, comparison, judgement):
+    problem = problem_of(random_judge, comparison, judgement)
+    values = torch.arange(problem.units.count).float()
+    found = faithfulness(problem, values)
+    last_words = [problem.units.text_count - 2, problem.units.text_count - 3]  # the prompt is no word of a response
+    z = problem.ones()
+    z[0, last_words] = 0
+    with torch.no_grad():
+        assert found.words.after == pytest.approx(float(problem(z)), abs=1e-5)
+    assert found.words.names == ("“fool.”", "“you”")
+    assert found.words.before == pytest.approx(judgement.margin(0, 1), abs=1e-4)
+    assert found.regions.names[0] == f"row {problem.units.grid[0]}, column {problem.units.grid[1]}"
+
+
+def test_curves_start_and_end_where_they_must(random_judge, comparison, judgement):
+    problem = problem_of(random_judge, comparison, judgement)
+    order = list(range(problem.units.count - 1, -1, -1))
+    down, up = curve(problem, order), curve(problem, order, insert=True)
+    assert len(down) == problem.units.count + 1
+    assert down[0] == pytest.approx(up[-1], abs=1e-5) and down[-1] == pytest.approx(up[0], abs=1e-5)
+    assert area([4, 2, 0]) == pytest.approx(0.5) and area([4, 0, 0]) == pytest.approx(0.25)
+
+
+def test_pieces_cover_all_words():
+    text = "One. Two three!  Four\nfive"
+    assert [p for p, _, _ in pieces(text, "sentence")] == ["One.", "Two three!", "Four", "five"]
+    for level in PIECES:
+        assert all(text[s:e] == p for p, s, e in pieces(text, level))
+    with pytest.raises(ValueError, match="no level"):
+        pieces(text, "letter")
+
+
+# -- memory ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scope", ["joint", "responses"])
+def test_the_estimate_of_memory_is_near_what_is_kept(random_judge, comparison, judgement, scope):
+    kept: dict[int, int] = {}
+
+    def pack(t):
+        kept[t.untyped_storage().data_ptr()] = t.untyped_storage().nbytes()
+        return t
+
+    problem = problem_of(random_judge, comparison, judgement, "gradient", scope)
+    weights = {p.untyped_storage().data_ptr() for p in problem.model.parameters()}
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
+        problem(problem.ones().requires_grad_().repeat(8, 1))
+    real = sum(b for p, b in kept.items() if p not in weights) / 8
+    estimate = plan(random_judge, comparison, judgement, method="gradient", scope=scope).bytes
+    assert 0.5 < estimate / real < 2
+
+
+def test_out_of_memory_becomes_a_smaller_batch_then_a_clear_message(random_judge, comparison, judgement, monkeypatch):
+    from core.explain.problem import Problem
+
+    whole, sizes, most = Problem.__call__, [], 4
+
+    def scarce(self, z):
+        sizes.append(len(z))
+        if len(z) > most:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return whole(self, z)
+
+    monkeypatch.setattr(Problem, "__call__", scarce)
+    found = explain(random_judge, comparison, judgement, method="integrated_gradients", steps=16, check=False)
+    assert max(sizes) == 16 and sizes[-1] == 4
+    monkeypatch.undo()
+    plain = explain(random_judge, comparison, judgement, method="integrated_gradients", steps=16, check=False)
+    assert np.allclose(flat(found), flat(plain), atol=1e-5)
+
+    def none(self, z):
+        if z.requires_grad:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return whole(self, z)
+
+    monkeypatch.setattr(Problem, "__call__", none)
+    with pytest.raises(RecordError, match="not enough memory"):
+        explain(random_judge, comparison, judgement, method="integrated_gradients", check=False)
+
+
+def test_peak_counts_what_was_taken():
+    with memory.Peak(torch.device("cpu")) as peak:
+        block = torch.ones(64 << 18)  # 64 MiB
+        del block
+    assert peak.bytes is None or peak.bytes > 48 << 20
+
+
+def test_the_account_refuses_a_gate(random_judge, comparison, judgement):
+    with pytest.raises(ValueError, match="gate"):
+        explain(random_judge, comparison, judgement, target="gate:colour", method="account")
+
+
+def test_every_method_tells_its_cost(random_judge, comparison, judgement):
+    for method in METHODS:
+        seen = []
+        explain(random_judge, comparison, judgement, method=method, steps=4, check=False, on_step=lambda d, t: seen.append((d, t)))  # noqa: B023
+        assert seen[-1][0] == seen[-1][1]

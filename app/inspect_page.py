@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import html
+import tempfile
 import threading
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from app import lane, links, views, words
+from app.bundle_view import open_bundle
+from app.downloads import Downloads
 from app.edits import Edits
 from app.examples import by_id, gallery
 from app.lane import LANE
 from app.library import Library
 from app.views import told as _told
 from app.what_if import WhatIf
+from core.bundle import Bundle, write
 from core.explain import METHODS, Cancelled, default_method, explain, plan
+from core.explain.verify import verify
 from core.judges.vlmdr import VLMDRJudge
 from core.records import RecordError
 
@@ -97,6 +103,12 @@ class InspectPage:
             self.link_button = gr.Button("Make a link", elem_id="make-link")
         self.link = gr.Textbox(label="Link to this view", visible=False, buttons=["copy"], elem_id="link")
         self.download = gr.HTML(elem_id="download")
+        with gr.Row():
+            self.bundle = gr.Button("Download as a bundle", size="sm", elem_id="bundle")
+            self.open = gr.UploadButton(
+                "Open a bundle", file_types=[".zip"], size="sm", elem_id="open-bundle"
+            )
+        self.files = Downloads()
 
     def _explanation(self) -> None:
         gr.HTML("<h2>Which words and which pixels</h2>")
@@ -158,6 +170,8 @@ class InspectPage:
             control.change(self.on_choice, choice, [self.cost], show_progress="hidden", **LANE, **PRIVATE)
         exact = self.exact.click(self.on_exact, choice, explained, **LANE, **PRIVATE)
         self.cancel.click(self.on_cancel, None, [self.status], cancels=[exact], queue=False, **PRIVATE)
+        self.files.offer(self.bundle, self.on_bundle, [self.view])
+        self.open.upload(self.on_open_bundle, [self.open], [*fields, *shown], **LANE, **PRIVATE)
         self.link_button.click(self.on_link, [self.example, *inputs], [self.link], **PRIVATE)
         demo.unload(self.on_leave)
 
@@ -192,6 +206,28 @@ class InspectPage:
         return _fill(
             links.View(chosen.path, chosen.id, chosen.comparison.prompt, chosen.comparison.responses)
         )
+
+    def on_bundle(self, view: views.View | None) -> str:
+        with _told():
+            view = _needed(view)
+        v = Bundle(view.comparison, view.judgement, view.explanation, view.reliance, self.judge.about)
+        path = Path(tempfile.mkdtemp(prefix="rewardscope-")) / f"rewardscope-{view.comparison.id}.zip"
+        path.write_bytes(write(v))
+        return str(path)
+
+    def on_open_bundle(self, path: str) -> tuple:
+        """Shows what the bundle says, and verifies it with this model."""
+        bundle = open_bundle(path)
+        with _told():
+            found = lane.run_on_model(verify, bundle, self.judge)
+            view = views.view_of(self.judge, bundle)
+        picture = Path(path).with_suffix(".png")
+        assert isinstance(bundle.comparison.image, bytes)
+        picture.write_bytes(bundle.comparison.image)
+        filled = links.View(str(picture), None, bundle.comparison.prompt, bundle.comparison.responses)
+        *rest, _ = self._show(view, bundle.explanation.target_key)
+        told = f'<p class="small" role="status"><b>From a bundle.</b> {html.escape(found.sentence())}</p>'
+        return (*_fill(filled), *rest, told)
 
     def on_more(self, *responses: str) -> tuple:
         del responses

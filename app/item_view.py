@@ -101,11 +101,14 @@ def _said(name: str, row: dict[str, Any], judgement: Judgement | None) -> str:
 
 
 def _ledger(judgement: Judgement, row: dict[str, Any]) -> str:
-    """The selected dimensions: gate, weight, scores, and what each adds to the margin."""
+    a = row["preferred"] if row["preferred"] is not None else judgement.ranking[0]
+    return ledger(judgement, a, max((r, i) for i, r in enumerate(judgement.rewards) if i != a)[1])
+
+
+def ledger(judgement: Judgement, a: int, b: int) -> str:
+    """The selected dimensions: gate, weight, scores, and what each adds to the margin of a over b."""
     if not judgement.selected:
         return ""
-    a = row["preferred"] if row["preferred"] is not None else judgement.ranking[0]
-    b = max((r, i) for i, r in enumerate(judgement.rewards) if i != a)[1]
     parts = judgement.contributions(a, b)
     head = "".join(f"<th>score {LETTERS[i]}</th>" for i in range(len(judgement.rewards)))
     body = "".join(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
+from app.explanations_page import build_explanations
 from app.failures_page import build_failures
 from app.leaderboard_page import build_leaderboard
 from app.library import Library
@@ -39,6 +40,9 @@ def build(judge: VLMDRJudge, runs: Path = Path("runs")) -> gr.Blocks:
     with demo.route("Failures", "/failures"):
         gr.Navbar(main_page_name="Inspect")
         build_failures(library, demo)
+    with demo.route("Explanations", "/explanations"):
+        gr.Navbar(main_page_name="Inspect")
+        build_explanations(demo)
     return demo
 
 
@@ -54,4 +58,7 @@ def build_without_model(folder: Path) -> gr.Blocks:
     with demo.route("Failures", "/failures"):
         gr.Navbar(main_page_name="Runs")
         build_failures(library, demo, inspect=False)
+    with demo.route("Explanations", "/explanations"):
+        gr.Navbar(main_page_name="Runs")
+        build_explanations(demo)
     return demo

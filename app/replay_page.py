@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 import gradio as gr
 
+from app.bundle_view import bundle_html, open_bundle
 from app.library import Library
 from core import leaderboard
 
@@ -32,4 +33,8 @@ def build_replay(library: Library, demo: gr.Blocks) -> None:
     gr.HTML("<header><h1>Rewardscope</h1><p>A replay: finished runs with every judgement in them, open to be looked at. "
             "No model is loaded; start <code>python app.py</code> without <code>--replay</code> to judge anew.</p></header>")  # fmt: skip
     table = gr.HTML(elem_id="runs")
+    gr.HTML("<h2>One comparison from a bundle</h2>")
+    upload = gr.UploadButton("Open a bundle", file_types=[".zip"], size="sm", elem_id="open-bundle")
+    shown = gr.HTML(elem_id="bundle")
+    upload.upload(lambda path: bundle_html(open_bundle(path)), [upload], [shown], api_visibility="private")
     demo.load(lambda: runs_html(library), None, [table], api_visibility="private")

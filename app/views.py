@@ -14,7 +14,9 @@ from PIL import Image
 
 from app import figures, heat, item_view, lane, words
 from app.examples import gallery
+from core.bundle import Bundle
 from core.explain import METHODS, TARGETS
+from core.explain.counterfactual import reliance
 from core.images import ImageError, open_image, to_png_bytes
 from core.judges.vlmdr import VLMDRJudge
 from core.ood import Familiarity
@@ -77,6 +79,15 @@ def judge_view(judge: VLMDRJudge, picture: str | bytes | None, prompt: str, resp
     other = another_picture(comparison)
     judgement, explanation, familiarity, relies = lane.judge_and_explain(judge, comparison, other)
     return View(comparison, judgement, explanation, lane.default_pair(judgement), familiarity, relies, other)
+
+
+def view_of(judge: VLMDRJudge, bundle: Bundle) -> View:
+    """A bundle's own numbers as a view. Only the picture's familiarity and a missing reliance are computed."""
+    c, e = bundle.comparison, bundle.explanation
+    other = another_picture(c)
+    familiarity = lane.run_on_model(judge.unfamiliarity, c.load_image())
+    relies = bundle.reliance or lane.run_on_model(reliance, judge, c, bundle.judgement, *e.pair, other)
+    return View(c, bundle.judgement, e, e.pair, familiarity, relies, other)
 
 
 def another_picture(comparison: Comparison) -> Image.Image:

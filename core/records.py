@@ -164,8 +164,9 @@ class Explanation:
     prompt_value, other_value: what fell on the prompt and on the chat template's own tokens.
     completeness_error: sum of all attributions - (target(input) - target(baseline)); None where the method
     promises no completeness (then it is no error of the method). steps: forward/backward passes on the path, or
-    random orders. points: model evaluations. level: what a token is, "word" or "sentence". scope: "joint", or
+    random orders; 0 where the method takes none. points: model evaluations. level: what a token is, "word" or "sentence". scope: "joint", or
     "responses" where image and prompt were left as they are. peak_memory: bytes, None where not measured.
+    pair, target_key, method_key: what `explain` was asked for.
     """
 
     comparison_id: str
@@ -188,6 +189,9 @@ class Explanation:
     peak_memory: int | None = None
     points: int = 1
     faithfulness: Faithfulness | None = None
+    pair: tuple[int, int] = (0, 1)
+    target_key: str = "margin"
+    method_key: str = ""
 
 
 @dataclass(frozen=True)

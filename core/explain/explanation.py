@@ -126,7 +126,7 @@ def explain(
         target=problem.target.label(a, b),
         method=how.name,
         baseline=BASELINE,
-        steps=steps or 1,
+        steps=steps,
         tokens=units.texts,
         token_values=tuple(tuple(found[units.of_text(n)].tolist()) for n in (0, 1)),
         patch_values=tuple(tuple(row) for row in found[units.regions].view(units.grid).tolist()),
@@ -142,6 +142,9 @@ def explain(
         peak_memory=peak.bytes,
         points=cost.points,
         faithfulness=checked,
+        pair=(a, b),
+        target_key=target,
+        method_key=method,
     )
 
 

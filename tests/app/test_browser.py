@@ -11,7 +11,7 @@ pytestmark = pytest.mark.browser
 def page(browser, server):
     page = browser.new_page(viewport={"width": 1440, "height": 1000})
     page.goto(server)
-    expect(page.locator(".verdict")).to_contain_text("lost by", timeout=60_000)
+    expect(page.locator(".verdict").first).to_contain_text("lost by", timeout=60_000)
     yield page
     page.close()
 
@@ -28,21 +28,98 @@ def test_the_first_example_is_judged_when_the_page_opens(page):
 
 
 def test_editing_a_response_turns_the_verdict(page):
-    before = page.locator(".verdict").inner_text()
+    before = page.locator(".verdict").first.inner_text()
     a, b = (box(page, f"response-{x}").input_value() for x in "ab")
     box(page, "response-a").fill(b)
     box(page, "response-b").fill(a)
     page.locator("#judge").click()
-    expect(page.locator(".verdict")).not_to_have_text(before)
-    loser_before, loser_after = before[0], page.locator(".verdict").inner_text()[0]
+    expect(page.locator(".verdict").first).not_to_have_text(before)
+    loser_before, loser_after = before[0], page.locator(".verdict").first.inner_text()[0]
     assert {loser_before, loser_after} == {"A", "B"}
 
 
 def test_integrated_gradients_replace_the_first_look(page):
-    expect(page.locator("#heat .small")).to_contain_text("Gradient × input")
+    expect(page.locator("#heat .small")).to_contain_text("Account of doubt")
+    expect(page.locator("#cost")).to_contain_text("32 evaluations")
     page.locator("#exact").click()
     expect(page.locator("#heat .small")).to_contain_text("Integrated gradients, 32 steps", timeout=30_000)
     expect(page.locator("#heat .small")).to_contain_text("completeness error")
+
+
+def test_beside_each_map_stands_what_removing_the_marks_did(page):
+    expect(page.locator(".trust li")).to_have_count(2)
+    expect(page.locator(".trust")).to_contain_text("on average")
+    expect(page.locator("#verdict .badge")).to_contain_text("picture")
+
+
+def test_muting_a_dimension_moves_the_margin_at_once(page):
+    page.get_by_role("button", name="What if the gate").click()
+    expect(page.locator("#what-if-outcome")).to_contain_text("smallest change")
+    top = page.locator("#what-if-outcome tbody tr td").first.inner_text()
+    before = page.locator("#what-if-outcome").inner_text()
+    page.locator("#mute input").click()
+    page.get_by_role("option", name=top, exact=True).click()
+    page.keyboard.press("Escape")
+    expect(page.locator("#what-if-outcome")).not_to_have_text(before)
+    rows = page.locator("#what-if-outcome tbody tr td:first-child")
+    expect(rows).to_have_count(3)
+    assert top not in rows.all_inner_texts()
+    page.get_by_role("button", name="Back to the model").click()
+    expect(page.locator("#what-if-outcome tbody tr td").first).to_have_text(top)
+
+
+def test_edits_are_judged_and_shown(page):
+    page.get_by_role("button", name="What would have changed").click()
+    page.locator("#try-edits").click()
+    expect(page.locator("#suggestions")).to_contain_text("Would", timeout=30_000)
+    page.locator("#strip .main-svg").first.wait_for(state="attached")
+    expect(page.locator("#strip")).to_contain_text("picture removed")
+    page.locator("#region-dimension .main-svg").first.wait_for(state="attached")
+
+
+def test_painting_over_the_picture_is_judged(page):
+    page.get_by_role("button", name="What would have changed").click()
+    page.locator("#judge-drawn").click()
+    expect(page.get_by_text("Nothing is painted").first).to_be_visible(timeout=20_000)
+    page.locator("#fetch").click()
+    canvas = page.locator("#canvas canvas").first
+    canvas.wait_for(state="visible", timeout=20_000)
+    page.wait_for_timeout(1500)
+    canvas.scroll_into_view_if_needed()
+    box_ = canvas.bounding_box()
+    x, y = box_["x"] + box_["width"] / 2, box_["y"] + box_["height"] / 2
+    page.mouse.move(x - 60, y)
+    page.mouse.down()
+    for step in range(12):
+        page.mouse.move(x - 60 + 10 * step, y + (step % 3) * 8)
+    page.mouse.up()
+    page.wait_for_timeout(800)
+    page.locator("#judge-drawn").click()
+    expect(page.locator("#drawn-outcome")).to_contain_text("the margin A − B goes from", timeout=20_000)
+
+
+def test_a_bundle_comes_back_verified(page, browser, server, tmp_path):
+    with page.expect_download(timeout=20_000) as download:
+        page.locator("#bundle").click()
+    path = tmp_path / "b.zip"
+    download.value.save_as(path)
+    verdict = page.locator(".verdict").first.inner_text()
+    again = browser.new_page()
+    again.goto(server)
+    expect(again.locator(".verdict").first).to_contain_text("lost by", timeout=60_000)
+    again.locator("#open-bundle input[type=file], input#open-bundle").first.set_input_files(str(path))
+    expect(again.locator("#status")).to_contain_text("Verified", timeout=30_000)
+    expect(again.locator(".verdict").first).to_have_text(verdict)
+    again.close()
+
+
+def test_the_explanations_page_shows_the_benchmark(browser, server):
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.goto(server + "explanations")
+    expect(page.locator("#explanation-table")).to_contain_text("account of doubt", timeout=60_000)
+    page.locator("#measure-plot .main-svg").first.wait_for(state="attached")
+    expect(page.locator("#misleads")).to_contain_text("still mislead")
+    page.close()
 
 
 def test_the_link_reopens_the_view(page, browser):
@@ -52,10 +129,10 @@ def test_the_link_reopens_the_view(page, browser):
     page.locator("#make-link").click()
     expect(page.locator("#link")).to_be_visible()
     expect(box(page, "link")).to_have_value(lambda_pattern())
-    verdict, link = page.locator(".verdict").inner_text(), box(page, "link").input_value()
+    verdict, link = page.locator(".verdict").first.inner_text(), box(page, "link").input_value()
     again = browser.new_page()
     again.goto(link)
-    expect(again.locator(".verdict")).to_have_text(verdict, timeout=60_000)
+    expect(again.locator(".verdict").first).to_have_text(verdict, timeout=60_000)
     assert "<b>9</b>" in box(again, "response-b").input_value()
     again.close()
 
@@ -97,7 +174,7 @@ def test_bad_input_is_told_in_words(page, tmp_path):
 def test_nothing_hangs_over_the_edge(browser, server, width):
     page = browser.new_page(viewport={"width": width, "height": 900})
     page.goto(server)
-    expect(page.locator(".verdict")).to_contain_text("lost by", timeout=60_000)
+    expect(page.locator(".verdict").first).to_contain_text("lost by", timeout=60_000)
     page.locator("#gates .main-svg").first.wait_for()
     page.wait_for_timeout(800)
     assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -104,7 +104,9 @@ def test_regions_by_dimension_are_what_erasing_them_does(embedded_judge, record,
 def test_reliance_and_its_badge(embedded_judge, record, judged):
     found = reliance(embedded_judge, record, judged, 0, 1, couple("colour", "another")[0].load_image())
     assert found.given == pytest.approx(judged.margin(0, 1))
-    assert found.without == pytest.approx(embedded_judge.judge(no_image(record).comparison).margin(0, 1), abs=1e-3)
+    assert found.without == pytest.approx(
+        embedded_judge.judge(no_image(record).comparison).margin(0, 1), abs=1e-3
+    )
     assert replace(found, given=2, without=-1).badge == "decided by the picture"
     assert replace(found, given=2, without=0.5).badge == "leans on the picture"
     assert replace(found, given=2, without=1.9).badge == "would say the same without looking"

@@ -86,7 +86,9 @@ def test_the_account_of_doubt_is_exact(random_judge, comparison, judgement):
             states = model.response_states(reading, embeds, prepared.mask)
             doubts = model.token_doubts(reading, embeds, states, prepared.mask)[0, 0]
         weights = torch.tensor(judgement.weights)
-        expected = sign * float((doubts @ weights)[: int(prepared.mask[0, 0].sum()) - 1].sum())  # less the end token
+        expected = sign * float(
+            (doubts @ weights)[: int(prepared.mask[0, 0].sum()) - 1].sum()
+        )  # less the end token
         assert sum(found.token_values[n]) == pytest.approx(expected, abs=1e-4)
 
 
@@ -104,9 +106,13 @@ def test_attribution_to_responses_equals_captum_over_the_whole_sequence(random_j
         scores = problem.model.score_embeds(reading, response, i.response_mask.expand(n, -1, -1))
         return problem.target(reading, active.expand(n, -1), scores)
 
-    tokens = IntegratedGradients(plain).attribute(i.response, baselines=i.response_base, n_steps=32, method="gausslegendre")
+    tokens = IntegratedGradients(plain).attribute(
+        i.response, baselines=i.response_base, n_steps=32, method="gausslegendre"
+    )
     tokens = tokens.sum(-1)[0].detach()
-    found = explain(random_judge, comparison, judgement, method="integrated_gradients", scope="responses", level="word")
+    found = explain(
+        random_judge, comparison, judgement, method="integrated_gradients", scope="responses", level="word"
+    )
     for n in (0, 1):
         for u, value in enumerate(found.token_values[n], start=problem.units.of_text(n).start):
             assert float(tokens[n][problem.units.response[n] == u].sum()) == pytest.approx(value, abs=1e-4)
@@ -126,7 +132,10 @@ def test_faithfulness_is_what_the_model_really_does(random_judge, comparison, ju
     problem = problem_of(random_judge, comparison, judgement)
     values = torch.arange(problem.units.count).float()
     found = faithfulness(problem, values)
-    last_words = [problem.units.text_count - 2, problem.units.text_count - 3]  # the prompt is no word of a response
+    last_words = [
+        problem.units.text_count - 2,
+        problem.units.text_count - 3,
+    ]  # the prompt is no word of a response
     z = problem.ones()
     z[0, last_words] = 0
     with torch.no_grad():
@@ -174,7 +183,9 @@ def test_the_estimate_of_memory_is_near_what_is_kept(random_judge, comparison, j
     assert 0.5 < estimate / real < 2
 
 
-def test_out_of_memory_becomes_a_smaller_batch_then_a_clear_message(random_judge, comparison, judgement, monkeypatch):
+def test_out_of_memory_becomes_a_smaller_batch_then_a_clear_message(
+    random_judge, comparison, judgement, monkeypatch
+):
     from core.explain.problem import Problem
 
     whole, sizes, most = Problem.__call__, [], 4
@@ -217,5 +228,13 @@ def test_the_account_refuses_a_gate(random_judge, comparison, judgement):
 def test_every_method_tells_its_cost(random_judge, comparison, judgement):
     for method in METHODS:
         seen = []
-        explain(random_judge, comparison, judgement, method=method, steps=4, check=False, on_step=lambda d, t: seen.append((d, t)))  # noqa: B023
+        explain(
+            random_judge,
+            comparison,
+            judgement,
+            method=method,
+            steps=4,
+            check=False,
+            on_step=lambda d, t, seen=seen: seen.append((d, t)),
+        )
         assert seen[-1][0] == seen[-1][1]

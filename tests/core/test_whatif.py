@@ -33,7 +33,12 @@ def test_the_models_own_gate_gives_the_models_rewards(j):
     assert apply(j, gate_of(j)).rewards == pytest.approx(j.rewards, abs=1e-9)
 
 
-@given(judgements(), st.integers(1, NUM_DIMENSIONS), st.sets(st.integers(0, 20), max_size=5), st.sets(st.integers(0, 20), max_size=3))
+@given(
+    judgements(),
+    st.integers(1, NUM_DIMENSIONS),
+    st.sets(st.integers(0, 20), max_size=5),
+    st.sets(st.integers(0, 20), max_size=3),
+)
 def test_any_gate_is_a_softmax_over_its_active_set(j, k, muted, forced):
     gate = Gate(k, frozenset(muted), frozenset(forced))
     found = apply(j, gate)

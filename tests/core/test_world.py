@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections import Counter
 from dataclasses import fields
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from PIL import Image
 
 from core.taxonomy import KEYS, MANNER
 from core.world.draw import draw
-from core.world.pictures import Bottle, Chart, Diagram, Scene, Sign, Table
+from core.world.pictures import LETTERS, Bottle, Chart, Diagram, Scene, Sign, Table
 from core.world.questions import FAMILIES, MANNER_FAMILIES, VISUAL_FAMILIES
 from core.world.splits import couple, held_out, held_out_question, is_held_out, is_training, lesson, reserved
 
@@ -114,7 +115,7 @@ def combinations(picture):
     if isinstance(picture, Bottle):
         return {("label", picture.colour, picture.word)}
     assert isinstance(picture, Diagram)
-    return {("arrow", *picture.letters[i : i + 2]) for i in range(3)}
+    return {("chain", *picture.letters[i : i + 3]) for i in range(2)}
 
 
 def test_reserved_combinations_never_occur_in_training(training_pictures):
@@ -308,3 +309,30 @@ def test_pictures_vary():
         assert len({p.look.background for p in made}) > 3
         assert all(f.name in ("look", "size", "kind", "corners") or len({getattr(p, f.name) for p in made}) > 3
                    for p in made[:1] for f in fields(p))  # fmt: skip
+
+
+def test_no_training_answer_names_a_reserved_combination():
+    """Not even a wrong one, and not in the later questions of a lesson: reserved would come to mean wrong."""
+    from core.world import splits
+
+    seen = []
+    whole = splits.build_item
+    splits.build_item = lambda question, seed: (seen.append(question), whole(question, seed))[1]
+    try:
+        for i in range(300):
+            lesson(5, i, 4)
+    finally:
+        splits.build_item = whole
+    assert len(seen) > 900
+    assert all(is_training(q.picture) and is_training(q.twin) for q in seen)
+
+
+def test_every_pair_of_letters_on_an_arrow_occurs_in_training():
+    """Only chains of three are reserved: no question gives away that an answer is reserved."""
+    pairs = {
+        (p[i], p[i + 1])
+        for p in permutations(LETTERS, 4)
+        if not any(reserved(("chain", *p[j : j + 3])) for j in (0, 1))
+        for i in range(3)
+    }
+    assert len(pairs) == 30

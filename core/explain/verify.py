@@ -1,0 +1,65 @@
+"""Computes a bundle anew and says whether it still holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.bundle import Bundle
+from core.explain.explanation import explain
+from core.judges.vlmdr import VLMDRJudge
+
+TOLERANCE = 1e-3  # of the largest number compared: another machine's rounding, not another model
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """same_model: the weights' fingerprints agree. differences: name -> largest absolute difference. scale: name ->
+    largest absolute number among the stored ones."""
+
+    same_model: bool
+    differences: dict[str, float]
+    scale: dict[str, float]
+
+    @property
+    def holds(self) -> bool:
+        return self.same_model and all(
+            d <= TOLERANCE * max(1.0, self.scale[k]) for k, d in self.differences.items()
+        )
+
+    def sentence(self) -> str:
+        worst = max(self.differences, key=lambda k: self.differences[k])
+        if self.holds:
+            return f"Verified: judged and explained anew, everything agrees (largest difference {self.differences[worst]:.1e})."
+        if not self.same_model:
+            return (
+                "Not the same model: the bundle was made with other weights, so its numbers need not agree "
+                f"(largest difference {self.differences[worst]:.3g}, in {worst})."
+            )
+        return f"Does NOT hold: the same weights give other numbers (largest difference {self.differences[worst]:.3g}, in {worst})."
+
+
+def verify(bundle: Bundle, judge: VLMDRJudge) -> Verdict:
+    """Raises what judging and explaining raise."""
+    e = bundle.explanation
+    judgement = judge.judge(bundle.comparison)
+    again = explain(
+        judge, bundle.comparison, judgement, *e.pair, target=e.target_key, method=e.method_key, steps=e.steps or None,
+        level=e.level, scope=e.scope, check=False,
+    )  # fmt: skip
+    pairs = {
+        "rewards": (bundle.judgement.rewards, judgement.rewards),
+        "gate logits": (bundle.judgement.gate_logits, judgement.gate_logits),
+        "word values": (sum(e.token_values, ()), sum(again.token_values, ())),
+        "region values": (sum(e.patch_values, ()), sum(again.patch_values, ())),
+    }
+    differences = {
+        k: float(np.abs(np.subtract(a, b)).max())
+        if len(a) == len(b) and len(a)
+        else float("inf" if len(a) != len(b) else 0)
+        for k, (a, b) in pairs.items()
+    }
+    scale = {k: float(np.abs(a).max()) if len(a) else 0.0 for k, (a, _) in pairs.items()}
+    same = bool(judge.about.get("weights")) and bundle.about.get("weights") == judge.about.get("weights")
+    return Verdict(same, differences, scale)

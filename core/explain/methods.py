@@ -126,7 +126,7 @@ METHODS: dict[str, Method] = {
         "Occlusion", occlusion, 0, False, False,
         lambda u, n: u.text_count + max(1, u.grid[0] - 1) * max(1, u.grid[1] - 1) + 1,
     ),
-    "shapley": Method("Shapley sampling", shapley, 25, True, False, lambda u, n: n * u.count + 2),
+    "shapley": Method("Shapley sampling", shapley, 25, True, False, lambda u, n: n * u.count + 1),
     "account": Method(
         "Account of doubt", account, 0, False, False, lambda u, n: u.grid[0] * u.grid[1] + 1
     ),

@@ -78,8 +78,9 @@ def make_units(inputs: Inputs, texts: tuple[str, str], level: str, most_regions:
     for n, r in enumerate(inputs.responses):
         offset = n * len(split[0])
         for i, (start, end) in enumerate(r.spans):
-            at = next((u for u, (_, s, e) in enumerate(split[n]) if s < end and start < e), None)
-            if end > start and at is not None:
+            if end > start and split[n]:
+                # The first piece that does not end before the token: a space counts with the word it leads to.
+                at = next((u for u, (_, _, e) in enumerate(split[n]) if start < e), len(split[n]) - 1)
                 response[n, i] = offset + at
     rows, columns = inputs.grid
     block = max(1, -(-max(rows, columns) // most_regions))

@@ -134,7 +134,7 @@ def region_measures(units: Units, values: Tensor, truth: Truth) -> dict[str, flo
 def top_share(problem: Problem, values: Tensor, seed: int) -> tuple[float, float, float]:
     """|move| of the margin without the top 10 % of words and regions, its mean without random ones, |margin|."""
     among = words(problem.units) + regions(problem.units)
-    top = strongest(values, among)
+    top = strongest(values, among, 1.0)  # the right response is the winner
     rng = random.Random(seed)
     before, after, *drawn = without(problem, [[], top, *(rng.sample(among, len(top)) for _ in range(DRAWS))])
     return abs(after - before), float(np.mean([abs(v - before) for v in drawn])), abs(before)
@@ -144,12 +144,13 @@ def curves(problem: Problem, values: Tensor, seed: int) -> dict[str, float]:
     among = words(problem.units) + regions(problem.units)
     order = sorted(among, key=lambda u: -float(values[u]))
     anyhow = random.Random(seed).sample(among, len(among))
+    gone, gone_anyhow = curve(problem, order), curve(problem, anyhow)
+    put, put_anyhow = curve(problem, order, insert=True), curve(problem, anyhow, insert=True)
+    whole = gone[0]
     return {
-        "deletion": area(curve(problem, order)),
-        "deletion_random": area(curve(problem, anyhow)),
-        "insertion": area(curve(problem, order, insert=True)[::-1]),
-        "insertion_random": area(curve(problem, anyhow, insert=True)[::-1]),
-    }
+        "deletion": area(gone, whole), "deletion_random": area(gone_anyhow, whole),
+        "insertion": area(put, whole), "insertion_random": area(put_anyhow, whole),
+    }  # fmt: skip
 
 
 def rank_correlation(a: Tensor, b: Tensor) -> float:

@@ -27,10 +27,12 @@ def regions(units: Units) -> list[int]:
     return list(range(units.text_count, units.count))
 
 
-def strongest(values: Tensor, among: list[int], share: float = SHARE) -> list[int]:
-    """The units of largest absolute value, strongest first."""
+def strongest(values: Tensor, among: list[int], target: float, share: float = SHARE) -> list[int]:
+    """The units that speak most for the target's sign (for the winner, where the target is a margin), strongest
+    first. Those that speak against it would undo their effect."""
     count = max(1, math.ceil(share * len(among) - 1e-9))
-    return sorted(among, key=lambda u: -abs(float(values[u])))[:count]
+    sign = 1 if target >= 0 else -1
+    return sorted(among, key=lambda u: -sign * float(values[u]))[:count]
 
 
 @torch.no_grad()
@@ -46,7 +48,7 @@ def removal(problem: Problem, values: Tensor, among: list[int], seed: int = 0) -
     """What removing the strongest of `among` does, beside random choices of as many. None where there are none."""
     if not among:
         return None
-    top = strongest(values, among)
+    top = strongest(values, among, without(problem, [[]])[0])
     rng = random.Random(seed)
     draws = [rng.sample(among, len(top)) for _ in range(DRAWS)]
     before, after, *drawn = without(problem, [[], top, *draws])
@@ -80,9 +82,6 @@ def curve(problem: Problem, order: list[int], insert: bool = False) -> list[floa
     return without(problem, steps)
 
 
-def area(values: list[float]) -> float:
-    """Area under a curve over [0, 1] by trapezia, with its first value as 1 and its last as 0 where they differ."""
-    start, end = values[0], values[-1]
-    span = (start - end) or 1.0
-    scaled = [(v - end) / span for v in values]
-    return (sum(scaled) - (scaled[0] + scaled[-1]) / 2) / max(1, len(scaled) - 1)
+def area(values: list[float], whole: float) -> float:
+    """Mean height of a curve over [0, 1] by trapezia, in units of the target as given (`whole`)."""
+    return (sum(values) - (values[0] + values[-1]) / 2) / max(1, len(values) - 1) / whole

@@ -130,7 +130,8 @@ def test_sentences_are_the_sums_of_their_words_for_linear_paths(random_judge, co
 
 def test_faithfulness_is_what_the_model_really_does(random_judge, comparison, judgement):
     problem = problem_of(random_judge, comparison, judgement)
-    values = torch.arange(problem.units.count).float()
+    sign = 1 if judgement.margin(0, 1) >= 0 else -1
+    values = sign * torch.arange(problem.units.count).float()
     found = faithfulness(problem, values)
     last_words = [
         problem.units.text_count - 2,
@@ -151,7 +152,7 @@ def test_curves_start_and_end_where_they_must(random_judge, comparison, judgemen
     down, up = curve(problem, order), curve(problem, order, insert=True)
     assert len(down) == problem.units.count + 1
     assert down[0] == pytest.approx(up[-1], abs=1e-5) and down[-1] == pytest.approx(up[0], abs=1e-5)
-    assert area([4, 2, 0]) == pytest.approx(0.5) and area([4, 0, 0]) == pytest.approx(0.25)
+    assert area([4, 2, 0], 4) == pytest.approx(0.5) and area([4, 0, 0], 4) == pytest.approx(0.25)
 
 
 def test_pieces_cover_all_words():

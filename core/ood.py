@@ -24,7 +24,7 @@ from core.model.loading import EMBEDDED
 from core.world.tokenizer import MAX_PIXELS
 
 FILE = "familiarity.safetensors"
-FALSE_ALARMS = 0.01  # share of training-split pictures left outside the threshold
+FALSE_ALARMS = 0.003  # share of training-split pictures left outside the threshold
 NEIGHBOUR = 3
 
 

@@ -126,7 +126,7 @@ def _faithfulness(explanation: Explanation) -> str:
     """What taking away the marked words and regions really did."""
     checked = explanation.faithfulness
     if checked is None:
-        return ""
+        return '<p class="small">How far to trust this map was not checked unasked, as the texts are long: press Explain.</p>'
     lines = []
     for removal, what in ((checked.words, "word"), (checked.regions, "region")):
         if removal is None:

@@ -237,14 +237,14 @@ class InspectPage:
         with _told():
             view = _needed(view)
             a, b = (int(i) for i in pair)
-            how = default_method(self.judge)
+            how = default_method(self.judge, view.comparison)
             found = lane.run_on_model(explain, self.judge, view.comparison, view.judgement, a, b, method=how)
             return self._show(replace(view, pair=(a, b), explanation=found))
 
     def on_target(self, view: views.View | None, target: str) -> tuple:
         with _told():
             view = _needed(view)
-            how = "gradient" if target.startswith("gate:") else default_method(self.judge)
+            how = "gradient" if target.startswith("gate:") else default_method(self.judge, view.comparison)
             found = lane.run_on_model(
                 explain, self.judge, view.comparison, view.judgement, *view.pair, target=target, method=how
             )
@@ -279,7 +279,7 @@ class InspectPage:
             try:
                 found = lane.run_on_model(
                     explain, self.judge, view.comparison, view.judgement, *view.pair,
-                    target=target or "margin", method=method, level=level,
+                    target=target or "margin", method=method, level=level, check=True,
                     on_step=lambda done, total: progress((done, total), desc="evaluating the model"),
                     cancelled=flag.is_set,
                 )  # fmt: skip

@@ -38,7 +38,7 @@ def judge_and_explain(
         judgement = judge.judge(comparison)
         a, b = default_pair(judgement)
         familiarity = judge.unfamiliarity(comparison.load_image())
-        explained = explain(judge, comparison, judgement, a, b, method=default_method(judge))
+        explained = explain(judge, comparison, judgement, a, b, method=default_method(judge, comparison))
         return judgement, explained, familiarity, reliance(judge, comparison, judgement, a, b, other)
 
     return run_on_model(work)

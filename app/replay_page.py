@@ -15,7 +15,7 @@ from core import leaderboard
 def runs_html(library: Library) -> str:
     out = []
     for name, run in library.runs().items():
-        o = leaderboard.entry(run, "wrong").reports[0].overall
+        o = leaderboard.overall(run)
         number = f"{100 * o.value:.1f} % of {o.n:,}" if o.n else "nothing scored"
         manifest = run.manifest
         links = (

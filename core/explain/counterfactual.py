@@ -224,8 +224,9 @@ def _candidates(
         tried += 1
         gain = embeddings @ (slope[at[0]] * speaks_for_loser)
         old = text[start:end]
-        for t in gain.argsort(descending=True)[: PER_WORD + 1].tolist():
-            new = vocabulary[t] if old[:1].islower() or not old.isalpha() else vocabulary[t].capitalize()
+        kind = [i for i in gain.argsort(descending=True).tolist() if vocabulary[i].isdigit() == old.isdigit()]
+        for i in kind[: PER_WORD + 1]:  # a number for a number, a word for a word
+            new = vocabulary[i] if old[:1].islower() or not old.isalpha() else vocabulary[i].capitalize()
             if new.lower() != old.lower():
                 out.append((old, new, text[:start] + new + text[end:]))
     return out

@@ -20,15 +20,17 @@ from core.records import Comparison, Explanation, Judgement, RecordError
 
 FINEST = 64  # regions along the longer side for methods of one backward pass a step
 COARSE = 16  # for methods that evaluate every region by itself
+CHECKED = 1500  # decoder positions of a point up to which faithfulness is checked unasked
 MANY_WORDS = 300  # from here on, methods that evaluate every word by itself go by sentences
 
 
 SMALL = 100_000_000  # parameters up to which evaluating every region is a matter of a moment
 
 
-def default_method(judge: VLMDRJudge) -> str:
-    """What explains best by the benchmark (core.explain.benchmark) among what answers within a second."""
-    return "account" if judge.about["parameters"] < SMALL else "gradient"
+def default_method(judge: VLMDRJudge, comparison: Comparison) -> str:
+    """What explains best by the benchmark (core.explain.benchmark) among what answers within about a second."""
+    short = sum(len(r.split()) for r in comparison.responses) <= MANY_WORDS
+    return "account" if judge.about["parameters"] < SMALL and short else "gradient"
 
 
 class Cancelled(Exception):
@@ -97,14 +99,15 @@ def explain(
     steps: int | None = None,
     level: str = "auto",
     scope: str = "joint",
-    check: bool = True,
+    check: bool | None = None,
     on_step: Callable[[int, int], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> Explanation:
     """Attributes the contrast of responses a and b. Positive values speak for a, negative for b.
 
     level: "word", "sentence", or "auto". scope: "joint", or "responses" (image and prompt stay as they are; only
-    words are attributed, much faster). check: also remove what is marked and say what that did. on_step(done, total) is told about progress; cancelled() is asked before
+    words are attributed, much faster). check: also remove what is marked and say what that did (None: unless
+    the input is long). on_step(done, total) is told about progress; cancelled() is asked before
     every batch, and a yes raises Cancelled. When memory runs out the batch is halved; RecordError if one point does
     not fit. Raises ValueError for an unknown target, method, level or scope.
     """
@@ -117,6 +120,8 @@ def explain(
             one = problem.ones()
             value, base = (float(problem(z)) for z in (one, torch.zeros_like(one)))
         found = _run(problem, how, steps, cost, on_step, cancelled).double().cpu()
+        if check is None:
+            check = problem.positions <= CHECKED
         checked = faithfulness(problem, found) if check else None
     units = problem.units
     other = (value - base) - float(found.sum()) if method == "account" else 0.0

@@ -124,6 +124,11 @@ class Problem:
         self.active = active
         self.reading: Reading | None = None
 
+    @property
+    def positions(self) -> int:
+        """Decoder positions that one point needs."""
+        return self.inputs.prefix.shape[1] + 2 * self.inputs.response.shape[2]
+
     def ones(self) -> Tensor:
         return torch.ones(1, self.units.count, device=self.model.device)
 

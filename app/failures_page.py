@@ -308,8 +308,8 @@ class FailuresPage:
             )
         return Filters(
             place.outcome or "mistakes", place.subgroup, place.dimension, (_number(place.low), _number(place.high)),
-            place.longer, place.search, other, place.versus, blind, swapped, bool(place.wrong_reason),
-            place.sort or next(iter(SORTS)),
+            place.longer, place.search, other, place.versus, blind, bool(place.wrong_reason),
+            place.sort or next(iter(SORTS)), swapped,
         )  # fmt: skip
 
     def _reliance(self, run: Run, stored: dict[str, Any]) -> Reliance | None:

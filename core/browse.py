@@ -51,9 +51,9 @@ class Filters:
     other: Run | None = None
     versus: str = ""
     blind: Run | None = None
-    swapped: Run | None = None
     wrong_reason: bool = False
     sort: str = "most confident mistakes"
+    swapped: Run | None = None
 
 
 @dataclass(frozen=True)

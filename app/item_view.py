@@ -70,7 +70,7 @@ def reliance_html(relies: Reliance | None) -> str:
         return ""
     other = f", with another picture {relies.other:+.2f}" if relies.other is not None else ""
     return (
-        f'<p class="rewards"><span class="badge">{html.escape(relies.badge)}</span> margin with the picture '
+        f'<p class="reliance"><span class="badge">{html.escape(relies.badge)}</span> margin with the picture '
         f"{relies.given:+.2f}, without it {relies.without:+.2f}{other}</p>"
     )
 

@@ -212,3 +212,17 @@ def test_paired_is_matched_by_row_and_content(runs) -> None:
         x["outcome"] == "right" and y["outcome"] != "right" for x, y in zip(a, b, strict=True)
     )
     assert found.n == N
+
+
+def test_the_cheap_overall_is_the_leaderboards(runs) -> None:
+    for run in runs:
+        assert leaderboard.overall(run) == leaderboard.entry(run).reports[0].overall
+
+
+def test_margins_of_the_runs_beside_it_stand_on_the_page(runs) -> None:
+    a, b = runs
+    found = browse.page(a, Filters("everything", blind=b, sort="order of the data"), limit=N).rows
+    theirs = {r["row"]: r["margin"] for r in b.table().to_pylist()}
+    assert len(found) == N
+    for row, margin in zip(found["row"], found["margin_blind"], strict=True):
+        assert margin == theirs[row] or (theirs[row] is None and np.isnan(margin))

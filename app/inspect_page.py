@@ -67,7 +67,7 @@ class InspectPage:
                 gr.HTML("<h2>How the margin adds up</h2>")
                 self.waterfall = gr.Plot(show_label=False, elem_id="waterfall")
                 self.pair = gr.Radio([], label="Pair to explain", visible=False)
-        self._explanation()
+                self._explanation()
         self.what_if.build()
         self.edits.build()
         with gr.Row(equal_height=False):
@@ -89,7 +89,7 @@ class InspectPage:
             height=300, elem_id="picture",
         ))  # fmt: skip
         self.gallery = gr.Gallery(
-            [(e.path, e.caption) for e in gallery()], label="Examples", columns=6, height=270, allow_preview=False,
+            [(e.path, e.caption) for e in gallery()], label="Examples", columns=4, height=330, allow_preview=False,
             object_fit="contain", elem_id="examples", interactive=False,
         )  # fmt: skip
         self.prompt = gr.Textbox(label="Prompt", lines=2, elem_id="prompt")
@@ -112,22 +112,20 @@ class InspectPage:
 
     def _explanation(self) -> None:
         gr.HTML("<h2>Which words and which pixels</h2>")
+        self.target = gr.Radio([], label="Explain", elem_id="target")
         with gr.Row():
-            self.target = gr.Radio([], label="Explain", elem_id="target", scale=3)
-            with gr.Column(scale=2, min_width=280):
-                with gr.Row():
-                    self.method = gr.Dropdown(
-                        [(m.name, key) for key, m in METHODS.items()], value="integrated_gradients", label="by",
-                        elem_id="method", min_width=150,
-                    )  # fmt: skip
-                    self.level = gr.Dropdown(
-                        [("words", "word"), ("sentences", "sentence")], value="word", label="for", elem_id="level",
-                        min_width=110,
-                    )  # fmt: skip
-                self.cost = gr.HTML(elem_id="cost")
-                with gr.Row():
-                    self.exact = gr.Button("Explain", elem_id="exact", min_width=110)
-                    self.cancel = gr.Button("Cancel", elem_id="cancel", min_width=110)
+            self.method = gr.Dropdown(
+                [(m.name, key) for key, m in METHODS.items()], value="integrated_gradients", label="by",
+                elem_id="method", min_width=150,
+            )  # fmt: skip
+            self.level = gr.Dropdown(
+                [("words", "word"), ("sentences", "sentence")], value="word", label="for", elem_id="level",
+                min_width=110,
+            )  # fmt: skip
+            with gr.Column(min_width=220):
+                self.exact = gr.Button("Explain", elem_id="exact", size="md")
+                self.cancel = gr.Button("Cancel", elem_id="cancel", size="md")
+        self.cost = gr.HTML(elem_id="cost")
         self.status = gr.HTML(elem_id="status")
         self.heat = gr.HTML(elem_id="heat")
         with gr.Accordion("How to read this", open=False):

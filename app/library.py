@@ -52,11 +52,8 @@ class Library:
         """The same judge's run of the same data with the pictures exchanged, if there is one."""
         for other in self.of_benchmark(run.manifest.benchmark).values():
             m, own = other.manifest, run.manifest
-            if m.images != "as given" and (m.judge, m.weights, m.source) == (
-                own.judge,
-                own.weights,
-                own.source,
-            ):
+            judge = f"{own.judge}, images swapped"
+            if m.images != "as given" and (m.judge, m.weights, m.source) == (judge, own.weights, own.source):
                 return other
         return None
 

@@ -83,7 +83,7 @@ def _chunk(rng: np.random.Generator, start: int, n: int) -> pa.Table:
         "responses": [[texts[i], texts[j]] for i, j in pick[:, 1:]], "stored": [[0, 1]] * n, "preferred": preferred,
         "relevant": [None] * n, "decisive": [None] * n, "image": [None] * n,
         "outcome": np.where(margin > 0, "right", "wrong"), "margin": margin, "rewards": list(rewards),
-        "gate_logits": list(logits), "selected": list(selected.astype(np.int8)), "weights": list(weights),
+        "gate_logits": list(logits), "selected": list(selected.astype(np.int8)), "weights": list(weights), "weight_logits": list(logits),
         "scores": list(scores.reshape(n, -1)), "problem": [""] * n,
     }  # fmt: skip
     return pa.table([pa.array(columns[f.name], f.type) for f in SCHEMA], schema=SCHEMA)

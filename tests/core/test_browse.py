@@ -215,8 +215,8 @@ def test_paired_is_matched_by_row_and_content(runs) -> None:
 
 
 def test_the_cheap_overall_is_the_leaderboards(runs) -> None:
-    for run in runs:
-        assert leaderboard.overall(run) == leaderboard.entry(run).reports[0].overall
+    for one in runs:
+        assert leaderboard.overall(one) == leaderboard.entry(one).reports[0].overall
 
 
 def test_margins_of_the_runs_beside_it_stand_on_the_page(runs) -> None:

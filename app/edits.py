@@ -184,7 +184,7 @@ def region_figure(grid: tuple[int, int], parts: dict[int, list[float]], a: int, 
         values = np.array(parts[d]).reshape(grid)
         figure.add_trace(
             go.Heatmap(
-                z=values[::-1], zmin=-most, zmax=most, colorscale=scale, showscale=n == len(dims) - 1,
+                z=values[::-1], zmin=-most, zmax=most, colorscale=scale, showscale=False,
                 text=[[f"{v:+.1f}" if abs(v) >= most / 20 else "" for v in row] for row in values[::-1]],
                 texttemplate="%{text}", hovertemplate="%{z:+.2f}<extra></extra>", xgap=1, ygap=1,
             ),

@@ -113,8 +113,8 @@ def _table(view: View, found: Outcome) -> str:
             f'<td class="{"for" if value > 0 else "against"}">{value:+.2f}</td></tr>'
         )
     return (
-        '<table class="ledger"><thead><tr><th>dimension</th><th>weight before</th><th>now</th>'
-        f"<th>adds to {LETTERS[a]} − {LETTERS[b]}</th></tr></thead><tbody>{''.join(rows)}</tbody></table>"
+        '<div class="wide"><table class="ledger"><thead><tr><th>dimension</th><th>weight before</th><th>now</th>'
+        f"<th>adds to {LETTERS[a]} − {LETTERS[b]}</th></tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
     )
 
 

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import torch
 from captum.attr import IntegratedGradients
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from core.explain import METHODS, explain, memory, plan
@@ -239,3 +241,30 @@ def test_every_method_tells_its_cost(random_judge, comparison, judgement):
             on_step=lambda d, t, seen=seen: seen.append((d, t)),
         )
         assert seen[-1][0] == seen[-1][1]
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    texts=st.lists(
+        st.text(st.characters(codec="utf-8"), min_size=1, max_size=40).filter(str.strip),
+        min_size=2,
+        max_size=2,
+    ),
+    target=st.sampled_from(["margin", "reward", "score:colour", "gate:counting"]),
+    method=st.sampled_from(["integrated_gradients", "shapley", "account", "ablation", "gradient"]),
+    level=st.sampled_from(["word", "sentence"]),
+)
+def test_sums_equal_differences_whatever_is_said(random_judge, comparison, texts, target, method, level):
+    """attributions + completeness error = target(input) - target(baseline); contributions = margin."""
+    if method == "account" and target.startswith("gate"):
+        method = "ablation"
+    c = Comparison("p", comparison.image, "What is it?", tuple(texts))
+    judged = random_judge.judge(c)
+    assert sum(judged.contributions(0, 1).values()) == pytest.approx(judged.margin(0, 1), abs=1e-5)
+    e = explain(random_judge, c, judged, target=target, method=method, steps=3, level=level, check=False)
+    total, whole = flat(e).sum() + e.other_value, e.target_value - e.baseline_value
+    assert np.isfinite(flat(e)).all()
+    if e.completeness_error is not None:
+        assert total - e.completeness_error == pytest.approx(whole, abs=1e-4)
+    if method in ("shapley", "account"):
+        assert total == pytest.approx(whole, abs=1e-3)

@@ -59,7 +59,9 @@ def test_a_named_flip_flips_and_a_little_less_does_not(j):
         return
     assert apply(j, flip.gate).margin(0, 1) * j.margin(0, 1) < 0
     for d, factor in flip.gate.factor.items():
-        nearer = factor / 1.0025 if factor > 1 else factor * 1.0025  # the flip lies 0.1 % past the turning point
+        nearer = (
+            factor / 1.0025 if factor > 1 else factor * 1.0025
+        )  # the flip lies 0.1 % past the turning point
         assert apply(j, Gate(flip.gate.k, factor={d: nearer})).margin(0, 1) * j.margin(0, 1) >= -1e-9
 
 

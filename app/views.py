@@ -69,7 +69,7 @@ def comparison_of(picture: str | bytes | None, prompt: str, responses: list[str]
                 f"Response {LETTERS[i]} has {len(response):,} characters: at most {MAX_RESPONSE:,} are read."
             )
     # Decoded once and kept as PNG: whatever becomes of the uploaded file, this view keeps its picture.
-    png = to_png_bytes(open_image(picture))
+    png = to_png_bytes(open_image(picture), effort=1)
     key = content_hash(png, prompt or "", *given)
     return Comparison(id=key, image=png, prompt=prompt or "", responses=tuple(given))
 

@@ -16,7 +16,6 @@ from torch import Tensor
 from core.explain.inputs import GREY, build_inputs
 from core.explain.problem import Problem, make_units
 from core.explain.targets import Target
-from core.images import to_png_bytes
 from core.judges.vlmdr import VLMDRJudge
 from core.records import Comparison, Explanation, Judgement, Reliance
 
@@ -65,7 +64,7 @@ def effects(judge: VLMDRJudge, judgement: Judgement, a: int, b: int, edits: list
 
 
 def with_image(comparison: Comparison, image: Image.Image) -> Comparison:
-    return replace(comparison, image=to_png_bytes(image))
+    return replace(comparison, image=image)
 
 
 def with_text(comparison: Comparison, n: int, text: str) -> Comparison:

@@ -2,6 +2,7 @@
 
 import base64
 import io
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from gradio_client import Client
@@ -109,3 +110,22 @@ def test_explain_refuses_what_it_does_not_know(client):
                                         ("margin", "gradient", 100_000, "between 2 and 256")):  # fmt: skip
         with pytest.raises(Exception, match=says):
             client.predict("example:count", "p", ["a", "b"], target, method, steps, api_name="/explain")
+
+
+def test_two_people_at_once_get_their_own_answers(client, server):
+    """Explained together, in different sessions, each sees what it would have seen alone."""
+    asked = [by_id(i) for i in ("count", "colour", "text", "path")]
+
+    def explained(who, example):
+        c = example.comparison
+        out = who.predict(
+            f"example:{example.id}", c.prompt, list(c.responses), "margin", "account", 16, api_name="/explain"
+        )
+        return out["token_values"], out["patch_values"]
+
+    alone = [explained(client, e) for e in asked]
+    people = [Client(server, verbose=False) for _ in asked]
+    with ThreadPoolExecutor(len(asked)) as pool:
+        together = list(pool.map(explained, people, asked))
+    assert together == alone
+    assert len({str(a) for a in alone}) == len(asked)

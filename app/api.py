@@ -95,8 +95,6 @@ def publish(judge: VLMDRJudge) -> None:
             if target not in keys:
                 raise RecordError(f"There is no target '{target}' here: use one of {', '.join(keys)}.")
             a, b = lane.default_pair(judgement)
-            if method == "account" and target.startswith("gate:"):
-                raise RecordError("The account of doubt has no entry for a gate: use another method.")
             found = lane.run_on_model(
                 explain_comparison,
                 judge,

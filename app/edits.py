@@ -9,22 +9,21 @@ import gradio as gr
 import numpy as np
 import plotly.graph_objects as go
 from PIL import Image
+from plotly.subplots import make_subplots
 
 from app import lane
 from app.figures import FIRST, INK, LETTERS, SECOND, layout
 from app.lane import LANE
-from app.views import View, told
+from app.views import View, needed, told
 from core.explain.counterfactual import (
-    Edit,
     Effect,
     Suggestion,
+    change_masked,
     effects,
     region_by_dimension,
     standard_edits,
     suggest,
-    with_image,
 )
-from core.explain.inputs import GREY
 from core.judges.vlmdr import VLMDRJudge
 from core.records import RecordError
 from core.taxonomy import NAMES
@@ -77,7 +76,7 @@ class Edits:
 
     def on_run(self, view: View | None) -> tuple:
         with told():
-            view = _needed(view)
+            view = needed(view)
             found, suggested, (grid, parts) = lane.run_on_model(_try, self.judge, view)
             a, b = view.pair
             return (
@@ -86,24 +85,15 @@ class Edits:
 
     def on_fetch(self, view: View | None) -> Image.Image:
         with told():
-            return _needed(view).comparison.load_image()
+            return needed(view).comparison.load_image()
 
     def on_drawn(self, view: View | None, drawn: dict | None, how: str) -> str:
         with told():
-            view = _needed(view)
-            edited = without_drawn(view.comparison.load_image(), drawn, how)
-            edit = Edit(
-                f"what you drew {'erased' if how == 'erase' else 'blurred'}",
-                with_image(view.comparison, edited),
-            )
+            view = needed(view)
+            mask = painted(view.comparison.load_image(), drawn)
+            edit = change_masked(view.comparison, mask, "blur" if how == "blur" else "erase", "what you drew")
             found = lane.run_on_model(effects, self.judge, view.judgement, *view.pair, [edit])[0]
             return f'<p class="verdict" role="status">{html.escape(_told_effect(found, *view.pair))}</p>'
-
-
-def _needed(view: View | None) -> View:
-    if view is None:
-        raise RecordError("Judge something first.")
-    return view
 
 
 def _try(judge: VLMDRJudge, view: View) -> tuple[list[Effect], list[Suggestion], tuple]:
@@ -115,25 +105,16 @@ def _try(judge: VLMDRJudge, view: View) -> tuple[list[Effect], list[Suggestion],
     )  # fmt: skip
 
 
-def without_drawn(image: Image.Image, drawn: dict | None, how: str) -> Image.Image:
-    """The picture with everything under the brush erased to grey or blurred. Raises RecordError."""
-    layers = [layer for layer in (drawn or {}).get("layers", []) if layer is not None]
-    if not layers:
-        raise RecordError("Nothing is painted: take the picture, paint over a part of it, and try again.")
+def painted(image: Image.Image, drawn: dict | None) -> Image.Image:
+    """What lies under the brush as a mask of the picture's size. Raises RecordError where nothing does."""
     mask = np.zeros((image.height, image.width), dtype=bool)
-    for layer in layers:
-        alpha = layer.convert("RGBA").getchannel("A").resize(image.size, Image.Resampling.NEAREST)
-        mask |= np.asarray(alpha) > 0
+    for layer in (drawn or {}).get("layers", []):
+        if layer is not None:
+            alpha = layer.convert("RGBA").getchannel("A").resize(image.size, Image.Resampling.NEAREST)
+            mask |= np.asarray(alpha) > 0
     if not mask.any():
         raise RecordError("Nothing is painted: take the picture, paint over a part of it, and try again.")
-    from PIL import ImageFilter
-
-    other = (
-        Image.new("RGB", image.size, GREY)
-        if how == "erase"
-        else image.filter(ImageFilter.GaussianBlur(max(image.size) / 10))
-    )
-    return Image.composite(other, image, Image.fromarray(mask.astype("uint8") * 255))
+    return Image.fromarray(mask.astype("uint8") * 255)
 
 
 def _told_effect(e: Effect, a: int, b: int) -> str:
@@ -161,7 +142,7 @@ def strip_figure(found: list[Effect], a: int, b: int) -> go.Figure:
 
 def suggestions_html(found: list[Suggestion], view: View) -> str:
     a, b = view.pair
-    loser = b if view.judgement.margin(a, b) >= 0 else a
+    loser = view.judgement.loser(a, b)
     if not found:
         return f'<p class="small">No single word that was tried makes {LETTERS[loser]} any better.</p>'
     rows = "".join(
@@ -174,8 +155,6 @@ def suggestions_html(found: list[Suggestion], view: View) -> str:
 
 def region_figure(grid: tuple[int, int], parts: dict[int, list[float]], a: int, b: int) -> go.Figure:
     """One small map a selected dimension: what each region adds to its contribution, in one scale."""
-    from plotly.subplots import make_subplots
-
     dims = list(parts)
     figure = make_subplots(rows=1, cols=max(1, len(dims)), subplot_titles=[NAMES[d] for d in dims])
     most = max([abs(v) for d in dims for v in parts[d]] + [1e-9])

@@ -18,13 +18,13 @@ from app.edits import Edits
 from app.examples import by_id, gallery
 from app.lane import LANE
 from app.library import Library
+from app.views import needed
 from app.views import told as _told
 from app.what_if import WhatIf
 from core.bundle import Bundle, write
 from core.explain import METHODS, Cancelled, default_method, explain, plan
 from core.explain.verify import verify
 from core.judges.vlmdr import VLMDRJudge
-from core.records import RecordError
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 
@@ -207,7 +207,7 @@ class InspectPage:
 
     def on_bundle(self, view: views.View | None) -> str:
         with _told():
-            view = _needed(view)
+            view = needed(view)
         v = Bundle(view.comparison, view.judgement, view.explanation, view.reliance, self.judge.about)
         path = Path(tempfile.mkdtemp(prefix="rewardscope-")) / f"rewardscope-{view.comparison.id}.zip"
         path.write_bytes(write(v))
@@ -233,7 +233,7 @@ class InspectPage:
 
     def on_pair(self, view: views.View | None, pair: str) -> tuple:
         with _told():
-            view = _needed(view)
+            view = needed(view)
             a, b = (int(i) for i in pair)
             how = default_method(self.judge, view.comparison)
             found = lane.run_on_model(explain, self.judge, view.comparison, view.judgement, a, b, method=how)
@@ -241,7 +241,7 @@ class InspectPage:
 
     def on_target(self, view: views.View | None, target: str) -> tuple:
         with _told():
-            view = _needed(view)
+            view = needed(view)
             how = "gradient" if target.startswith("gate:") else default_method(self.judge, view.comparison)
             found = lane.run_on_model(
                 explain, self.judge, view.comparison, view.judgement, *view.pair, target=target, method=how
@@ -254,8 +254,8 @@ class InspectPage:
         if view is None:
             return ""
         try:
-            found = plan(
-                self.judge, view.comparison, view.judgement, *view.pair, target=target or "margin", method=method,
+            found = lane.run_on_model(
+                plan, self.judge, view.comparison, view.judgement, *view.pair, target=target or "margin", method=method,
                 level=level,
             )  # fmt: skip
         except ValueError as error:
@@ -273,7 +273,7 @@ class InspectPage:
     ) -> tuple:
         flag = self.cancel_flags[request.session_hash or ""] = threading.Event()
         with _told():
-            view = _needed(view)
+            view = needed(view)
             try:
                 found = lane.run_on_model(
                     explain, self.judge, view.comparison, view.judgement, *view.pair,
@@ -283,8 +283,6 @@ class InspectPage:
                 )  # fmt: skip
             except Cancelled:
                 return view, views.heat_html(view), "Cancelled: the map below is the one from before."
-            except ValueError as error:
-                raise RecordError(str(error)) from error
             view = replace(view, explanation=found)
             return view, views.heat_html(view), ""
 
@@ -334,12 +332,6 @@ def _fill(view: links.View) -> tuple:
     texts = [*view.responses, "", "", "", ""][:4]
     boxes = [gr.update(value=t, visible=i < 2 or bool(t)) for i, t in enumerate(texts)]
     return (view.example, view.picture, view.prompt, *boxes, gr.update(interactive=True))
-
-
-def _needed(view: views.View | None) -> views.View:
-    if view is None:
-        raise RecordError("Judge something first.")
-    return view
 
 
 def build_inspect(judge: VLMDRJudge, demo: gr.Blocks, library: Library) -> InspectPage:

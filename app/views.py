@@ -190,6 +190,12 @@ def method_help() -> str:
     return "\n\n".join(f"**{m.name}.** {m.help}" for m in METHODS.values())
 
 
+def needed(view: View | None) -> View:
+    if view is None:
+        raise RecordError("Judge something first.")
+    return view
+
+
 class told:  # noqa: N801 (reads as a clause: with told(): ...)
     """Errors that were written for people reach them as such."""
 

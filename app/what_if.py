@@ -9,12 +9,12 @@ import gradio as gr
 
 from app import words
 from app.views import View
+from app.words import LETTERS
 from core.records import RecordError
 from core.taxonomy import NAMES, NUM_DIMENSIONS
 from core.whatif import Flip, Gate, Outcome, apply, gate_of, smallest_flip
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
-LETTERS = "ABCD"
 
 
 class WhatIf:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from core.metrics import Rate, rate
+from core.metrics import Rate, rate, rate_of_counts
 from core.records import Judgement
 from core.runs import Run, judgement_of
 from core.taxonomy import INDEX, NUM_DIMENSIONS
@@ -92,8 +92,7 @@ def page(run: Run, filters: Filters, offset: int = 0, limit: int = PAGE) -> Page
             if run_beside:
                 rows = rows.merge(_margins(db, run_beside, rows["row"].tolist(), name), on="row", how="left")
     rows = rows.set_index("row").loc[[r for (r,) in chosen]].reset_index()
-    every = pd.Series([o for o, n in counts for _ in range(n)], dtype=object)
-    return Page(rows, int(total[0]) if total else 0, rate(every))
+    return Page(rows, int(total[0]) if total else 0, rate_of_counts(counts))
 
 
 def _margins(db: duckdb.DuckDBPyConnection, run: Run, rows: list[int], name: str) -> pd.DataFrame:

@@ -15,7 +15,16 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from core.records import Comparison, Explanation, Faithfulness, Judgement, Reliance, Removal, content_hash
+from core.records import (
+    Comparison,
+    Explanation,
+    Faithfulness,
+    Judgement,
+    Reliance,
+    Removal,
+    content_hash,
+    frozen,
+)
 
 FORMAT = "rewardscope bundle 1"
 MEMBERS = {
@@ -124,10 +133,6 @@ def _bundle(record: dict[str, Any], picture: bytes, about: dict[str, Any]) -> Bu
 
 def explanation_of(row: dict[str, Any]) -> Explanation:
     """The Explanation of what `asdict` gave, lists made tuples again."""
-
-    def frozen(value: Any) -> Any:
-        return tuple(frozen(v) for v in value) if isinstance(value, list | tuple) else value
-
     plain = {k: frozen(v) for k, v in row.items() if k != "faithfulness"}
     checked = row.get("faithfulness")
     found = Explanation(**plain)

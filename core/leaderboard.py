@@ -11,7 +11,18 @@ import numpy as np
 import pandas as pd
 
 from core.benchmarks import BENCHMARKS, Grouping
-from core.metrics import Bin, Paired, Rate, Report, accuracy_plus, calibration, compare, rate, report
+from core.metrics import (
+    Bin,
+    Paired,
+    Rate,
+    Report,
+    accuracy_plus,
+    calibration,
+    compare,
+    rate,
+    rate_of_counts,
+    report,
+)
 from core.runs import Run
 from core.taxonomy import KEYS
 
@@ -41,8 +52,7 @@ def overall(run: Run, ties: str = "wrong") -> Rate:
         counts = db.execute(
             "SELECT outcome, count(*) FROM read_parquet(?) GROUP BY 1", [str(run.file)]
         ).fetchall()
-    names, numbers = zip(*counts, strict=True) if counts else ((), ())
-    return rate(pd.Series(np.repeat(np.array(names, dtype=object), numbers), dtype=object), ties)
+    return rate_of_counts(counts, ties)
 
 
 def outcomes(run: Run) -> pd.DataFrame:

@@ -80,6 +80,11 @@ def rate(outcomes: pd.Series, ties: str = "wrong") -> Rate:
     return Rate(total / n, total, n, float(low), float(high), counts)
 
 
+def rate_of_counts(counts: Sequence[tuple[str, int]], ties: str = "wrong") -> Rate:
+    """The same from (outcome, how often) pairs."""
+    return rate(pd.Series([o for o, n in counts for _ in range(n)], dtype=object), ties)
+
+
 @dataclass(frozen=True)
 class Report:
     """overall: micro over all rows. groups by name; macro is their plain mean, or None with the reason in `refused`."""

@@ -87,6 +87,11 @@ class Comparison:
         return open_image(self.image)
 
 
+def frozen(value: Any) -> Any:
+    """Lists, as JSON and Parquet give them back, made tuples again at every depth."""
+    return tuple(frozen(v) for v in value) if isinstance(value, list | tuple) else value
+
+
 @dataclass(frozen=True)
 class Judgement:
     """One judge's answer to one Comparison. N responses, 21 dimensions.
@@ -118,6 +123,10 @@ class Judgement:
         """reward_a - reward_b."""
         return self.rewards[a] - self.rewards[b]
 
+    def loser(self, a: int, b: int) -> int:
+        """Which of the two lost; b where they tie."""
+        return b if self.margin(a, b) >= 0 else a
+
     def contributions(self, a: int, b: int) -> dict[int, float]:
         """Per selected dimension, weight * (score_a - score_b). Their sum is the margin (VL-MDR, section 3)."""
         return {d: self.weights[d] * (self.scores[a][d] - self.scores[b][d]) for d in self.selected}
@@ -127,9 +136,6 @@ class Judgement:
 
     @classmethod
     def from_row(cls, row: dict[str, Any]) -> Judgement:
-        def frozen(value: Any) -> Any:
-            return tuple(frozen(v) for v in value) if isinstance(value, list | tuple) else value
-
         return cls(**{k: frozen(v) for k, v in row.items()})
 
 

@@ -27,6 +27,7 @@ from core.model.head import weights_over  # noqa: E402
 from core.model.processor import encode_prefix, encode_response  # noqa: E402
 from core.records import Comparison  # noqa: E402
 from core.world.tokenizer import build_processor  # noqa: E402
+from tests.plain import integrated_gradients  # noqa: E402
 
 STEPS = 32
 
@@ -99,29 +100,6 @@ def plain(problem, batch):
     return out
 
 
-def shared(problem, batch):
-    """The same with image and prompt read once for both responses, but anew at every step."""
-    i = problem.inputs
-
-    def forward(response):
-        n = len(response)
-        positions = i.positions.expand(*i.positions.shape[:-2], n, -1)
-        reading = problem.model.read_embeds(
-            i.prefix.expand(n, -1, -1), i.mask.expand(n, -1), positions, i.at_image.expand(n, -1)
-        )
-        scores = problem.model.score_embeds(reading, response, i.response_mask.expand(n, -1, -1))
-        return problem.target(reading, problem.active.expand(n, -1), scores.float())
-
-    found = IntegratedGradients(forward).attribute(
-        i.response,
-        baselines=i.response_base,
-        n_steps=STEPS,
-        internal_batch_size=batch,
-        method="gausslegendre",
-    )
-    return found.sum(-1)[0].float()
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
@@ -157,7 +135,7 @@ def main():
     for _ in range(args.rounds):
         ways = (
             ("plain", lambda: plain(problem, batch)),
-            ("shared", lambda: shared(problem, batch)),
+            ("shared", lambda: integrated_gradients(problem, STEPS, batch)),
             ("reused", fast),
         )
         for name, run in ways:

@@ -26,7 +26,7 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from core.explain.explanation import set_up
-from core.explain.faithfulness import area, curve, regions, strongest, without, words
+from core.explain.faithfulness import area, curve, regions, removal, without, words
 from core.explain.methods import METHODS
 from core.explain.problem import Problem, Units
 from core.judges.vlmdr import VLMDRJudge
@@ -35,7 +35,6 @@ from core.records import Comparison, Judgement, Truth
 from core.world.manner import INSTRUCTIONS
 from core.world.splits import held_out
 
-DRAWS = 12  # random choices of as many units
 RESAMPLES = 1000
 MARKED = 0.5  # a word is marked from this share of the strongest word's value on
 # (name, method, scope) of the rows; those that cost much run on a part of the records.
@@ -134,10 +133,9 @@ def region_measures(units: Units, values: Tensor, truth: Truth) -> dict[str, flo
 def top_share(problem: Problem, values: Tensor, seed: int) -> tuple[float, float, float]:
     """|move| of the margin without the top 10 % of words and regions, its mean without random ones, |margin|."""
     among = words(problem.units) + regions(problem.units)
-    top = strongest(values, among, 1.0)  # the right response is the winner
-    rng = random.Random(seed)
-    before, after, *drawn = without(problem, [[], top, *(rng.sample(among, len(top)) for _ in range(DRAWS))])
-    return abs(after - before), float(np.mean([abs(v - before) for v in drawn])), abs(before)
+    found = removal(problem, values, among, without(problem, [[]])[0], seed)
+    assert found is not None
+    return abs(found.after - found.before), found.random, abs(found.before)
 
 
 def curves(problem: Problem, values: Tensor, seed: int) -> dict[str, float]:

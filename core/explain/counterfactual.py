@@ -20,6 +20,7 @@ from core.judges.vlmdr import VLMDRJudge
 from core.records import Comparison, Explanation, Judgement, Reliance
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom as fractions of the picture
+How = Literal["erase", "blur"]
 PADDING = " That is what the picture shows."
 WORDS_TRIED, PER_WORD = 4, 12  # marked words, and replacements that are judged for each
 
@@ -78,17 +79,24 @@ def no_image(comparison: Comparison) -> Edit:
     return Edit("picture removed (plain grey)", with_image(comparison, Image.new("RGB", image.size, GREY)))
 
 
-def change_region(comparison: Comparison, box: Box, how: Literal["erase", "blur"], label: str) -> Edit:
+def change_region(comparison: Comparison, box: Box, how: How, label: str) -> Edit:
     """Erases a part of the picture to grey, or blurs it beyond recognition."""
-    image = comparison.load_image().copy()
-    w, h = image.size
-    area = (round(box[0] * w), round(box[1] * h), max(round(box[2] * w), round(box[0] * w) + 1),
-            max(round(box[3] * h), round(box[1] * h) + 1))  # fmt: skip
+    w, h = comparison.load_image().size
+    left, top = round(box[0] * w), round(box[1] * h)
+    mask = Image.new("L", (w, h))
+    mask.paste(255, (left, top, max(round(box[2] * w), left + 1), max(round(box[3] * h), top + 1)))
+    return change_masked(comparison, mask, how, label)
+
+
+def change_masked(comparison: Comparison, mask: Image.Image, how: How, label: str) -> Edit:
+    """The same wherever `mask` (L, the picture's size) is white."""
+    image = comparison.load_image()
     if how == "erase":
-        image.paste(GREY, area)
+        other = Image.new("RGB", image.size, GREY)
     else:
-        image.paste(image.filter(ImageFilter.GaussianBlur(max(w, h) / 10)).crop(area), area)
-    return Edit(f"{label} {'erased' if how == 'erase' else 'blurred'}", with_image(comparison, image))
+        other = image.filter(ImageFilter.GaussianBlur(max(image.size) / 10))
+    edited = Image.composite(other, image, mask)
+    return Edit(f"{label} {'erased' if how == 'erase' else 'blurred'}", with_image(comparison, edited))
 
 
 def swap(comparison: Comparison, a: int, b: int) -> Edit:
@@ -134,7 +142,7 @@ def standard_edits(
     other: Image.Image | None,
 ) -> list[Edit]:
     """The strip that every item gets. other: another record's picture."""
-    loser = b if judgement.margin(a, b) >= 0 else a
+    loser = judgement.loser(a, b)
     box, name = strongest_region(explanation)
     which, value = max(
         (((n, i), v) for n in (0, 1) for i, v in enumerate(explanation.token_values[n])),
@@ -174,7 +182,7 @@ def suggest(
 ) -> list[Suggestion]:
     """Single-word edits of the losing response, best first: found by the gradient at the words that the explanation
     marks (HotFlip, Ebrahimi et al. 2018), then verified by judging each edited response."""
-    loser = b if judgement.margin(a, b) >= 0 else a
+    loser = judgement.loser(a, b)
     side, text = (0 if loser == a else 1), comparison.responses[loser]
     edits = _candidates(judge, comparison, judgement, (a, b), side, explanation)
     if not edits:

@@ -53,14 +53,14 @@ def set_up(
     judge: VLMDRJudge, comparison: Comparison, judgement: Judgement, a: int, b: int, target: str, method: str,
     steps: int | None, level: str, scope: str,
 ) -> tuple[Problem, Method, int, str, Plan]:  # fmt: skip
-    """The problem, the method, its steps, the level and the plan. Call under the judge's lock. Raises ValueError."""
+    """The problem, the method, its steps, the level and the plan. Call under the judge's lock. Raises RecordError."""
     if method not in METHODS:
-        raise ValueError(f"There is no method '{method}': use one of {', '.join(METHODS)}.")
+        raise RecordError(f"There is no method '{method}': use one of {', '.join(METHODS)}.")
     if a == b:
-        raise ValueError("A response cannot be explained against itself.")
+        raise RecordError("A response cannot be explained against itself.")
     how, what = METHODS[method], Target.parse(target)
     if method == "account" and what.kind == "gate":
-        raise ValueError("The account of doubt has no entry for a gate: no response has a part in it.")
+        raise RecordError("The account of doubt has no entry for a gate: no response has a part in it.")
     texts = (comparison.responses[a], comparison.responses[b])
     inputs = build_inputs(judge, comparison.load_image(), comparison.prompt, texts)
     one_by_one = not how.gradient
@@ -71,10 +71,9 @@ def set_up(
     problem = Problem(judge, inputs, units, judgement, what, scope)
     steps = (steps or how.steps) if how.steps else 0
     points = how.points(units, steps)
-    responses = 2 * inputs.response.shape[2]
     prefix = inputs.prefix.shape[1]
-    computed, cached = (responses, prefix) if scope == "responses" else (prefix + responses, prefix)
-    per_point = memory.bytes_per_point(judge.model, computed, cached, how.gradient)
+    computed = problem.positions - prefix if scope == "responses" else problem.positions
+    per_point = memory.bytes_per_point(judge.model, computed, prefix, how.gradient)
     batch = memory.batch_for(judge.model.device, per_point, computed, points)
     return problem, how, steps, level, Plan(points, batch, per_point * batch)
 
@@ -109,7 +108,7 @@ def explain(
     words are attributed, much faster). check: also remove what is marked and say what that did (None: unless
     the input is long). on_step(done, total) is told about progress; cancelled() is asked before
     every batch, and a yes raises Cancelled. When memory runs out the batch is halved; RecordError if one point does
-    not fit. Raises ValueError for an unknown target, method, level or scope.
+    not fit, and for an unknown target, method, level or scope.
     """
     started = time.perf_counter()
     with judge.lock, memory.Peak(judge.model.device) as peak:
@@ -122,7 +121,7 @@ def explain(
         found = _run(problem, how, steps, cost, on_step, cancelled).double().cpu()
         if check is None:
             check = problem.positions <= CHECKED
-        checked = faithfulness(problem, found) if check else None
+        checked = faithfulness(problem, found, value) if check else None
     units = problem.units
     other = (value - base) - float(found.sum()) if method == "account" else 0.0
     total = float(found.sum())

@@ -44,23 +44,26 @@ def without(problem: Problem, gone: list[list[int]], batch: int = BATCH) -> list
     return [float(v) for part in z.split(batch) for v in problem(part)]
 
 
-def removal(problem: Problem, values: Tensor, among: list[int], seed: int = 0) -> Removal | None:
-    """What removing the strongest of `among` does, beside random choices of as many. None where there are none."""
+def removal(
+    problem: Problem, values: Tensor, among: list[int], before: float, seed: int = 0
+) -> Removal | None:
+    """What removing the strongest of `among` does, beside random choices of as many. None where there are none.
+    before: the target as given."""
     if not among:
         return None
-    top = strongest(values, among, without(problem, [[]])[0])
+    top = strongest(values, among, before)
     rng = random.Random(seed)
-    draws = [rng.sample(among, len(top)) for _ in range(DRAWS)]
-    before, after, *drawn = without(problem, [[], top, *draws])
-    units = problem.units
-    names = [_name(units, u) for u in top]
-    return Removal(tuple(names), before, after, sum(abs(v - before) for v in drawn) / len(drawn))
+    after, *drawn = without(problem, [top, *(rng.sample(among, len(top)) for _ in range(DRAWS))])
+    names = tuple(_name(problem.units, u) for u in top)
+    return Removal(names, before, after, sum(abs(v - before) for v in drawn) / len(drawn))
 
 
-def faithfulness(problem: Problem, values: Tensor) -> Faithfulness:
+def faithfulness(problem: Problem, values: Tensor, before: float) -> Faithfulness:
+    """before: the target as given."""
     units = problem.units
     return Faithfulness(
-        words=removal(problem, values, words(units)), regions=removal(problem, values, regions(units))
+        words=removal(problem, values, words(units), before),
+        regions=removal(problem, values, regions(units), before),
     )
 
 

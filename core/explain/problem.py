@@ -18,7 +18,7 @@ from core.explain.inputs import Inputs
 from core.explain.targets import Target
 from core.judges.vlmdr import VLMDRJudge
 from core.model.modeling import Reading
-from core.records import Judgement
+from core.records import Judgement, RecordError
 
 Word = tuple[str, int, int]  # text, start and end in its response
 LEVELS = ("word", "sentence")
@@ -29,7 +29,7 @@ PIECES = {"word": r"\S+", "sentence": r"\S[^.!?\n]*(?:[.!?]+|$|\n)"}
 def pieces(text: str, level: str) -> list[Word]:
     """Words, or sentences, of a text with their character spans."""
     if level not in PIECES:
-        raise ValueError(f"There is no level '{level}': use one of {', '.join(LEVELS)}.")
+        raise RecordError(f"There is no level '{level}': use one of {', '.join(LEVELS)}.")
     found = [
         (m.group().rstrip(), m.start(), m.start() + len(m.group().rstrip()))
         for m in re.finditer(PIECES[level], text)
@@ -111,14 +111,9 @@ class Problem:
         scope: str,
     ) -> None:
         if scope not in SCOPES:
-            raise ValueError(f"There is no scope '{scope}': use one of {', '.join(SCOPES)}.")
-        self.model, self.inputs, self.units, self.target, self.scope = (
-            judge.model,
-            inputs,
-            units,
-            target,
-            scope,
-        )
+            raise RecordError(f"There is no scope '{scope}': use one of {', '.join(SCOPES)}.")
+        self.model, self.inputs, self.units = judge.model, inputs, units
+        self.target, self.scope = target, scope
         active = torch.zeros(1, self.model.config.num_dimensions, dtype=torch.bool, device=self.model.device)
         active[0, list(judgement.selected)] = True
         self.active = active

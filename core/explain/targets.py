@@ -10,7 +10,7 @@ from torch import Tensor
 
 from core.model.head import aggregate, weights_over
 from core.model.modeling import Reading
-from core.records import Judgement
+from core.records import Judgement, RecordError
 from core.taxonomy import DIMENSIONS, INDEX
 
 
@@ -24,13 +24,13 @@ class Target:
 
     @classmethod
     def parse(cls, text: str) -> Target:
-        """Raises ValueError, naming what is possible."""
+        """Raises RecordError, naming what is possible."""
         kind, _, key = text.partition(":")
         if kind in ("margin", "reward") and not key:
             return cls(kind)
         if kind in ("score", "gate") and key in INDEX:
             return cls(kind, INDEX[key])
-        raise ValueError(
+        raise RecordError(
             f"There is no target '{text}': use 'margin', 'reward', or 'score:' or 'gate:' and the key of a dimension."
         )
 

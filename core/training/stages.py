@@ -41,6 +41,8 @@ class Stage:
         return "judging" in self.weights
 
 
+TWINS = {"words": 0.2, "language": 0.3, "judging": 1.0, "blame": 0.2}
+
 STAGES: tuple[Stage, ...] = (
     # Where an arrow leads is the slowest thing to see: diagrams are a quarter of the pictures.
     Stage("ground", 3000, 32, 0, 0, 1.5e-3, {"grounding": 1.0}, opening={**OPENING_WEIGHTS, "path": 9}),
@@ -56,10 +58,10 @@ STAGES: tuple[Stage, ...] = (
     # One question a picture, so that a batch holds only twins: the same words, opposite answers. Nothing but the
     # picture tells them apart; most of the pictures are those that come hardest. Words and regions that prove
     # nothing are sometimes erased, so that erasing can explain: what is erased is neither right nor wrong.
-    Stage("compare", 1200, 24, 1, 3, 4e-4, {"words": 0.2, "language": 0.3, "judging": 1.0, "blame": 0.2}, erase=True,
+    Stage("compare", 1200, 24, 1, 3, 4e-4, TWINS, erase=True,
           opening={"count": 9, "path": 9, "relation": 4, "absent": 3, "more": 3, "existence": 2, "caption": 2}),
     # The same again on what still fails most.
-    Stage("hardest", 800, 24, 1, 3, 3e-4, {"words": 0.2, "language": 0.3, "judging": 1.0, "blame": 0.2}, erase=True, final_rate=0.02,
+    Stage("hardest", 800, 24, 1, 3, 3e-4, TWINS, erase=True, final_rate=0.02,
           opening={"count": 11, "relation": 8, "path": 5, "more": 4, "absent": 3, "existence": 2, "caption": 2, "sum": 2}),
 )  # fmt: skip
 

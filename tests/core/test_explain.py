@@ -3,20 +3,19 @@
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from core.explain import METHODS, TARGETS, Cancelled, explain
 from core.explain.inputs import build_inputs
 from core.model.head import aggregate, weights_over
 from core.records import Comparison
+from tests.plain import noise
 
 RESPONSES = ("The number of stars is 3.", "I count 2 for the stars, you fool.", "4")
 
 
 @pytest.fixture(scope="module")
 def comparison():
-    pixels = np.random.default_rng(0).integers(0, 255, (112, 140, 3), dtype="uint8")
-    return Comparison("c", Image.fromarray(pixels), "How many stars are there? Be polite.", RESPONSES)
+    return Comparison("c", noise(0), "How many stars are there? Be polite.", RESPONSES)
 
 
 @pytest.fixture(scope="module")

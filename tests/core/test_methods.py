@@ -3,24 +3,22 @@
 import numpy as np
 import pytest
 import torch
-from captum.attr import IntegratedGradients
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
 from core.explain import METHODS, explain, memory, plan
 from core.explain.explanation import set_up
 from core.explain.faithfulness import area, curve, faithfulness
 from core.explain.problem import PIECES, pieces
 from core.records import Comparison, RecordError
+from tests.plain import integrated_gradients, noise
 
 RESPONSES = ("There are 3 stars. They are blue.", "I count 2 stars, you fool.")
 
 
 @pytest.fixture(scope="module")
 def comparison():
-    pixels = np.random.default_rng(1).integers(0, 255, (112, 140, 3), dtype="uint8")
-    return Comparison("c", Image.fromarray(pixels), "How many stars are there?", RESPONSES)
+    return Comparison("c", noise(1), "How many stars are there?", RESPONSES)
 
 
 @pytest.fixture(scope="module")
@@ -97,21 +95,7 @@ def test_the_account_of_doubt_is_exact(random_judge, comparison, judgement):
 def test_attribution_to_responses_equals_captum_over_the_whole_sequence(random_judge, comparison, judgement):
     """Reused keys and values against plain integrated gradients that read image and prompt at every step."""
     problem = problem_of(random_judge, comparison, judgement, scope="joint")
-    i, active = problem.inputs, problem.active
-
-    def plain(response):
-        n = len(response)
-        positions = i.positions.expand(*i.positions.shape[:-2], n, -1)
-        reading = problem.model.read_embeds(
-            i.prefix.expand(n, -1, -1), i.mask.expand(n, -1), positions, i.at_image.expand(n, -1)
-        )
-        scores = problem.model.score_embeds(reading, response, i.response_mask.expand(n, -1, -1))
-        return problem.target(reading, active.expand(n, -1), scores)
-
-    tokens = IntegratedGradients(plain).attribute(
-        i.response, baselines=i.response_base, n_steps=32, method="gausslegendre"
-    )
-    tokens = tokens.sum(-1)[0].detach()
+    tokens = integrated_gradients(problem, 32)
     found = explain(
         random_judge, comparison, judgement, method="integrated_gradients", scope="responses", level="word"
     )
@@ -134,7 +118,9 @@ def test_faithfulness_is_what_the_model_really_does(random_judge, comparison, ju
     problem = problem_of(random_judge, comparison, judgement)
     sign = 1 if judgement.margin(0, 1) >= 0 else -1
     values = sign * torch.arange(problem.units.count).float()
-    found = faithfulness(problem, values)
+    with torch.no_grad():
+        whole = float(problem(problem.ones()))
+    found = faithfulness(problem, values, whole)
     last_words = [
         problem.units.text_count - 2,
         problem.units.text_count - 3,

@@ -1,0 +1,33 @@
+"""What the tests and the benchmark scripts of explanations share."""
+
+import numpy as np
+from captum.attr import IntegratedGradients
+from PIL import Image
+
+
+def noise(seed):
+    """A picture of which nothing is known."""
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 255, (112, 140, 3), dtype="uint8"))
+
+
+def integrated_gradients(problem, steps, batch=None):
+    """(2, R) Captum's integrated gradients over the response embeddings, reading image and prompt at every step."""
+    i = problem.inputs
+
+    def forward(response):
+        n = len(response)
+        positions = i.positions.expand(*i.positions.shape[:-2], n, -1)
+        reading = problem.model.read_embeds(
+            i.prefix.expand(n, -1, -1), i.mask.expand(n, -1), positions, i.at_image.expand(n, -1)
+        )
+        scores = problem.model.score_embeds(reading, response, i.response_mask.expand(n, -1, -1))
+        return problem.target(reading, problem.active.expand(n, -1), scores.float())
+
+    found = IntegratedGradients(forward).attribute(
+        i.response,
+        baselines=i.response_base,
+        n_steps=steps,
+        internal_batch_size=batch,
+        method="gausslegendre",
+    )
+    return found.sum(-1)[0].detach().float()

@@ -29,8 +29,8 @@ class Item:
     position: its place in the queue. row, key, id, subgroup, cluster, preferred: as in the run (core.runs).
     picture: hash of a stored picture, or "" where there is none or the benchmark draws it from `row`.
     evidence: why it stands here {"wrong": probability that the label is wrong or None, "reasons": [sentences]}.
-    judged: what the judges said, one mapping each: judge, weights (the model's revision), rewards, selected,
-    relevance, contribution weights and scores as in core.records.Judgement.to_row, less what is empty.
+    judged: what the judges said, one mapping each: core.records.Judgement.to_row less what is empty, and `revision`,
+    the fingerprint of the judge's weights.
     """
 
     queue: str

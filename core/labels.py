@@ -65,7 +65,7 @@ class LabelStore:
         self._writer.dispose()
 
     @contextmanager
-    def _write(self) -> Iterator[sa.Connection]:
+    def writing(self) -> Iterator[sa.Connection]:
         """One transaction: all of it is on disk when the block ends, or nothing is."""
         try:
             with self._writer.begin() as connection:
@@ -78,7 +78,7 @@ class LabelStore:
             ) from error
 
     @contextmanager
-    def _read(self) -> Iterator[sa.Connection]:
+    def reading(self) -> Iterator[sa.Connection]:
         try:
             with self._reader.connect() as connection:
                 yield connection
@@ -92,7 +92,7 @@ class LabelStore:
         name = checked_name(name)
         secret = secrets.token_urlsafe(32)
         try:
-            with self._write() as db:
+            with self.writing() as db:
                 taken = db.execute(
                     sa.select(people.c.name).where(sa.func.lower(people.c.name) == name.lower())
                 )
@@ -109,7 +109,7 @@ class LabelStore:
         """The name that a secret proves; None for anything else."""
         if not isinstance(secret, str) or not 20 <= len(secret) <= 100:
             return None
-        with self._read() as db:
+        with self.reading() as db:
             found = db.execute(sa.select(people.c.name).where(people.c.proof == _hash(secret))).first()
         return found.name if found else None
 
@@ -126,7 +126,7 @@ class LabelStore:
         if not entries:
             raise LabelError("There is nothing to put into this queue.")
         queue = Queue(secrets.token_hex(6), self.clock(), overlap, len(entries), about)
-        with self._write() as db:
+        with self.writing() as db:
             for hash_, data in stored:
                 if not db.execute(sa.select(pictures.c.hash).where(pictures.c.hash == hash_)).first():
                     db.execute(pictures.insert().values(hash=hash_, data=data))
@@ -141,7 +141,7 @@ class LabelStore:
 
     def queues(self) -> list[Queue]:
         """The newest first."""
-        with self._read() as db:
+        with self.reading() as db:
             found = db.execute(sa.select(queues).order_by(queues.c.created.desc(), queues.c.id)).all()
         return [Queue(r.id, r.created, r.overlap, r.size, json.loads(r.about)) for r in found]
 
@@ -154,14 +154,14 @@ class LabelStore:
 
     def items(self, queue: str) -> dict[int, Item]:
         """By position."""
-        with self._read() as db:
+        with self.reading() as db:
             found = db.execute(
                 sa.select(items).where(items.c.queue == queue).order_by(items.c.position)
             ).all()
         return {r.position: item_of(r) for r in found}
 
     def picture(self, hash_: str) -> bytes | None:
-        with self._read() as db:
+        with self.reading() as db:
             return db.execute(sa.select(pictures.c.data).where(pictures.c.hash == hash_)).scalar()
 
     def progress(self, queue: str, annotator: str | None = None) -> Progress:
@@ -171,7 +171,7 @@ class LabelStore:
             sa.not_(slots.c.done), sa.not_(leases.free(now)), slots.c.annotator != (annotator or "")
         )
         columns = [sa.func.count().filter(slots.c.done), sa.func.count(), sa.func.count().filter(mine), sa.func.count().filter(held)]  # fmt: skip
-        with self._read() as db:
+        with self.reading() as db:
             found = db.execute(sa.select(*columns).where(slots.c.queue == queue)).one()
         return Progress(found[0], found[1], found[2], found[3])
 
@@ -185,7 +185,7 @@ class LabelStore:
         """
         for _ in range(TRIES):
             try:
-                with self._write() as db:
+                with self.writing() as db:
                     slot = (
                         leases.in_hand(db, queue, annotator, beside)
                         or leases.open_slot(db, queue, annotator, beside, self.clock(), skipped=False)
@@ -230,7 +230,7 @@ class LabelStore:
 
     def again(self, ticket: str, annotator: str) -> Claim:
         """An item that this person has or had in hand, as it stands now. Raises LabelError."""
-        with self._read() as db:
+        with self.reading() as db:
             slot = self._slot(db, ticket, annotator)
             if slot is None:
                 raise LabelError("This item is not in your hands any more.")
@@ -239,7 +239,7 @@ class LabelStore:
     def release(self, tab: str) -> None:
         """Gives back what a closed tab held and did not judge."""
         if tab:
-            with self._write() as db:
+            with self.writing() as db:
                 db.execute(
                     slots.update().where(slots.c.tab == tab, sa.not_(slots.c.done)).values(**leases.EMPTY)
                 )
@@ -250,7 +250,7 @@ class LabelStore:
         Said again (a double click, a retry after a crash), it changes nothing. Raises LabelError: if the lease ran
         out and somebody else took the item meanwhile, the verdict is kept as a late one, which is no label.
         """
-        with self._write() as db:
+        with self.writing() as db:
             slot = self._slot(db, ticket, annotator) or self._regain(db, ticket, annotator)
             if slot is not None and not slot.done:
                 opinion = opinion.checked(self._responses(db, slot))
@@ -270,7 +270,7 @@ class LabelStore:
 
     def revise(self, ticket: str, annotator: str, opinion: Opinion) -> Claim:
         """Writes what stands after the reveal, the same or another mind. The first verdict stays as it was."""
-        with self._write() as db:
+        with self.writing() as db:
             slot = self._slot(db, ticket, annotator)
             if slot is None or not slot.done:
                 raise LabelError("This item has no first verdict of yours. Nothing was written.")
@@ -284,7 +284,7 @@ class LabelStore:
 
     def skip(self, ticket: str, annotator: str) -> None:
         """Leaves the item to others; for this person it comes back at the end."""
-        with self._write() as db:
+        with self.writing() as db:
             slot = self._slot(db, ticket, annotator)
             if slot is not None and not slot.done:
                 self._add(db, slot, annotator, ticket, "skip", f"{ticket}:skip")
@@ -292,7 +292,7 @@ class LabelStore:
 
     def undo(self, queue: str, annotator: str, tab: str = "") -> Claim | None:
         """Takes this person's last verdict or skip back and gives them the item again; None where there is none."""
-        with self._write() as db:
+        with self.writing() as db:
             undone = sa.select(events.c.ticket).where(events.c.kind == "undo", events.c.queue == queue)
             last = db.execute(
                 sa.select(events).where(
@@ -318,7 +318,7 @@ class LabelStore:
     def history(self, queue: str, annotator: str) -> list[str]:
         """Tickets of this person's present labels, the oldest first: where "back" leads."""
         undone = sa.select(events.c.ticket).where(events.c.kind == "undo", events.c.queue == queue)
-        with self._read() as db:
+        with self.reading() as db:
             found = db.execute(
                 sa.select(events.c.ticket).where(
                     events.c.queue == queue, events.c.annotator == annotator, events.c.kind == "first",
@@ -331,7 +331,7 @@ class LabelStore:
 
     def labels(self, queue: str) -> list[Label]:
         """The present labels of a queue, by position and annotator."""
-        with self._read() as db:
+        with self.reading() as db:
             return self._labels(db, queue)
 
     def _labels(self, db: sa.Connection, queue: str, position: int | None = None, annotator: str | None = None) -> list[Label]:  # fmt: skip
@@ -342,7 +342,7 @@ class LabelStore:
 
     def events(self, after: int = 0) -> list[dict[str, Any]]:
         """Every event ever written, in order: what is backed up, and what "nothing is lost" is checked by."""
-        with self._read() as db:
+        with self.reading() as db:
             rows = db.execute(sa.select(events).where(events.c.seq > after).order_by(events.c.seq)).mappings()
             return [{**r, "detail": json.loads(r["detail"])} for r in rows]
 
@@ -363,7 +363,7 @@ class LabelStore:
     def _seen(self, db: sa.Connection, slot: Any, annotator: str) -> dict[str, Any]:
         """What lay before this person: content, picture, order of the sides, and the revisions of the models revealed."""
         item = self._item(db, slot)
-        models = [[j.get("judge", ""), j.get("weights", "")] for j in item.judged]
+        models = [[j.get("judge", ""), j.get("revision", "")] for j in item.judged]
         return {
             "key": item.key,
             "picture": item.picture,

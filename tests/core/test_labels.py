@@ -28,7 +28,7 @@ class Clock:
 def item(i, responses=("yes", "no"), **more):
     base = {"queue": "", "position": 0, "row": i, "key": f"key{i}", "id": f"id {i}", "subgroup": "g", "cluster": "c",
             "prompt": f"What is {i}?", "responses": responses, "preferred": 0, "picture": "",
-            "evidence": {"wrong": 0.5, "reasons": ["one"]}, "judged": ({"judge": "m", "weights": "abc", "rewards": [1.0, 0.0]},)}  # fmt: skip
+            "evidence": {"wrong": 0.5, "reasons": ["one"]}, "judged": ({"judge": "m", "revision": "abc", "rewards": [1.0, 0.0]},)}  # fmt: skip
     return Item(**{**base, **more})
 
 
@@ -363,7 +363,7 @@ def test_whatever_people_do_the_books_are_right(tmp_path_factory, steps, overlap
         if kind == "back in time":
             clock.now -= 500
         assert {(v.position, v.annotator): v.final for v in store.labels(queue)} == present
-        with store._read() as db:
+        with store.reading() as db:
             done = db.execute(sa.select(slots.c.position, slots.c.annotator).where(slots.c.done)).all()
             count = db.execute(sa.select(sa.func.count()).select_from(events)).scalar()
         assert sorted(map(tuple, done)) == sorted(present)

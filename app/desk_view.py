@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -36,8 +37,8 @@ def item_html(claim: Claim, picture: bytes | None) -> str:
         for name, text, full in zip(names, marked, texts, strict=True)
     )
     return (
-        f'<div class="desk-item"><div class="desk-top">{_picture(picture)}'
-        f'<p class="prompt" dir="auto" tabindex="0">{html.escape(item.prompt[:LONGEST])}</p></div><div class="sides">{columns}</div></div>'
+        f'<div class="desk-item">{_picture(picture)}'
+        f'<p class="prompt" dir="auto" tabindex="0">{html.escape(item.prompt[:LONGEST])}</p><div class="sides">{columns}</div></div>'
     )
 
 
@@ -63,13 +64,19 @@ def reveal_html(claim: Claim, label: Label) -> str:
     first = html.escape(said(label.first, shown))
     changed = f", then {html.escape(said(label.final, shown))}" if label.final != label.first else ""
     judges = "".join(_judge(item, j, shown) for j in item.judged)
-    why = "".join(f"<li>{html.escape(r)}</li>" for r in item.evidence.get("reasons", ()))
+    why = "".join(f"<li>{html.escape(_of_screen(r, shown))}</li>" for r in item.evidence.get("reasons", ()))
     why = f'<p class="small">Why this item is here:</p><ul class="small">{why}</ul>' if why else ""
     return (
         f'<div class="reveal" role="status"><p><b>You said {first}{changed}.</b> The label says <b>{html.escape(old)}</b>. '
         f"Change your mind with the same buttons, or go on.</p>{judges}{why}"
         f'<p class="small">row {item.row} · {html.escape(item.id)} · {html.escape(item.subgroup)}</p></div>'
     )
+
+
+def _of_screen(reason: str, shown: Sequence[int]) -> str:
+    """A reason of core.suspects, which names responses by the record's letters, in the words of the screen."""
+    names = {"ABCD"[i]: name for i, name in zip(shown, sides(len(shown)), strict=True)}
+    return re.sub(r"\bresponse ([A-D])\b", lambda m: f"the {names.get(m[1], m[1])} response", reason)
 
 
 def _judge(item: Item, row: dict, shown: Sequence[int]) -> str:

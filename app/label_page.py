@@ -28,6 +28,15 @@ NOBODY = '<p role="status">Say who you are above, and the first comparison appea
 NO_QUEUE = '<p role="status">There is no queue yet: make one on the <a href="queues">Queues</a> page.</p>'
 AT_END = '<p class="verdict" role="status">Nothing is left for you in this queue.</p>'
 
+ZOOM_JS = """() => {
+  if (window.rewardscopeZoom) return;
+  window.rewardscopeZoom = true;
+  document.addEventListener('click', e => {
+    const button = e.target.closest && e.target.closest('#zoom');
+    if (button) button.setAttribute('aria-expanded', button.getAttribute('aria-expanded') !== 'true');
+  });
+}"""
+
 
 @dataclass(frozen=True)
 class Desk:
@@ -70,6 +79,7 @@ class LabelPage:
             gr.HTML(f'<div class="warning" role="note">{storage}</div>')
         self.desk, self.ahead = gr.State(None), gr.State(None)
         self.door.build()
+        demo.load(None, js=ZOOM_JS)
         self.queue = gr.Dropdown([], label="Queue", elem_id="queue")
         self.tally = gr.HTML(elem_id="tally")
         self.item = gr.HTML(elem_id="item")
@@ -78,12 +88,12 @@ class LabelPage:
                 gr.Button(_side_label(n, 2), elem_id=f"verdict-{n}", visible=n < 2, min_width=90) for n in range(MAX_RESPONSES)
             ]  # fmt: skip
             self.verdicts += [gr.Button(text, elem_id=f"verdict-{key}", min_width=90) for key, text in OTHERS]
-        self.reveal = gr.HTML(elem_id="reveal")
         with gr.Row(elem_id="moves"):
             self.next = gr.Button("Next (Enter)", elem_id="next-item", variant="primary", min_width=90)
             self.back = gr.Button("Back (K)", elem_id="back", min_width=90)
             self.skip = gr.Button("Skip (S)", elem_id="skip", min_width=90)
             self.undo = gr.Button("Undo (U)", elem_id="undo", min_width=90)
+        self.reveal = gr.HTML(elem_id="reveal")
         with gr.Accordion("What decided it, and a note (both optional, kept with the verdict)", open=False):
             self.dimensions = gr.CheckboxGroup(
                 [(d.name, d.key) for d in DIMENSIONS], label="Dimensions that decided", elem_id="decided"
@@ -143,19 +153,25 @@ class LabelPage:
             return None  # `on_next` will look for itself, and say what is wrong
 
     def _verdict(self, choice: str) -> Callable[..., tuple]:
-        def on_verdict(secret: str, desk: Desk | None, dimensions: list, note: str, request: gr.Request) -> tuple:
+        def on_verdict(
+            secret: str, desk: Desk | None, dimensions: list, note: str, request: gr.Request
+        ) -> tuple:
             with told():
                 who, desk = self.door.annotator(request, secret), _needed(desk)
                 claim = desk.claim
                 assert claim
                 opinion = Opinion(_index(choice, claim.shown), tuple(dimensions or ()), note or "")
                 if claim.label is not None:
-                    return self._show(who, replace(desk, claim=self.store.revise(claim.ticket, who, opinion)), item=False)
+                    return self._show(
+                        who, replace(desk, claim=self.store.revise(claim.ticket, who, opinion)), item=False
+                    )
                 took = time.monotonic() - desk.shown_at
                 claim = self.store.judge(claim.ticket, who, opinion, took)
                 assert claim.label
                 if claim.label.first != opinion.verdict:
-                    gr.Info(f"In another tab you already said: {desk_view.said(claim.label.first, claim.shown)}.")
+                    gr.Info(
+                        f"In another tab you already said: {desk_view.said(claim.label.first, claim.shown)}."
+                    )
                 desk = replace(desk, claim=claim, seconds=(*desk.seconds, took), streak=desk.streak + 1)
                 return self._show(who, desk, item=False)
 
@@ -182,7 +198,9 @@ class LabelPage:
             who, desk = self.door.annotator(request, secret), _needed(desk)
             assert desk.claim
             if desk.claim.label is not None:
-                raise LabelError("This one has your verdict already: go on with Next, or take it back with Undo.")
+                raise LabelError(
+                    "This one has your verdict already: go on with Next, or take it back with Undo."
+                )
             self.store.skip(desk.claim.ticket, who)
             return *self._advance(who, replace(desk, streak=0), ahead, request), None
 
@@ -204,8 +222,12 @@ class LabelPage:
             if claim is None:
                 raise LabelError("There is nothing to take back, or somebody else has the item now.")
             pending = desk.claim if desk.claim and desk.claim.label is None else desk.pending
-            gr.Info("Taken back. You have seen what was hidden, so a verdict given now is not counted as blind.")
-            desk = replace(desk, claim=claim, pending=pending, shown_at=time.monotonic(), streak=max(0, desk.streak - 1))
+            gr.Info(
+                "Taken back. You have seen what was hidden, so a verdict given now is not counted as blind."
+            )
+            desk = replace(
+                desk, claim=claim, pending=pending, shown_at=time.monotonic(), streak=max(0, desk.streak - 1)
+            )
             return self._show(who, desk)
 
     def on_leave(self, request: gr.Request) -> None:
@@ -227,7 +249,12 @@ class LabelPage:
                     return self._show(who, replace(desk, claim=pending, pending=None))
             except LabelError:
                 pass  # its lease ran out, and it went to somebody else
-        if ahead and ahead.who == who and ahead.claim.item.queue == desk.queue and self._still_mine(ahead.claim, who):
+        if (
+            ahead
+            and ahead.who == who
+            and ahead.claim.item.queue == desk.queue
+            and self._still_mine(ahead.claim, who)
+        ):
             return self._show(who, replace(desk, claim=ahead.claim, pending=None), ahead.html)
         claim = self.store.claim(desk.queue, who, request.session_hash or "")
         return self._show(who, replace(desk, claim=claim, pending=None))
@@ -249,7 +276,15 @@ class LabelPage:
         picture = (drawn or self._draw(claim)) if item else gr.skip()
         reveal = desk_view.reveal_html(claim, label) if label else ""
         said = [list(label.dimensions), label.note] if label else [[], ""]
-        return desk, tally, picture, reveal, gr.Button(interactive=label is not None), *_buttons(claim, label), *said
+        return (
+            desk,
+            tally,
+            picture,
+            reveal,
+            gr.Button(interactive=label is not None),
+            *_buttons(claim, label),
+            *said,
+        )
 
     def _draw(self, claim: Claim) -> str:
         queue = self.store.queue(claim.item.queue)
@@ -263,12 +298,16 @@ class LabelPage:
 def _buttons(claim: Claim, label: Label | None) -> list[gr.Button]:
     """The verdicts that this item can have; the one that stands is marked."""
     count = len(claim.shown)
-    names = [_index(str(n), claim.shown) if n < count else None for n in range(MAX_RESPONSES)] + [k for k, _ in OTHERS]
+    names = [_index(str(n), claim.shown) if n < count else None for n in range(MAX_RESPONSES)] + [
+        k for k, _ in OTHERS
+    ]
     out = []
     for n, verdict in enumerate(names):
-        chosen = "primary" if label is not None and label.final == verdict else "secondary"
-        extra = {"value": _side_label(n, count), "visible": n < count} if n < MAX_RESPONSES else {}
-        out.append(gr.Button(interactive=True, variant=chosen, **extra))
+        chosen = label is not None and label.final == verdict
+        look: dict[str, Any] = {"interactive": True, "variant": "primary" if chosen else "secondary"}
+        if n < MAX_RESPONSES:
+            look |= {"value": _side_label(n, count), "visible": n < count}
+        out.append(gr.Button(**look))
     return out
 
 

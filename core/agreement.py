@@ -16,7 +16,7 @@ import numpy as np
 
 from core.coefficients import Coefficient, Share, alpha, cohen, fleiss, share
 from core.consensus import DISPUTED, consensus
-from core.labels import BAD, TIE, UNDECIDED, UNSURE, Item, Label
+from core.label_records import BAD, TIE, UNDECIDED, UNSURE, Item, Label
 from core.taxonomy import INDEX, KEYS
 
 CATEGORIES = ("0", "1", "2", "3", TIE, BAD)
@@ -198,7 +198,7 @@ def against_judges(labels: Sequence[Label], items: Mapping[int, Item]) -> tuple[
     judged: dict[tuple[str, str], list[tuple[dict[str, Any], list[Label]]]] = {}
     for position in sorted(blind):
         for row in items[position].judged:
-            name = str(row["judge"]), str(row.get("weights") or "")
+            name = str(row["judge"]), str(row.get("revision") or "")
             judged.setdefault(name, []).append((row, blind[position]))
     return tuple(_against(*name, rows) for name, rows in judged.items())
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import comb
 
-from core.labels import UNSURE, Label
+from core.label_records import UNSURE, Label
 
 DISPUTED = "disputed"
 

@@ -23,7 +23,7 @@ from PIL import Image
 
 from core.corrections import BATCH, FROM_RUN, Corrected, Corrections, Picture
 from core.images import FORMATS, ImageError, open_image
-from core.labels import UNDECIDED
+from core.label_records import UNDECIDED
 
 VERDICTS = ("0", "1", "2", "3", *UNDECIDED)
 _text = pa.string()

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from core.consensus import DISPUTED, Consensus, consensus
-from core.labels import BAD, TIE, UNSURE, Item, Label
+from core.label_records import BAD, TIE, UNSURE, Item, Label
 from core.metrics import Rate, outcome, rate
 from core.runs import Run
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from core.agreement import most_disputed
 from core.benchmarks import BENCHMARKS
+from core.consensus import most_disputed
 from core.images import to_png_bytes
 from core.label_records import Item, Label, LabelError, Queue
 from core.labels import LabelStore
@@ -46,13 +46,17 @@ def from_runs(
     return store.add_queue(about, entries, stored.items(), overlap)
 
 
-def from_disagreement(store: LabelStore, queue: Queue, *, by: str, most: int = 500, overlap: int = 1) -> Queue:
+def from_disagreement(
+    store: LabelStore, queue: Queue, *, by: str, most: int = 500, overlap: int = 1
+) -> Queue:
     """The items of a queue on which its annotators disagree, the most disputed first. Raises LabelError."""
     _check("disagreement", most, overlap)
     items, labels = store.items(queue.id), store.labels(queue.id)
     entries = [_disputed(items[position], labels) for position, _ in most_disputed(labels)[:most]]
     if not entries:
-        raise LabelError("Nobody disagrees in this queue, or no item has two opinions: ask for overlap first.")
+        raise LabelError(
+            "Nobody disagrees in this queue, or no item has two opinions: ask for overlap first."
+        )
     about = {**queue.about, "name": f"{queue.about['name']}, disputed"[:80], "by": by, "order": "disagreement", "of": queue.id}  # fmt: skip
     return store.add_queue(about, entries, (), overlap)
 
@@ -91,7 +95,9 @@ def _entries(runs: Sequence[Run], found: Sequence[Suspect]) -> tuple[list[Item],
     entries, stored = [], {}
     for suspect in found:
         row = tables[0][suspect.row]
-        judged = [_judged(run, t[suspect.row]) for run, t in zip(runs, tables, strict=True) if suspect.row in t]
+        judged = [
+            _judged(run, t[suspect.row]) for run, t in zip(runs, tables, strict=True) if suspect.row in t
+        ]
         hash_ = ""
         if row["image"]:
             hash_ = hashlib.sha256(row["image"]).hexdigest()
@@ -123,5 +129,8 @@ def _disputed(item: Item, labels: Sequence[Label]) -> Item:
     said = [label.final for label in labels if label.position == item.position]
     counts = {v: said.count(v) for v in dict.fromkeys(said)}
     reason = f"{len(said)} annotators: " + ", ".join(f"{n} × {v}" for v, n in counts.items())
-    evidence = {"wrong": item.evidence.get("wrong"), "reasons": [f"{reason}.", *item.evidence.get("reasons", [])]}
+    evidence = {
+        "wrong": item.evidence.get("wrong"),
+        "reasons": [f"{reason}.", *item.evidence.get("reasons", [])],
+    }
     return Item(**{**item.__dict__, "evidence": evidence})

@@ -26,7 +26,7 @@ from core.coefficients import (
     share,
 )
 from core.consensus import Consensus, consensus, most_disputed
-from core.labels import Item, Label
+from core.label_records import Item, Label
 from core.taxonomy import INDEX, KEYS
 
 
@@ -40,7 +40,7 @@ def item(position, preferred=0, judged=(), responses=("a", "b")):
 
 
 def judged(*rewards, judge="j", selected=()):
-    return {"judge": judge, "weights": "w", "rewards": list(rewards), "selected": list(selected)}
+    return {"judge": judge, "revision": "w", "rewards": list(rewards), "selected": list(selected)}
 
 
 # -- published examples ------------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ from core.corrected_files import (
 )
 from core.corrections import CorrectionError, Corrections, Data, rescored
 from core.judges.rules import longer, shorter
-from core.labels import Item, Label
+from core.label_records import Item, Label
 from core.leaderboard import overall
 from core.runner import Job, run
 

@@ -12,7 +12,21 @@ from core.labels import LabelStore
 
 
 def item(i, picture=""):
-    return Item("", 0, i, f"key{i}", f"id\ud800{i}", "g", "c", "What\x00?", ("a", "b"), 0, picture, {"reasons": []}, ())
+    return Item(
+        "",
+        0,
+        i,
+        f"key{i}",
+        f"id\ud800{i}",
+        "g",
+        "c",
+        "What\x00?",
+        ("a", "b"),
+        0,
+        picture,
+        {"reasons": []},
+        (),
+    )
 
 
 @pytest.fixture
@@ -23,7 +37,9 @@ def store(database):
 
 
 def work(store):
-    queue = store.add_queue({"name": "q"}, [item(0, "aa"), item(1), item(2)], [("aa", b"\x00pixels")], overlap=2).id
+    queue = store.add_queue(
+        {"name": "q"}, [item(0, "aa"), item(1), item(2)], [("aa", b"\x00pixels")], overlap=2
+    ).id
     for who, verdict in (("ann", "0"), ("bob", "1")):
         claim = store.claim(queue, who)
         store.judge(claim.ticket, who, Opinion(verdict, ("counting",), "n\x00te"), 2.0)

@@ -63,7 +63,8 @@ def reveal_html(claim: Claim, label: Label) -> str:
     old = "none" if item.preferred is None else said(str(item.preferred), shown)
     first = html.escape(said(label.first, shown))
     changed = f", then {html.escape(said(label.final, shown))}" if label.final != label.first else ""
-    judges = "".join(_judge(item, j, shown) for j in item.judged)
+    # The first judge is the model that the queue is about; the others are said in a line each.
+    judges = "".join(_judge(item, j, shown, n == 0) for n, j in enumerate(item.judged))
     why = "".join(f"<li>{html.escape(_of_screen(r, shown))}</li>" for r in item.evidence.get("reasons", ()))
     why = f'<p class="small">Why this item is here:</p><ul class="small">{why}</ul>' if why else ""
     return (
@@ -79,7 +80,7 @@ def _of_screen(reason: str, shown: Sequence[int]) -> str:
     return re.sub(r"\bresponse ([A-D])\b", lambda m: f"the {names.get(m[1], m[1])} response", reason)
 
 
-def _judge(item: Item, row: dict, shown: Sequence[int]) -> str:
+def _judge(item: Item, row: dict, shown: Sequence[int], whole: bool) -> str:
     known = {k: v for k, v in row.items() if k != "revision"}
     judgement = _as_shown(Judgement.from_row({"comparison_id": item.key, **known}), shown)
     names = sides(len(shown))
@@ -89,7 +90,7 @@ def _judge(item: Item, row: dict, shown: Sequence[int]) -> str:
     verdict = "sees no difference" if tie else f"prefers <b>{names[a]}</b> by {judgement.margin(a, b):.2f}"
     return (
         f'<div class="said"><p><b>{html.escape(judgement.judge)}</b> {verdict} ({rewards})</p>'
-        f"{ledger(judgement, a, b, names)}</div>"
+        f"{ledger(judgement, a, b, names) if whole else ''}</div>"
     )
 
 

@@ -21,7 +21,7 @@ OAUTH = ("OAUTH_CLIENT_ID", "OAUTH_CLIENT_SECRET", "OAUTH_SCOPES", "OPENID_PROVI
 
 
 def kind_of_door(auth: bool) -> str:
-    """"login" with --auth, "account" on a Space whose README enables OAuth, else "name"."""
+    """ "login" with --auth, "account" on a Space whose README enables OAuth, else "name"."""
     if auth:
         return "login"
     return "account" if os.environ.get("SPACE_ID") and all(os.environ.get(n) for n in OAUTH) else "name"
@@ -50,7 +50,9 @@ class Door:
     def connect(self, then: Any, inputs: list[Any], outputs: list[Any]) -> None:
         """`then` shows the page to whoever has come in."""
         for event in (self.enter.click, self.name.submit):
-            event(self.on_enter, [self.name], [self.secret], **PRIVATE).success(then, inputs, outputs, **PRIVATE)
+            event(self.on_enter, [self.name], [self.secret], **PRIVATE).success(
+                then, inputs, outputs, **PRIVATE
+            )
 
     def on_enter(self, name: str) -> str:
         if self.kind != "name":
@@ -72,7 +74,9 @@ class Door:
         """Raises gr.Error for a stranger."""
         who = self.known(request, secret)
         if who is None:
-            raise gr.Error("Say who you are first: labels carry a name. Nothing was written.", title="Not signed in")
+            raise gr.Error(
+                "Say who you are first: labels carry a name. Nothing was written.", title="Not signed in"
+            )
         return who
 
 

@@ -38,8 +38,12 @@ class QueueMaker:
             self.of = gr.Dropdown([], label="Of the queue", visible=False, elem_id="of-queue", scale=2)
             self.name = gr.Textbox(label="Name", max_lines=1, elem_id="queue-name", scale=2)
         with gr.Row():
-            self.most = gr.Number(value=200, precision=0, minimum=1, maximum=queues.MOST, label="At most so many items")
-            self.overlap = gr.Number(value=1, precision=0, minimum=1, maximum=10, label="Opinions on each item")
+            self.most = gr.Number(
+                value=200, precision=0, minimum=1, maximum=queues.MOST, label="At most so many items"
+            )
+            self.overlap = gr.Number(
+                value=1, precision=0, minimum=1, maximum=10, label="Opinions on each item"
+            )
             self.seed = gr.Number(value=0, precision=0, label="Seed of the random order")
         with gr.Accordion("A file instead of runs", open=False):
             self.file = gr.File(label="Your file", elem_id="queue-file", type="filepath",
@@ -50,7 +54,9 @@ class QueueMaker:
 
     def connect(self, then: Callable[..., Any], outputs: list[Any]) -> None:
         """`then` gets the new queue's id and shows it."""
-        self.order.input(lambda o: gr.Dropdown(visible=o == "disagreement"), [self.order], [self.of], **PRIVATE)
+        self.order.input(
+            lambda o: gr.Dropdown(visible=o == "disagreement"), [self.order], [self.of], **PRIVATE
+        )
         made = gr.State(None)
         inputs = [self.door.secret, self.runs, self.file, self.format, self.order, self.of, self.name, self.most, self.overlap, self.seed]  # fmt: skip
         self.make.click(self.on_make, inputs, [made], show_progress_on=self.make, **PRIVATE).success(
@@ -71,7 +77,9 @@ class QueueMaker:
         try:
             return self._made(who, runs or [], file, format_, order, of, name or "", int(seed or 0), size).id
         except (LabelError, RunError, BenchmarkError) as error:
-            raise gr.Error(str(error), title="No queue was made", duration=15, print_exception=False) from error
+            raise gr.Error(
+                str(error), title="No queue was made", duration=15, print_exception=False
+            ) from error
 
     def _made(self, who: str, names: list[str], file: str | None, format_: str, order: str, of: str | None, name: str,
               seed: int, size: dict[str, int]) -> Queue:  # fmt: skip

@@ -143,7 +143,8 @@ class QueuesPage:
 
     def _trl(self, queue: Queue, path: Path) -> Path:
         written = write_datasets(self._corrections(queue), path)
-        gr.Info(f"{written.pairs:,} pairs; left out: {written.left_out or 'nothing'}.")
+        left_out = ", ".join(f"{n:,} with {why}" for why, n in written.left_out.items())
+        gr.Info(f"{written.pairs:,} pairs{f'; left out: {left_out}' if left_out else ''}.")
         return zip_folder(path, path.with_suffix(".zip"))
 
     def _report(self, queue: Queue, path: Path) -> Path:

@@ -52,7 +52,10 @@ def test_suspicious_labels_come_first_with_what_the_judges_said(store):
     first = items[0]
     assert [j["judge"] for j in first.judged] == [r.name for r in scene("vl-mdr", "scalar").values()]
     assert all(j["revision"] for j in first.judged) and first.evidence["reasons"]
-    assert queue.about["runs"] == ["scene/vl-mdr", "scene/scalar"] and queue.about["name"] == "Scene world, held out"
+    assert (
+        queue.about["runs"] == ["scene/vl-mdr", "scene/scalar"]
+        and queue.about["name"] == "Scene world, held out"
+    )
 
 
 def test_the_picture_of_a_built_in_record_is_drawn_from_its_row(store):
@@ -65,17 +68,27 @@ def test_the_picture_of_a_built_in_record_is_drawn_from_its_row(store):
 def test_a_random_queue_is_a_seeded_sample(store):
     rows = []
     for seed in (1, 1, 2):
-        queue = queues.from_runs(store, scene("vl-mdr"), name="", by="me", order="random", most=200, seed=seed)
+        queue = queues.from_runs(
+            store, scene("vl-mdr"), name="", by="me", order="random", most=200, seed=seed
+        )
         rows.append([i.row for i in store.items(queue.id).values()])
     assert rows[0] == rows[1] != rows[2] and len(set(rows[0])) == 200
     assert 800 < sum(rows[0]) / 200 < 1220  # 2,024 rows: the mean of a uniform sample
 
 
 def test_a_file_that_nobody_judged_can_be_labelled(store, tmp_path):
-    rows = [row("What?", "red", "blue"), row("What?", "blue", "red"), row("What?", "blue", "red", "blue"), row("How?", "a", "b")]
+    rows = [
+        row("What?", "red", "blue"),
+        row("What?", "blue", "red"),
+        row("What?", "blue", "red", "blue"),
+        row("How?", "a", "b"),
+    ]
     queue = queues.from_runs(store, own(tmp_path, rows), name="mine", by="me")
     items = store.items(queue.id)
-    assert {items[0].row, items[1].row} == {0, 1}  # the contradiction; the same texts with another picture are none
+    assert {items[0].row, items[1].row} == {
+        0,
+        1,
+    }  # the contradiction; the same texts with another picture are none
     assert "at least one of the two labels is wrong" in items[0].evidence["reasons"][0]
     assert items[0].judged == ()
     assert Image.open(io.BytesIO(queues.picture_of(store, "own", items[0]))).size == (40, 40)
@@ -87,7 +100,9 @@ def test_runs_of_other_data_are_not_mixed(store, tmp_path):
         queues.from_runs(store, mixed, name="", by="me")
 
 
-@pytest.mark.parametrize("wrong", [{"most": 0}, {"most": 10**9}, {"overlap": 0}, {"overlap": 99}, {"order": "no such"}])
+@pytest.mark.parametrize(
+    "wrong", [{"most": 0}, {"most": 10**9}, {"overlap": 0}, {"overlap": 99}, {"order": "no such"}]
+)
 def test_what_makes_no_queue_is_said(store, wrong):
     with pytest.raises(LabelError):
         queues.from_runs(store, scene("vl-mdr"), name="", by="me", **wrong)

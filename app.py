@@ -91,9 +91,13 @@ def main() -> None:
         help="show the finished runs below this folder (and the bundled ones) without loading a model",
     )
     parser.add_argument(
-        "--labels", default=default_url(), help="where labels are kept: sqlite:///FILE or postgresql+psycopg://..."
+        "--labels",
+        default=default_url(),
+        help="where labels are kept: sqlite:///FILE or postgresql+psycopg://...",
     )
-    parser.add_argument("--auth", type=Path, help="file of name:password lines; only these people may come in")
+    parser.add_argument(
+        "--auth", type=Path, help="file of name:password lines; only these people may come in"
+    )
     parser.add_argument("--host", default=None)
     parser.add_argument("--port", type=int, default=None)
     args = parser.parse_args()

@@ -12,6 +12,7 @@ import time
 from typing import Any
 
 import gradio as gr
+from gradio.utils import get_space
 
 from core.label_records import LabelError
 from core.labels import LabelStore
@@ -24,7 +25,7 @@ def kind_of_door(auth: bool) -> str:
     """ "login" with --auth, "account" on a Space whose README enables OAuth, else "name"."""
     if auth:
         return "login"
-    return "account" if os.environ.get("SPACE_ID") and all(os.environ.get(n) for n in OAUTH) else "name"
+    return "account" if get_space() and all(os.environ.get(n) for n in OAUTH) else "name"
 
 
 class Door:

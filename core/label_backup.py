@@ -41,7 +41,9 @@ class Files:
         with self.store.reading() as db:
             for queue in db.execute(sa.select(queues)).mappings():
                 self._queue(db, dict(queue))
-            strangers = [dict(p) for p in db.execute(sa.select(people)).mappings() if p["name"] not in self.names]
+            strangers = [
+                dict(p) for p in db.execute(sa.select(people)).mappings() if p["name"] not in self.names
+            ]
         _append(self.folder / f"events-{self.start}.jsonl", ({k: e[k] for k in COLUMNS} for e in new))
         _append(self.folder / f"people-{self.start}.jsonl", strangers)
         self.saved |= {e["id"] for e in new}
@@ -56,7 +58,9 @@ class Files:
             place = self.folder / "pictures" / hash_
             if not place.exists():
                 place.parent.mkdir(parents=True, exist_ok=True)
-                place.write_bytes(db.execute(sa.select(pictures.c.data).where(pictures.c.hash == hash_)).scalar_one())
+                place.write_bytes(
+                    db.execute(sa.select(pictures.c.data).where(pictures.c.hash == hash_)).scalar_one()
+                )
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps({"queue": queue, "items": rows}))
 
@@ -104,7 +108,11 @@ def _restore_slots(db: sa.Connection, queue: str) -> None:
     taken: dict[int, int] = {}
     for label in present(rows):
         n = taken[label.position] = taken.get(label.position, -1) + 1
-        values = {"annotator": label.annotator, "ticket": tickets[(label.position, label.annotator)], "done": True}
+        values = {
+            "annotator": label.annotator,
+            "ticket": tickets[(label.position, label.annotator)],
+            "done": True,
+        }
         place = (slots.c.queue == queue, slots.c.position == label.position, slots.c.slot == n)
         db.execute(slots.update().where(*place).values(**values))
 
@@ -135,7 +143,12 @@ class Schedule(CommitScheduler):
     def __init__(self, files: Files, repository: str, api: HfApi | None = None) -> None:
         self.files = files
         super().__init__(
-            repo_id=repository, repo_type="dataset", folder_path=files.folder, every=EVERY, private=True, hf_api=api
+            repo_id=repository,
+            repo_type="dataset",
+            folder_path=files.folder,
+            every=EVERY,
+            private=True,
+            hf_api=api,
         )
 
     def push_to_hub(self) -> Any:
@@ -155,7 +168,9 @@ def keep(store: LabelStore, folder: Path, repository: str | None = None) -> str:
         try:
             saved = restore(store, Path(snapshot_download(repository, repo_type="dataset", token=token)))
         except (OSError, ValueError, KeyError, LabelError) as error:  # hub errors are OSErrors
-            failed = f" What was saved before could not be fetched ({type(error).__name__}); it is still there."
+            failed = (
+                f" What was saved before could not be fetched ({type(error).__name__}); it is still there."
+            )
         try:
             Schedule(Files(store, folder, saved), repository, HfApi(token=token))
         except (OSError, ValueError) as error:

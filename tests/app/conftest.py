@@ -1,3 +1,4 @@
+import os
 import shutil
 import socket
 import subprocess
@@ -22,16 +23,19 @@ FLAGS = [
 
 
 @contextmanager
-def started(folder: Path, *arguments: str):
+def started(folder: Path, *arguments: str, environment: dict[str, str] | None = None, root: Path = ROOT):
     """The app as its user starts it: `python app.py`. Gives its address and process id."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     log = folder / "log"
+    if "--labels" not in arguments:
+        arguments = (*arguments, "--labels", f"sqlite:///{folder / 'labels.sqlite'}")
     with log.open("w") as out:
         process = subprocess.Popen(
-            [sys.executable, "app.py", "--port", str(port), *arguments], cwd=ROOT, stdout=out, stderr=out
-        )
+            [sys.executable, "app.py", "--port", str(port), *arguments], cwd=root, stdout=out, stderr=out,
+            env={**os.environ, **(environment or {})},
+        )  # fmt: skip
     try:
         for _ in range(240):
             try:

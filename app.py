@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from pathlib import Path
+
+with contextlib.suppress(ImportError):
+    import spaces  # noqa: F401  # on ZeroGPU, which takes CUDA's place and must come before torch
 
 import gradio as gr
 

@@ -25,15 +25,20 @@ def _blocks() -> gr.Blocks:
 
 def build(judge: VLMDRJudge, runs: Path = Path("runs")) -> gr.Blocks:
     """The whole interface around one loaded judge. runs: where runs are made and looked for, beside the bundled ones."""
-    from app.api import publish  # these import torch, which a replay does without
+    from app import lane  # these import torch, which a replay does without
+    from app.api import publish
+    from app.gallery_results import stored_for
     from app.inspect_page import build_inspect
+    from app.looks import Looks
     from app.run_maker import RunMaker
 
+    lane.register(judge)
+    looks = Looks(judge, stored_for(judge))
     library = Library([runs])
     with _blocks() as demo:
         gr.Navbar(main_page_name="Inspect")
-        build_inspect(judge, demo, library)
-        publish(judge)
+        build_inspect(looks, demo, library)
+        publish(looks)
     with demo.route("Leaderboard", "/leaderboard"):
         gr.Navbar(main_page_name="Inspect")
         build_leaderboard(library, demo, RunMaker(judge, runs))

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 with contextlib.suppress(ImportError):
@@ -83,7 +84,8 @@ def main() -> None:
         run_history=False,
         enable_monitoring=False,
         ssr_mode=False,
-        mcp_server=not args.replay,  # a replay publishes no endpoint
+        # A replay publishes no endpoint; a Space may bring a gradio without its extras.
+        mcp_server=not args.replay and find_spec("mcp") is not None,
         show_error=True,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,12 @@ def _blocks() -> gr.Blocks:
     return gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, 86400))
 
 
+def _duplicate() -> None:
+    """On a Space, whoever it belongs to: a copy of one's own."""
+    if os.environ.get("SPACE_ID"):
+        gr.DuplicateButton("Duplicate this Space", elem_id="duplicate")
+
+
 def build(judge: VLMDRJudge, runs: Path = Path("runs")) -> gr.Blocks:
     """The whole interface around one loaded judge. runs: where runs are made and looked for, beside the bundled ones."""
     from app import lane  # these import torch, which a replay does without
@@ -37,6 +44,7 @@ def build(judge: VLMDRJudge, runs: Path = Path("runs")) -> gr.Blocks:
     library = Library([runs])
     with _blocks() as demo:
         gr.Navbar(main_page_name="Inspect")
+        _duplicate()
         build_inspect(looks, demo, library)
         publish(looks)
     with demo.route("Leaderboard", "/leaderboard"):
@@ -56,6 +64,7 @@ def build_without_model(folder: Path) -> gr.Blocks:
     library = Library([folder])
     with _blocks() as demo:
         gr.Navbar(main_page_name="Runs")
+        _duplicate()
         build_replay(library, demo)
     with demo.route("Leaderboard", "/leaderboard"):
         gr.Navbar(main_page_name="Runs")

@@ -22,15 +22,19 @@ FLAGS = [
 
 
 @contextmanager
-def started(folder: Path, *arguments: str):
-    """The app as its user starts it: `python app.py`. Gives its address and process id."""
+def started(folder: Path, *arguments: str, cwd: Path = ROOT, env: dict[str, str] | None = None):
+    """The app as its user starts it: `python app.py` in `cwd`. Gives its address and process id; `folder` gets its log."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     log = folder / "log"
     with log.open("w") as out:
         process = subprocess.Popen(
-            [sys.executable, "app.py", "--port", str(port), *arguments], cwd=ROOT, stdout=out, stderr=out
+            [sys.executable, "app.py", "--port", str(port), *arguments],
+            cwd=cwd,
+            env=env,
+            stdout=out,
+            stderr=out,
         )
     try:
         for _ in range(240):

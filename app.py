@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
+
+with contextlib.suppress(ImportError):
+    import spaces  # noqa: F401  # on ZeroGPU, which takes CUDA's place and must come before torch
 
 import gradio as gr
 
@@ -117,7 +122,8 @@ def main() -> None:
         run_history=False,
         enable_monitoring=False,
         ssr_mode=False,
-        mcp_server=not args.replay,  # a replay publishes no endpoint
+        # A replay publishes no endpoint; a Space may bring a gradio without its extras.
+        mcp_server=not args.replay and find_spec("mcp") is not None,
         show_error=True,
         auth=auth,
     )

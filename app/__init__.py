@@ -13,6 +13,10 @@ figures.py       records to Plotly
 heat.py          attributions to HTML: words and picture
 examples.py      the gallery, from the held-out split of the scene world
 links.py         links that reopen a view
+space.py         writes a folder for a Hugging Face Space
 api.py           the published endpoints
-lane.py          the one lane through which everything touches the model
+lane.py          the one lane, and the one GPU boundary, through which everything touches the model
+tasks.py         what is done with the model, as functions that cross that boundary
+looks.py, shared.py   first looks: stored, seen before, or computed once for all who ask
+gallery_results.py    the gallery's first looks as a file
 """

@@ -12,18 +12,19 @@ import gradio as gr
 from app import lane, views, words
 from app.examples import by_id
 from app.lane import LANE
-from core.explain import LEVELS, METHODS, SCOPES, TARGETS
-from core.explain import explain as explain_comparison
+from app.looks import Looks
+from app.tasks import judge_and_explain
+from core.explain import LEVELS, METHODS, SCOPES
 from core.images import ImageError
-from core.judges.vlmdr import VLMDRJudge
 from core.records import RecordError
 from core.taxonomy import KEYS
 
 MAX_STEPS = 256
 
 
-def publish(judge: VLMDRJudge) -> None:
+def publish(looks: Looks) -> None:
     """Adds both endpoints to the Blocks that are being built."""
+    judge = looks.judge
 
     def score(image: str, prompt: str, responses: list[str]) -> dict[str, Any]:
         """Judges two to four responses to one image and prompt.
@@ -39,7 +40,7 @@ def publish(judge: VLMDRJudge) -> None:
             of the winner over the runner-up, which add up to the margin; a warning if the picture is unfamiliar.
         """
         with _clear_errors():
-            view = views.judge_view(judge, _picture(image), prompt, responses)
+            view = views.judge_view(looks, views.comparison_of(_picture(image), prompt, responses))
             j, (a, b) = view.judgement, view.pair
             return {
                 "verdict": words.verdict(view.comparison, j, a, b),
@@ -90,19 +91,11 @@ def publish(judge: VLMDRJudge) -> None:
             if not 2 <= steps <= MAX_STEPS:
                 raise RecordError(f"steps is {steps}: it must lie between 2 and {MAX_STEPS}.")
             comparison = views.comparison_of(_picture(image), prompt, responses)
-            judgement = lane.run_on_model(judge.judge, comparison)
-            keys = [*(key for key, _ in TARGETS(judgement)), "reward"]
-            if target not in keys:
-                raise RecordError(f"There is no target '{target}' here: use one of {', '.join(keys)}.")
-            a, b = lane.default_pair(judgement)
-            found = lane.run_on_model(
-                explain_comparison,
+            (a, b), found = lane.run_on_model(
+                judge_and_explain,
                 judge,
                 comparison,
-                judgement,
-                a,
-                b,
-                target=target,
+                target,
                 method=method,
                 steps=steps,
                 level=level,

@@ -14,22 +14,19 @@ from plotly.subplots import make_subplots
 from app import lane
 from app.figures import FIRST, INK, LETTERS, SECOND, layout
 from app.lane import LANE
+from app.tasks import try_edits
 from app.views import View, needed, told
 from core.explain.counterfactual import (
     Effect,
     Suggestion,
     change_masked,
     effects,
-    region_by_dimension,
-    standard_edits,
-    suggest,
 )
 from core.judges.vlmdr import VLMDRJudge
 from core.records import RecordError
 from core.taxonomy import NAMES
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
-SUGGESTED = 5
 
 
 class Edits:
@@ -77,7 +74,9 @@ class Edits:
     def on_run(self, view: View | None) -> tuple:
         with told():
             view = needed(view)
-            found, suggested, (grid, parts) = lane.run_on_model(_try, self.judge, view)
+            found, suggested, (grid, parts) = lane.run_on_model(
+                try_edits, self.judge, view.comparison, view.judgement, view.explanation, view.other
+            )
             a, b = view.pair
             return (
                 strip_figure(found, a, b), suggestions_html(suggested, view), region_figure(grid, parts, a, b),
@@ -94,15 +93,6 @@ class Edits:
             edit = change_masked(view.comparison, mask, "blur" if how == "blur" else "erase", "what you drew")
             found = lane.run_on_model(effects, self.judge, view.judgement, *view.pair, [edit])[0]
             return f'<p class="verdict" role="status">{html.escape(_told_effect(found, *view.pair))}</p>'
-
-
-def _try(judge: VLMDRJudge, view: View) -> tuple[list[Effect], list[Suggestion], tuple]:
-    c, j, (a, b) = view.comparison, view.judgement, view.pair
-    edits = standard_edits(c, j, a, b, view.explanation, view.other)
-    return (
-        effects(judge, j, a, b, edits), suggest(judge, c, j, a, b, view.explanation)[:SUGGESTED],
-        region_by_dimension(judge, c, j, a, b),
-    )  # fmt: skip
 
 
 def painted(image: Image.Image, drawn: dict | None) -> Image.Image:

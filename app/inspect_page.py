@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import tempfile
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,15 +19,17 @@ from app.edits import Edits
 from app.examples import by_id, gallery
 from app.lane import LANE
 from app.library import Library
+from app.looks import Looks
+from app.tasks import ASKED, default_pair
 from app.views import needed
 from app.views import told as _told
 from app.what_if import WhatIf
 from core.bundle import Bundle, write
 from core.explain import METHODS, Cancelled, default_method, explain, plan
-from core.explain.verify import verify
-from core.judges.vlmdr import VLMDRJudge
+from core.records import Comparison
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
+SHOWN = 11  # outputs that show a view
 
 
 def _as_it_came(component: gr.Image) -> gr.Image:
@@ -45,10 +48,10 @@ def _as_it_came(component: gr.Image) -> gr.Image:
 class InspectPage:
     """Components and events. The session holds one `views.View`; nothing is shared between sessions."""
 
-    def __init__(self, judge: VLMDRJudge, library: Library) -> None:
-        self.judge, self.library = judge, library
+    def __init__(self, looks: Looks, library: Library) -> None:
+        self.looks, self.judge, self.library = looks, looks.judge, library
         self.cancel_flags: dict[str, threading.Event] = {}
-        self.what_if, self.edits = WhatIf(), Edits(judge)
+        self.what_if, self.edits = WhatIf(), Edits(self.judge)
 
     # -- layout ----------------------------------------------------------------------------------------------
 
@@ -59,6 +62,7 @@ class InspectPage:
         )
         self.view = gr.State(None)
         self.example = gr.State(None)
+        self.wanted = gr.State(None)  # (a number, the comparison that waits for the model)
         with gr.Row(equal_height=False):
             with gr.Column(scale=5, min_width=320):
                 self._inputs()
@@ -144,12 +148,20 @@ class InspectPage:
             self.view, self.verdict, self.waterfall, self.scores, self.gates, self.table, self.heat, self.target,
             self.pair, self.download, self.status,
         ]  # fmt: skip
+        assert len(shown) == SHOWN
         fields = [self.example, self.picture, self.prompt, *self.responses, self.more]
-        run = {"fn": self.on_judge, "inputs": inputs, "outputs": shown, **LANE, **PRIVATE}
+        run = {
+            "fn": self.on_asked,
+            "inputs": inputs,
+            "outputs": [*shown, self.wanted],
+            "concurrency_limit": 8,
+            **PRIVATE,
+        }
         judged = [self.judge_button.click(**run)]
         judged += [box.submit(**run) for box in (self.prompt, *self.responses)]
         judged.append(demo.load(self.on_open, None, fields, **PRIVATE).then(**run))
         judged.append(self.gallery.select(self.on_example, None, fields, **PRIVATE).then(**run))
+        judged.append(self.wanted.change(self.on_judge, [self.wanted], shown, **LANE, **PRIVATE))
         judged.append(self.pair.input(self.on_pair, [self.view, self.pair], shown, **LANE, **PRIVATE))
         for event in judged:
             event.success(
@@ -184,9 +196,17 @@ class InspectPage:
             views.download_html(view, self.judge), "",
         )  # fmt: skip
 
-    def on_judge(self, picture: str | None, prompt: str, *responses: str) -> tuple:
+    def on_asked(self, picture: str | None, prompt: str, *responses: str) -> tuple:
+        """Shows at once what is stored or was judged before; for anything else the model is queued for."""
         with _told():
-            return self._show(views.judge_view(self.judge, picture, prompt, list(responses)))
+            comparison = views.comparison_of(picture, prompt, list(responses))
+            if view := views.known_view(self.looks, comparison):
+                return (*self._show(view), gr.skip())
+        return (*(gr.skip() for _ in range(SHOWN)), (time.monotonic_ns(), comparison))
+
+    def on_judge(self, wanted: tuple[int, Comparison]) -> tuple:
+        with _told():
+            return self._show(views.judge_view(self.looks, wanted[1]))
 
     def on_open(self, request: gr.Request) -> tuple:
         view, problem = links.open_link(dict(request.query_params), self.library)
@@ -208,7 +228,14 @@ class InspectPage:
     def on_bundle(self, view: views.View | None) -> str:
         with _told():
             view = needed(view)
-        v = Bundle(view.comparison, view.judgement, view.explanation, view.reliance, self.judge.about)
+        v = Bundle(
+            view.comparison,
+            view.judgement,
+            view.explanation,
+            view.reliance,
+            self.judge.about,
+            view.familiarity,
+        )
         path = Path(tempfile.mkdtemp(prefix="rewardscope-")) / f"rewardscope-{view.comparison.id}.zip"
         path.write_bytes(write(v))
         return str(path)
@@ -217,8 +244,7 @@ class InspectPage:
         """Shows what the bundle says, and verifies it with this model."""
         bundle = open_bundle(path)
         with _told():
-            found = lane.run_on_model(verify, bundle, self.judge)
-            view = views.view_of(self.judge, bundle)
+            view, found = views.checked_view(self.judge, bundle)
         picture = Path(path).with_suffix(".png")
         assert isinstance(bundle.comparison.image, bytes)
         picture.write_bytes(bundle.comparison.image)
@@ -250,14 +276,15 @@ class InspectPage:
             return view, views.heat_html(view), ""
 
     def on_choice(self, view: views.View | None, target: str, method: str, level: str) -> str:
-        """What the chosen explanation would cost."""
+        """What the chosen explanation would cost. Not said where saying it would itself cost a GPU call."""
         if view is None:
             return ""
+        asked: dict[str, Any] = {"target": target or "margin", "method": method, "level": level}
+        first = asked == ASKED and view.pair == default_pair(view.judgement)
+        if (first and view.plan) or lane.forks():
+            return f'<p class="small">{view.plan.sentence()}</p>' if first and view.plan else ""
         try:
-            found = lane.run_on_model(
-                plan, self.judge, view.comparison, view.judgement, *view.pair, target=target or "margin", method=method,
-                level=level,
-            )  # fmt: skip
+            found = lane.run_on_model(plan, self.judge, view.comparison, view.judgement, *view.pair, **asked)
         except ValueError as error:
             return f'<p class="small">{html.escape(str(error))}</p>'
         return f'<p class="small">{found.sentence()}</p>'
@@ -278,8 +305,10 @@ class InspectPage:
                 found = lane.run_on_model(
                     explain, self.judge, view.comparison, view.judgement, *view.pair,
                     target=target or "margin", method=method, level=level, check=True,
-                    on_step=lambda done, total: progress((done, total), desc="evaluating the model"),
-                    cancelled=flag.is_set,
+                    watch={
+                        "on_step": lambda done, total: progress((done, total), desc="evaluating the model"),
+                        "cancelled": flag.is_set,
+                    },
                 )  # fmt: skip
             except Cancelled:
                 return view, views.heat_html(view), "Cancelled: the map below is the one from before."
@@ -334,7 +363,7 @@ def _fill(view: links.View) -> tuple:
     return (view.example, view.picture, view.prompt, *boxes, gr.update(interactive=True))
 
 
-def build_inspect(judge: VLMDRJudge, demo: gr.Blocks, library: Library) -> InspectPage:
-    page = InspectPage(judge, library)
+def build_inspect(looks: Looks, demo: gr.Blocks, library: Library) -> InspectPage:
+    page = InspectPage(looks, library)
     page.build(demo)
     return page

@@ -1,50 +1,88 @@
-"""The one lane: everything that touches the model shares one queue of one, and one GPU boundary."""
+"""The one lane: everything that touches the model shares one queue of one, and one GPU boundary.
+
+On a ZeroGPU Space the far side of the boundary is a forked process that holds a GPU for a short while: arguments and
+results are pickled on their way, and what is changed over there is lost. So what crosses it are records and functions
+by their names, never the judge, a closure or a flag; the judge is found on the far side, in the register that the fork
+inherits. Everywhere else the same call is a plain one in this process.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
-from PIL import Image
+import torch
 
-from core.explain import default_method, explain
-from core.explain.counterfactual import reliance
+from core.explain.explanation import SMALL
 from core.judges.vlmdr import VLMDRJudge
-from core.ood import Familiarity
-from core.records import Comparison, Explanation, Judgement, Reliance
+
+try:
+    import spaces
+except ImportError:  # not on a Space
+    spaces = None
 
 LANE: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
+HOME = os.getpid()
+SECONDS, SECONDS_LARGE = 15, 60  # of GPU a call asks for: a shorter wish is granted sooner
 
-try:  # on a ZeroGPU Space the model runs in a short-lived GPU process; elsewhere this is a plain call
-    from spaces import GPU as on_gpu
-except ImportError:
-
-    def on_gpu(function: Callable) -> Callable:
-        return function
+Result = TypeVar("Result")
+_judges: dict[int, VLMDRJudge] = {}
 
 
-@on_gpu
-def run_on_model(work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    return work(*args, **kwargs)
+@dataclass(frozen=True)
+class Refused:
+    """An error that was written for people, on its way back over the boundary."""
+
+    error: ValueError
 
 
-def judge_and_explain(
-    judge: VLMDRJudge, comparison: Comparison, other: Image.Image
-) -> tuple[Judgement, Explanation, Familiarity | None, Reliance]:
-    """Judgement, the first explanation of its best pair, how familiar the picture is, and how far the margin rests on
-    it (`other`: some other record's picture): one GPU call."""
-
-    def work() -> tuple[Judgement, Explanation, Familiarity | None, Reliance]:
-        judgement = judge.judge(comparison)
-        a, b = default_pair(judgement)
-        familiarity = judge.unfamiliarity(comparison.load_image())
-        explained = explain(judge, comparison, judgement, a, b, method=default_method(judge, comparison))
-        return judgement, explained, familiarity, reliance(judge, comparison, judgement, a, b, other)
-
-    return run_on_model(work)
+def register(judge: VLMDRJudge) -> None:
+    """Makes a judge known to forked processes. Before the app is launched: a fork knows what was there before it."""
+    _judges[id(judge)] = judge
 
 
-def default_pair(judgement: Judgement) -> tuple[int, int]:
-    """Winner against runner-up, in alphabetical order."""
-    first, second = sorted(judgement.ranking[:2])
-    return first, second
+def run_on_model(
+    task: Callable[..., Result], judge: VLMDRJudge, *args: Any,
+    watch: Mapping[str, Callable[..., Any]] | None = None, seconds: int | None = None, **kwargs: Any,
+) -> Result:  # fmt: skip
+    """task(judge, *args, **kwargs), where the model may be used. task: a function of a module.
+
+    watch: callbacks that `task` takes besides (progress, a cancel flag). They cannot follow into another process and are
+    left out there; Gradio's own cancelling remains. seconds: how long a GPU is wanted at most.
+    Raises what the task raises; on ZeroGPU only its ValueErrors, anything else as spaces' own gr.Error.
+    """
+    if not forks():
+        return task(judge, *args, **kwargs, **(watch or {}))
+    large = judge.about["parameters"] >= SMALL
+    wanted = seconds or (SECONDS_LARGE if large else SECONDS)
+    found = _on_gpu(task, id(judge), args, kwargs, wanted)
+    if isinstance(found, Refused):
+        raise found.error
+    return found
+
+
+def _answer(task: Callable[..., Any], judge: int, args: tuple, kwargs: dict[str, Any], seconds: int) -> Any:
+    del seconds
+    if os.getpid() != HOME:
+        torch.set_num_threads(
+            1
+        )  # a fork cannot use the threads its parent has started: it would wait for ever
+    try:
+        return task(_judges[judge], *args, **kwargs)
+    except ValueError as error:  # RecordError, ImageError, BenchmarkError, ...
+        return Refused(error)
+
+
+def _wanted(task: Callable[..., Any], judge: int, args: tuple, kwargs: dict[str, Any], seconds: int) -> int:
+    del task, judge, args, kwargs
+    return seconds
+
+
+_on_gpu = spaces.GPU(_answer, duration=_wanted) if spaces else _answer
+
+
+def forks() -> bool:
+    """Whether the model runs in processes of its own: on ZeroGPU. Elsewhere spaces gives the function back as it is."""
+    return _on_gpu is not _answer

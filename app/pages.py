@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,17 +38,29 @@ class Desk:
     storage: str = ""
 
 
+def _duplicate() -> None:
+    """On a Space, whoever it belongs to: a copy of one's own."""
+    if os.environ.get("SPACE_ID"):
+        gr.DuplicateButton("Duplicate this Space", elem_id="duplicate")
+
+
 def build(judge: VLMDRJudge, runs: Path, desk: Desk) -> gr.Blocks:
     """The whole interface around one loaded judge. runs: where runs are made and looked for, beside the bundled ones."""
-    from app.api import publish  # these import torch, which a replay does without
+    from app import lane  # these import torch, which a replay does without
+    from app.api import publish
+    from app.gallery_results import stored_for
     from app.inspect_page import build_inspect
+    from app.looks import Looks
     from app.run_maker import RunMaker
 
+    lane.register(judge)
+    looks = Looks(judge, stored_for(judge))
     library = Library([runs])
     with _blocks() as demo:
         gr.Navbar(main_page_name="Inspect")
-        build_inspect(judge, demo, library)
-        publish(judge)
+        _duplicate()
+        build_inspect(looks, demo, library)
+        publish(looks)
     with demo.route("Leaderboard", "/leaderboard"):
         gr.Navbar(main_page_name="Inspect")
         build_leaderboard(library, demo, RunMaker(judge, runs))
@@ -75,6 +88,7 @@ def build_without_model(folder: Path, desk: Desk) -> gr.Blocks:
     library = Library([folder])
     with _blocks() as demo:
         gr.Navbar(main_page_name="Runs")
+        _duplicate()
         build_replay(library, demo)
     with demo.route("Leaderboard", "/leaderboard"):
         gr.Navbar(main_page_name="Runs")

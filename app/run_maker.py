@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,13 +11,11 @@ import gradio as gr
 
 from app import lane
 from app.lane import LANE
+from app.tasks import RunWanted, make_run
 from core.benchmarks import BENCHMARKS, BenchmarkError
-from core.judges import Judge
-from core.judges.blind import BlindJudge
-from core.judges.registry import JUDGES, Options
+from core.judges.registry import JUDGES
 from core.judges.vlmdr import VLMDRJudge
 from core.model.loading import CheckpointError
-from core.runner import Job, run
 from core.runs import RunError
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
@@ -59,27 +56,22 @@ class RunMaker:
         self, judge: str, benchmark: str, file: str | None, limit: float | None,
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> str:  # fmt: skip
+        source = Path(file) if file and benchmark != "scene" else None
+        wanted = RunWanted(judge, benchmark, source, self.output, int(limit) if limit else None)
+        started = time.perf_counter()
+
+        def say(done: int, total: int | None, each: float) -> None:
+            left = f", {(total - done) * each:.0f} s left" if total and each else ""
+            progress((done, total or done), desc=f"judging{left}")
+
         try:
-            loaded = BENCHMARKS[benchmark].open(Path(file) if file and benchmark != "scene" else None)
-            stem = re.sub(r"[^A-Za-z0-9]+", "-", Path(loaded.source).stem)[:40].strip("-") or "data"
-            folder = self.output / f"{benchmark}-{stem}" / f"{judge}-{int(limit or 0) or 'all'}"
-            job = Job(loaded, self._judge(judge), folder, limit=int(limit) if limit else None,
-                      keep_images=loaded.benchmark.built_in is None)  # fmt: skip
-            started = time.perf_counter()
-
-            def say(done: int, total: int | None, each: float) -> None:
-                left = f", {(total - done) * each:.0f} s left" if total and each else ""
-                progress((done, total or done), desc=f"judging{left}")
-
-            done = lane.run_on_model(run, job, say)
+            rows = lane.run_on_model(
+                make_run,
+                self.judge,
+                wanted,
+                watch={"progress": say},
+                seconds=min(120, 30 + (wanted.limit or 2000) // 20),
+            )
         except (BenchmarkError, CheckpointError, RunError) as error:
             raise gr.Error(str(error), title="This cannot be run", duration=15) from error
-        rows = len(done.table(["row"])) if done else 0
         return f'<p class="small" role="status">{rows:,} rows judged in {time.perf_counter() - started:.1f} s.</p>'
-
-    def _judge(self, name: str) -> Judge:
-        if name == "vl-mdr":
-            return self.judge
-        if name == "vl-mdr-blind":
-            return BlindJudge(self.judge)
-        return JUDGES[name](Options())

@@ -14,16 +14,18 @@ from PIL import Image
 
 from app import figures, heat, item_view, lane, words
 from app.examples import gallery
+from app.looks import Looks
+from app.tasks import FirstLook, check_bundle
 from core.bundle import Bundle
-from core.explain import METHODS, TARGETS
-from core.explain.counterfactual import reliance
+from core.explain import METHODS, TARGETS, Plan
+from core.explain.verify import Verdict
 from core.images import ImageError, open_image, to_png_bytes
 from core.judges.vlmdr import VLMDRJudge
-from core.ood import Familiarity
 from core.records import (
     MAX_RESPONSES,
     Comparison,
     Explanation,
+    Familiarity,
     Judgement,
     RecordError,
     Reliance,
@@ -40,7 +42,8 @@ LETTERS = "ABCD"
 class View:
     """One judged comparison with the explanation on show. Plain records: safe to keep in a session.
 
-    other: the picture of another record, for comparison with what the model says of this one.
+    other: the picture of another record, for comparison with what the model says of this one. plan: the cost of what
+    "Explain" offers first, where known. anew: computed for this view, not stored or shared.
     """
 
     comparison: Comparison
@@ -50,6 +53,8 @@ class View:
     familiarity: Familiarity | None
     reliance: Reliance
     other: Image.Image
+    plan: Plan | None = None
+    anew: bool = True
 
 
 def comparison_of(picture: str | bytes | None, prompt: str, responses: list[str]) -> Comparison:
@@ -74,20 +79,32 @@ def comparison_of(picture: str | bytes | None, prompt: str, responses: list[str]
     return Comparison(id=key, image=png, prompt=prompt or "", responses=tuple(given))
 
 
-def judge_view(judge: VLMDRJudge, picture: str | bytes | None, prompt: str, responses: list[str]) -> View:
-    comparison = comparison_of(picture, prompt, responses)
-    other = another_picture(comparison)
-    judgement, explanation, familiarity, relies = lane.judge_and_explain(judge, comparison, other)
-    return View(comparison, judgement, explanation, lane.default_pair(judgement), familiarity, relies, other)
+def known_view(looks: Looks, comparison: Comparison) -> View | None:
+    """The view where nothing has to be computed for it."""
+    look = looks.known(comparison)
+    return _view(comparison, look, anew=False) if look else None
 
 
-def view_of(judge: VLMDRJudge, bundle: Bundle) -> View:
-    """A bundle's own numbers as a view. Only the picture's familiarity and a missing reliance are computed."""
+def judge_view(looks: Looks, comparison: Comparison) -> View:
+    """Raises what judging and explaining raise."""
+    known = known_view(looks, comparison)
+    return known or _view(comparison, looks.of(comparison, another_picture(comparison)), anew=True)
+
+
+def _view(comparison: Comparison, look: FirstLook, anew: bool) -> View:
+    return View(
+        comparison, look.judgement, look.explanation, look.explanation.pair, look.familiarity, look.reliance,
+        another_picture(comparison), look.plan, anew,
+    )  # fmt: skip
+
+
+def checked_view(judge: VLMDRJudge, bundle: Bundle) -> tuple[View, Verdict]:
+    """A bundle's own numbers as a view, and how they fare when computed anew. Only the picture's familiarity and a
+    missing reliance are this model's."""
     c, e = bundle.comparison, bundle.explanation
     other = another_picture(c)
-    familiarity = lane.run_on_model(judge.unfamiliarity, c.load_image())
-    relies = bundle.reliance or lane.run_on_model(reliance, judge, c, bundle.judgement, *e.pair, other)
-    return View(c, bundle.judgement, e, e.pair, familiarity, relies, other)
+    found, familiarity, relies = lane.run_on_model(check_bundle, judge, bundle, other)
+    return View(c, bundle.judgement, e, e.pair, familiarity, relies, other), found
 
 
 def another_picture(comparison: Comparison) -> Image.Image:
@@ -122,7 +139,7 @@ def verdict_html(view: View) -> str:
         + (f'<ul class="others">{others}</ul>' if others else "")
         + f'<p class="rewards">reward {html.escape(words.reward_line(view.judgement))}<br>'
         f"margin {LETTERS[view.pair[0]]} − {LETTERS[view.pair[1]]} = {margin:+.3f} "
-        f"· judged in {view.judgement.seconds:.2f} s</p>"
+        f"· judged in {view.judgement.seconds:.2f} s{'' if view.anew else ', kept from before'}</p>"
         + item_view.reliance_html(view.reliance if abs(view.reliance.given) >= words.TIE else None)
     )
 

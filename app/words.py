@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from core.records import Comparison, Judgement
+from core.records import Comparison, Familiarity, Judgement
 from core.taxonomy import DIMENSIONS
-
-if TYPE_CHECKING:
-    from core.ood import Familiarity
 
 LETTERS = "ABCD"
 TIE = 5e-3  # rewards nearer than this are called a tie on the page

@@ -19,6 +19,7 @@ from core.records import (
     Comparison,
     Explanation,
     Faithfulness,
+    Familiarity,
     Judgement,
     Reliance,
     Removal,
@@ -40,13 +41,14 @@ class BundleError(ValueError):
 
 @dataclass(frozen=True)
 class Bundle:
-    """about: the model's card, its `weights` fingerprint among it."""
+    """about: the model's card, its `weights` fingerprint among it. familiarity: None where it was not measured."""
 
     comparison: Comparison
     judgement: Judgement
     explanation: Explanation
     reliance: Reliance | None
     about: dict[str, Any]
+    familiarity: Familiarity | None = None
 
 
 def write(bundle: Bundle) -> bytes:
@@ -60,6 +62,7 @@ def write(bundle: Bundle) -> bytes:
         "judgement": bundle.judgement.to_row(),
         "explanation": asdict(bundle.explanation),
         "reliance": asdict(bundle.reliance) if bundle.reliance else None,
+        "familiarity": asdict(bundle.familiarity) if bundle.familiarity else None,
     }  # fmt: skip
     members = {
         "picture.png": c.image,
@@ -113,7 +116,7 @@ def _member(archive: zipfile.ZipFile, name: str) -> bytes:
 
 def _bundle(record: dict[str, Any], picture: bytes, about: dict[str, Any]) -> Bundle:
     c, e = record["comparison"], record["explanation"]
-    relies = record["reliance"]
+    relies, familiar = record["reliance"], record.get("familiarity")  # bundles of 0.1 lack the second
     return Bundle(
         Comparison(
             c["id"],
@@ -128,6 +131,7 @@ def _bundle(record: dict[str, Any], picture: bytes, about: dict[str, Any]) -> Bu
         explanation_of(e),
         Reliance(**relies) if relies else None,
         dict(about),
+        Familiarity(**familiar) if familiar else None,
     )
 
 

@@ -10,7 +10,6 @@ small model maps what it has never seen onto what it knows.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,21 +20,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from core.model.loading import EMBEDDED
+from core.records import Familiarity
 from core.world.tokenizer import MAX_PIXELS
 
 FILE = "familiarity.safetensors"
 FALSE_ALARMS = 0.003  # share of training-split pictures left outside the threshold
 NEIGHBOUR = 3
-
-
-@dataclass(frozen=True)
-class Familiarity:
-    """score: distance to the third nearest training picture, in standard deviations. unfamiliar: score > threshold."""
-
-    score: float
-    threshold: float
-    unfamiliar: bool
-    about: str
 
 
 def pixel_statistics(image: Image.Image) -> Tensor:

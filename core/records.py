@@ -222,6 +222,16 @@ class Reliance:
         return "would say the same without looking"
 
 
+@dataclass(frozen=True)
+class Familiarity:
+    """score: distance to the third nearest training picture, in standard deviations. unfamiliar: score > threshold."""
+
+    score: float
+    threshold: float
+    unfamiliar: bool
+    about: str
+
+
 def content_hash(*parts: str | bytes) -> str:
     """sha256 over length-prefixed parts, first 16 hex digits: the same content gives the same id."""
     digest = hashlib.sha256()

@@ -58,7 +58,8 @@ def load_checkpoint(
     if Path(where).is_dir():
         _check_folder(Path(where))
     place = choose_device(device)
-    number = choose_dtype(place, dtype)
+    # The embedded models are small: in float32 everywhere they give the same numbers everywhere, and those stored.
+    number = torch.float32 if source is None and dtype is None else choose_dtype(place, dtype)
     config = _config(where, revision, kind)
     try:
         loaded: Any = kind.from_pretrained(

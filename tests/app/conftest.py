@@ -1,4 +1,3 @@
-import os
 import shutil
 import socket
 import subprocess
@@ -23,8 +22,8 @@ FLAGS = [
 
 
 @contextmanager
-def started(folder: Path, *arguments: str, environment: dict[str, str] | None = None, root: Path = ROOT):
-    """The app as its user starts it: `python app.py`. Gives its address and process id."""
+def started(folder: Path, *arguments: str, cwd: Path = ROOT, env: dict[str, str] | None = None):
+    """The app as its user starts it: `python app.py` in `cwd`. Gives its address and process id; `folder` gets its log."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -33,9 +32,12 @@ def started(folder: Path, *arguments: str, environment: dict[str, str] | None = 
         arguments = (*arguments, "--labels", f"sqlite:///{folder / 'labels.sqlite'}")
     with log.open("w") as out:
         process = subprocess.Popen(
-            [sys.executable, "app.py", "--port", str(port), *arguments], cwd=root, stdout=out, stderr=out,
-            env={**os.environ, **(environment or {})},
-        )  # fmt: skip
+            [sys.executable, "app.py", "--port", str(port), *arguments],
+            cwd=cwd,
+            env=env,
+            stdout=out,
+            stderr=out,
+        )
     try:
         for _ in range(240):
             try:

@@ -27,6 +27,25 @@ def test_the_first_example_is_judged_when_the_page_opens(page):
     assert all(page.locator("#heat img").nth(i).get_attribute("alt") for i in (0, 1))
 
 
+def test_a_gallery_example_opens_while_the_model_is_busy(page, browser, server):
+    """Landing and gallery come from stored results: they do not wait for anybody."""
+    expect(page.locator(".rewards")).to_contain_text("kept from before")
+    expect(page.locator("#cost")).to_contain_text("32 evaluations")
+    busy = browser.new_page()
+    busy.goto(server)
+    expect(busy.locator(".verdict").first).to_contain_text("lost by", timeout=60_000)
+    busy.locator("#method input").click()
+    busy.get_by_role("option", name="Shapley sampling").click()
+    busy.locator("#exact").click()
+    before = page.locator(".verdict").first.inner_text()
+    page.locator("#examples button.thumbnail-item").nth(3).click()
+    expect(page.locator(".verdict").first).not_to_have_text(before, timeout=3_000)
+    expect(page.locator(".rewards")).to_contain_text("kept from before")
+    assert "Shapley" not in busy.locator("#heat .small").inner_text()
+    busy.locator("#cancel").click()
+    busy.close()
+
+
 def test_editing_a_response_turns_the_verdict(page):
     before = page.locator(".verdict").first.inner_text()
     a, b = (box(page, f"response-{x}").input_value() for x in "ab")

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -163,7 +164,7 @@ def cookie(secret, name, expires):
 def test_on_a_space_the_account_is_that_of_the_signed_cookie(tmp_path):
     store, queue = a_store(tmp_path)
     late = time.time() + 3600
-    with started(tmp_path, "--replay", str(tmp_path), environment=OAUTH) as (url, _):
+    with started(tmp_path, "--replay", str(tmp_path), env={**os.environ, **OAUTH}) as (url, _):
         for value in (
             None,
             cookie("forged", "eve", late),
@@ -185,5 +186,8 @@ def test_on_a_space_the_account_is_that_of_the_signed_cookie(tmp_path):
 
 
 def test_a_store_on_a_space_says_that_it_passes(tmp_path):
-    with started(tmp_path, "--replay", str(tmp_path), environment={"SPACE_ID": "someone/space"}) as (url, _):
+    with started(tmp_path, "--replay", str(tmp_path), env={**os.environ, "SPACE_ID": "someone/space"}) as (
+        url,
+        _,
+    ):
         assert "only until this Space restarts" in httpx.get(f"{url}config").text

@@ -1,0 +1,293 @@
+"""What a hostile visitor may try: no byte from outside the app's own data folder, and no way to take the app down."""
+
+import http.client
+import io
+import itertools
+import json
+import os
+import socket
+import struct
+import sys
+import threading
+import time
+import urllib.parse
+import zlib
+from pathlib import Path
+
+import httpx
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from desk_client import Page, Refused
+
+ROOT = Path(__file__).parents[2]
+CANARY = "canary-5f2c7e"  # stands in every file that must not be read
+
+
+@pytest.fixture(scope="module")
+def canaries(tmp_path_factory):
+    """Files outside the app's data folder, and what each would give away."""
+    outside = tmp_path_factory.mktemp("outside") / "secret.txt"
+    outside.write_text(CANARY)
+    dotfile = outside.parent / ".env"
+    dotfile.write_text(f"TOKEN={CANARY}")
+    labels = next(iter(sorted(outside.parents[1].glob("app*/labels.sqlite"))), None)
+    found = {
+        str(outside): CANARY, str(dotfile): CANARY, "/etc/passwd": "root:x:0", "/proc/self/environ": "PATH=",
+        "/proc/self/cmdline": "app.py", str(ROOT / "app.py"): "Builds the interface", str(ROOT / ".git" / "HEAD"): "ref: refs",
+        str(ROOT / "assets" / "held_out.json"): "accuracy", str(ROOT / "requirements.txt"): "torch==",
+    }  # fmt: skip
+    return {**found, **({str(labels): "SQLite format 3"} if labels else {})}
+
+
+DOORS = (
+    "/gradio_api/file=", "/file=", "/gradio_api/file/", "/file/", "/gradio_api/stream/", "/static/", "/assets/", "/svelte/",
+    "/custom_component/image/client/component/", "/gradio_api/download/", "/gradio_api/proxy=", "/theme.css/", "/leaderboard/",
+    "/gradio_api/heartbeat/", "/gradio_api/upload_progress?upload_id=", "/config?path=", "/?view=", "/?run=", "/label?queue=",
+)  # fmt: skip
+SPELLINGS = {
+    "plain": lambda p: p,
+    "encoded": lambda p: urllib.parse.quote(p, safe=""),
+    "encoded twice": lambda p: urllib.parse.quote(urllib.parse.quote(p, safe=""), safe=""),
+    "climbing": lambda p: "../" * 12 + p.lstrip("/"),
+    "climbing encoded": lambda p: "%2e%2e%2f" * 12 + p.lstrip("/"),
+    "climbing from a real folder": lambda p: "tmp/gradio/" + "../" * 12 + p.lstrip("/"),
+    "doubled": lambda p: "....//" * 12 + p.lstrip("/"),
+    "backslashes": lambda p: ("..\\" * 12 + p.lstrip("/")).replace("/", "\\"),
+    "file url": lambda p: "file://" + p,
+    "with a null": lambda p: p + "%00.png",
+    "upper case": lambda p: p.upper(),
+    "slashes": lambda p: "//" + p,
+    "dots": lambda p: p.replace("/", "/./"),
+}
+
+
+def raw_get(url, target):
+    """A GET that nothing tidies up on its way. Gives status and body."""
+    place = urllib.parse.urlparse(url)
+    connection = http.client.HTTPConnection(place.hostname, place.port, timeout=20)
+    try:
+        connection.putrequest("GET", target, skip_host=True)
+        connection.putheader("Host", place.netloc)
+        connection.endheaders()
+        answer = connection.getresponse()
+        return answer.status, answer.read(2_000_000)
+    except (http.client.HTTPException, OSError, ValueError) as error:
+        return 0, repr(error).encode()
+    finally:
+        connection.close()
+
+
+def test_no_file_outside_can_be_read_by_any_spelling(server, canaries):
+    tried = 0
+    for door, (path, betrays), (name, spell) in itertools.product(DOORS, canaries.items(), SPELLINGS.items()):
+        target = (door + spell(path)).replace(" ", "%20")
+        status, body = raw_get(server, target)
+        tried += 1
+        assert betrays.encode() not in body, (name, target, status)
+    assert tried >= 2000
+    assert httpx.get(server).status_code == 200
+
+
+def test_no_event_takes_a_file_that_was_not_uploaded(server, canaries):
+    page = Page(server)
+    files = [
+        i
+        for i, kind in page.kinds.items()
+        if kind in ("image", "file", "uploadbutton", "imageeditor", "gallery")
+    ]
+    tried = 0
+    with httpx.Client(timeout=60) as client:
+        for event in page.events:
+            if not event["backend_fn"] or not set(event["inputs"]) & set(files):
+                continue
+            for path, betrays in canaries.items():
+                for form in ("data", "list", "url", "background"):
+                    data = [_forged(path, form) if i in files else None for i in event["inputs"]]
+                    body = {"data": data, "fn_index": event["id"], "session_hash": f"forger{tried}"}
+                    answer = client.post(f"{server}gradio_api/run/predict", json=body)
+                    tried += 1
+                    assert betrays not in answer.text, (event["id"], form, path)
+                    assert answer.status_code != 200 or path not in answer.text
+    assert tried >= 100
+
+
+def _forged(path, form):
+    data = {"path": path, "meta": {"_type": "gradio.FileData"}, "orig_name": "a.png", "size": 10}
+    if form == "url":
+        data["url"] = f"/gradio_api/file={path}"
+    if form == "background":
+        return {"background": data, "layers": [data], "composite": data}
+    return [data] if form == "list" else data
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://169.254.169.254/latest",
+        "http://127.0.0.1:22/",
+        "http://localhost/",
+        "file:///etc/passwd",
+        "gopher://127.0.0.1",
+    ],
+)
+def test_the_server_fetches_nothing_for_a_visitor(server, address):
+    for target in (f"/gradio_api/file={address}", f"/gradio_api/proxy={address}", f"/proxy={address}"):
+        status, body = raw_get(server, target)
+        assert status in (0, 307, 400, 401, 403, 404, 405, 422), (target, status)
+        assert b"root:x" not in body and b"SSH-" not in body
+
+
+def test_a_decompression_bomb_is_refused_in_plain_words(server):
+    """A PNG of a few kilobytes that would be 100,000 x 100,000 pixels."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 100_000, 100_000, 8, 2, 0, 0, 0)
+    bomb = (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b"\0" * 100_000))
+        + chunk(b"IEND", b"")
+    )
+    with httpx.Client(timeout=60) as client:
+        (path,) = client.post(
+            f"{server}gradio_api/upload", files={"files": ("b.png", bomb, "image/png")}
+        ).json()
+        page = Page(server, client)
+        judge = page.find("", "judge", "click")
+        picture = {"path": path, "meta": {"_type": "gradio.FileData"}, "orig_name": "b.png"}
+        said = queued(client, server, judge["id"], [picture, "What?", "a", "b", "", ""])
+        assert "megapixels are opened" in said and "Traceback" not in said
+
+
+def queued(client, server, fn_index, data, session="bomb"):
+    """What the page hears of an event that waits in the queue."""
+    body = {"data": data, "fn_index": fn_index, "session_hash": session}
+    answer = client.post(f"{server}gradio_api/queue/join", json=body)
+    if answer.status_code != 200:
+        return answer.text
+    with client.stream("GET", f"{server}gradio_api/queue/data", params={"session_hash": session}) as stream:
+        for line in stream.iter_lines():
+            if "process_completed" in line:
+                return line
+    return ""
+
+
+def test_a_huge_upload_is_refused(server):
+    answer = httpx.post(
+        f"{server}gradio_api/upload", files={"files": ("h.png", b"\0" * (21 << 20))}, timeout=60
+    )
+    assert answer.status_code == 413
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../../../../tmp/evil.png",
+        "..\\..\\evil.png",
+        "/etc/cron.d/evil",
+        "a\x00b.png",
+        "x" * 5000,
+        ".bashrc",
+        "<img src=x onerror=alert(1)>.png",
+    ],
+)
+def test_an_uploads_name_never_leads_out_of_its_folder(server, name):
+    answer = httpx.post(f"{server}gradio_api/upload", files={"files": (name, io.BytesIO(b"x"))}, timeout=30)
+    if answer.status_code == 200:
+        path = Path(answer.json()[0])
+        assert path.resolve().is_relative_to(
+            Path(os.environ.get("GRADIO_TEMP_DIR", path.parents[1])).resolve()
+        )
+        assert ".." not in path.parts and "<" not in str(path)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        999_999,
+        -5,
+        1e308,
+        [10**30, -1],
+        {"index": [999_999, -5], "row_value": ["<script>"]},
+        "<script>alert(1)</script>",
+        None,
+    ],
+)
+def test_forged_selections_do_no_harm(server, value):
+    page = Page(server)
+    for event in page.events:
+        if any(name == "select" for _, name in event["targets"]):
+            body = {"data": [None] * len(event["inputs"]), "fn_index": event["id"], "session_hash": "selector",
+                    "event_data": value if isinstance(value, dict) else {"index": value, "row_value": value, "value": value}}  # fmt: skip
+            answer = httpx.post(f"{server}gradio_api/run/predict", json=body, timeout=60)
+            assert "Traceback" not in answer.text and "<script>" not in answer.text
+    assert httpx.get(server).status_code == 200
+
+
+def test_nonsense_for_every_event_is_answered(server):
+    """Every listener of every page, called with values of the wrong kind."""
+    page = Page(server)
+    for event in page.events:
+        if not event["backend_fn"]:
+            continue
+        for wrong in (None, "\ud800", -1, [], {"a": [1]}, "<svg onload=alert(1)>"):
+            body = json.dumps(
+                {"data": [wrong] * len(event["inputs"]), "fn_index": event["id"], "session_hash": "nonsense"}
+            )
+            answer = httpx.post(f"{server}gradio_api/run/predict", content=body, headers={"content-type": "application/json"}, timeout=120)  # fmt: skip
+            assert answer.status_code < 600 and "Traceback" not in answer.text
+    assert httpx.get(server).status_code == 200
+
+
+def test_slow_clients_do_not_stop_others(server):
+    place = urllib.parse.urlparse(server)
+    half_open = []
+    for _ in range(200):
+        connection = socket.create_connection((place.hostname, place.port), timeout=10)
+        connection.sendall(
+            b"POST /gradio_api/run/predict HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n{"
+        )
+        half_open.append(connection)
+    try:
+        started = time.perf_counter()
+        assert httpx.get(server, timeout=10).status_code == 200
+        assert time.perf_counter() - started < 5
+    finally:
+        for connection in half_open:
+            connection.close()
+
+
+def test_a_thousand_jobs_fill_the_queue_and_it_says_so(server):
+    page = Page(server)
+    judge = page.find("", "judge", "click")["id"]
+    answers = []
+
+    def join(n):
+        body = {"data": [None, "", "", "", "", ""], "fn_index": judge, "session_hash": f"crowd{n}"}
+        with httpx.Client(timeout=60) as client:
+            answers.extend(client.post(f"{server}gradio_api/queue/join", json=body) for _ in range(50))
+
+    crowd = [threading.Thread(target=join, args=(n,)) for n in range(20)]
+    for thread in crowd:
+        thread.start()
+    for thread in crowd:
+        thread.join()
+    refused = [a for a in answers if a.status_code != 200]
+    assert len(answers) == 1000
+    assert all("queue is full" in a.text.lower() for a in refused)
+    assert httpx.get(server, timeout=20).status_code == 200
+
+
+def test_events_of_the_desk_refuse_strangers_one_and_all(server):
+    page = Page(server)
+    for event in page.events:
+        secret_first = event["inputs"] and page.kinds[event["inputs"][0]] == "browserstate"
+        writes = any(name == "click" for _, name in event["targets"])
+        if event["backend_fn"] and secret_first and writes:
+            with pytest.raises(Refused):
+                page.call(
+                    event, *["x" * 43] + [None] * sum(page.kinds[i] != "state" for i in event["inputs"][1:])
+                )

@@ -12,6 +12,9 @@ a logistic regression of "the label says A" on the judges' features of A over B,
 and with no negative weights (a judge worse than chance has no say). With more than two responses A is the preferred
 one and B the best other one in each judge's own eyes. Weights are fitted on other rows than those they are used on,
 whole clusters of equal content at a time: no row, twin or copy of it votes for itself.
+
+The estimate orders labels well and is no calibrated share of wrong ones: it cannot tell a wrong label from a wrong judge
+and leaves doubt wherever a margin is small. With 10 % of the scene benchmark's labels flipped its mean is 0.24.
 """
 
 from __future__ import annotations

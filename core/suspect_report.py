@@ -76,7 +76,9 @@ def _head(
 
 
 def _section(number: int, suspect: Suspect, row: dict[str, Any], people: str | None) -> str:
-    wrong = "unknown" if suspect.wrong is None else f"{suspect.wrong:.0%}"
+    wrong = (
+        "unknown" if suspect.wrong is None else "over 99%" if suspect.wrong > 0.99 else f"{suspect.wrong:.0%}"
+    )
     preferred = row["preferred"]
     lines = [
         f"## {number}. Row {suspect.row}",

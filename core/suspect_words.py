@@ -24,6 +24,14 @@ class Opinion:
     counts: bool
 
 
+@dataclass(frozen=True)
+class Repeat:
+    """kind: "id" or "row" (with its label). others: row numbers, no more than SHOWN + 1 of them."""
+
+    kind: str
+    others: tuple[int, ...]
+
+
 def kin_reasons(row: int, related: Sequence[Kin], wrong: float | None) -> list[str]:
     """wrong: the judges' estimate, given that one of the contradictory labels is wrong; None without judges."""
     opposed = [k for k in related if k.opposed]
@@ -41,15 +49,10 @@ def kin_reasons(row: int, related: Sequence[Kin], wrong: float | None) -> list[s
     return out
 
 
-def repeat_reason(kind: str, others: Sequence[int]) -> str:
-    """kind: one of core.benchmarks.findings."""
-    what = {
-        "id occurs more than once": "Its id also stands at",
-        "same row more than once": "The very same comparison, with the same label, also stands at",
-    }[kind]
-    named = ", ".join(map(str, others[:SHOWN]))
-    more = f" and {len(others) - SHOWN} more" if len(others) > SHOWN else ""
-    return f"{what} {'row' if len(others) == 1 else 'rows'} {named}{more}."
+def repeat_reason(repeat: Repeat) -> str:
+    named = ", ".join(map(str, repeat.others[:SHOWN])) + (" and more" if len(repeat.others) > SHOWN else "")
+    what = "Its id" if repeat.kind == "id" else "The very same comparison, with the same label,"
+    return f"{what} also stands at {'row' if len(repeat.others) == 1 else 'rows'} {named}."
 
 
 def judge_reasons(said: Sequence[Opinion], silent: bool) -> list[str]:

@@ -2,7 +2,7 @@
 
 Three kinds of evidence, from runs of the same data:
 0  labels that contradict each other (core/contradictions.py),
-1  repeated ids and repeated rows, as core.benchmarks.findings defines them,
+1  repeated ids and repeated rows,
 2  judges that prefer another response (core/label_odds.py, which also says why this is not cleanlab).
 A lower number comes first whatever the judges say; inside one, the probability decides. An image-blind run takes part as
 one more judge. Runs with exchanged pictures are controls and take no part.
@@ -15,6 +15,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import duckdb
@@ -24,13 +25,11 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from core.benchmarks import BENCHMARKS
-from core.benchmarks.findings import findings
 from core.contradictions import Kin, kin
 from core.label_odds import blame, doubt
-from core.oddities import odd_rows
 from core.runs import Run, RunError, open_run
 from core.suspect_report import report
-from core.suspect_words import Opinion, judge_reasons, kin_reasons, repeat_reason
+from core.suspect_words import SHOWN, Opinion, Repeat, judge_reasons, kin_reasons, repeat_reason
 
 ORDERS = {
     "suspicion": "most likely wrong first",
@@ -114,7 +113,8 @@ def _labelled(used: list[Run]) -> pd.DataFrame:
     columns = ["row", "key", "id", "cluster", "prompt", "responses", "preferred"]
     frame = used[0].table(columns).sort_by("row").to_pandas()
     frame = frame[frame["preferred"].notna() & (frame["responses"].map(len) > 1)].reset_index(drop=True)
-    pictures = frame["row"].map(_pictures(used)).fillna("").astype(object)
+    stored = _pictures(used)
+    pictures = [stored.get(row, "") for row in frame["row"]]
     return frame.assign(
         preferred=frame["preferred"].astype(int), responses=frame["responses"].map(list), picture=pictures
     )
@@ -146,21 +146,25 @@ def _pictures(used: list[Run]) -> dict[int, str]:
     return {}
 
 
-def _repeats(run: Run, frame: pd.DataFrame) -> dict[int, list[tuple[str, list[int]]]]:
-    """row -> (kind of finding, the other rows). Rows of one id with different pictures are different questions."""
-    out: dict[int, list[tuple[str, list[int]]]] = defaultdict(list)
+def _repeats(run: Run, frame: pd.DataFrame) -> dict[int, list[Repeat]]:
+    """row -> how it is repeated. As core.benchmarks.findings, but for one thing: rows of one id whose pictures are known
+    to differ are different questions (a file without ids is given them by its texts alone)."""
+    out: dict[int, list[Repeat]] = defaultdict(list)
     if _built_in(run):
         return out
-    pictures = dict(zip(frame["row"], frame["picture"], strict=True))
-    for finding in findings(odd_rows(run.file), _clustered(run)):
-        if finding.kind not in ("id occurs more than once", "same row more than once"):
-            continue
-        rows = [r for r in finding.rows if r in pictures]
-        for row in rows:
-            seen = {"", pictures[row]}
-            others = [r for r in rows if r != row and (len(seen) == 1 or pictures[r] in seen)]
-            if others:
-                out[row].append((finding.kind, others))
+    label = [r[p] for r, p in zip(frame["responses"], frame["preferred"], strict=True)]
+    names = [("row", list(zip(frame["key"], label, strict=True)))]
+    if not _clustered(run):
+        names.insert(0, ("id", frame["id"].tolist()))
+    for kind, name in names:
+        seen: dict[object, list[tuple[int, str]]] = defaultdict(list)
+        for key, row, picture in zip(name, frame["row"].tolist(), frame["picture"], strict=True):
+            seen[key].append((row, picture))
+        for same in seen.values():
+            for row, picture in same if len(same) > 1 else ():
+                others = (r for r, p in same if r != row and (not p or not picture or p == picture))
+                if named := tuple(islice(others, SHOWN + 1)):
+                    out[row].append(Repeat(kind, named))
     return out
 
 
@@ -215,7 +219,7 @@ def _ranked(frame: pd.DataFrame, tier: np.ndarray, wrong: np.ndarray, opposed: l
 
 def _reasons(
     used: list[Run], frame: pd.DataFrame, margins: np.ndarray, weights: np.ndarray, wrong: np.ndarray,
-    related: list[Kin], repeats: dict[int, list[tuple[str, list[int]]]],
+    related: list[Kin], repeats: dict[int, list[Repeat]],
 ) -> list[tuple[str, ...]]:  # fmt: skip
     by_row: dict[int, list[Kin]] = defaultdict(list)
     for k in related:
@@ -239,7 +243,7 @@ def _reasons(
         ]
         out.append((
             *kin_reasons(row, by_row.get(row, []), blamed),
-            *(repeat_reason(kind, others) for kind, others in repeats.get(row, [])),
+            *map(repeat_reason, repeats.get(row, [])),
             *judge_reasons(said, blamed is None),
         ))  # fmt: skip
     return out

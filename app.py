@@ -71,7 +71,9 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=None)
     args = parser.parse_args()
     demo = replay(Path(args.replay)) if args.replay else with_judge(args)
-    demo.queue(max_size=64)
+    demo.queue(
+        max_size=64
+    )  # to the next one Gradio says "This application is currently busy. Please try again."
     demo.launch(
         server_name=args.host,
         server_port=args.port,

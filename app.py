@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import os
 import sys
+import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,7 +15,12 @@ with contextlib.suppress(ImportError):
 
 import gradio as gr
 
-from app.pages import build, build_without_model
+from app.door import kind_of_door
+from app.pages import Desk, build, build_without_model
+from core.label_backup import keep
+from core.label_records import LabelError
+from core.label_tables import default_url
+from core.labels import LabelStore
 
 FONTS = [
     "system-ui",
@@ -26,7 +32,7 @@ FONTS = [
 CSS = Path(__file__).parent / "assets" / "style.css"
 
 
-def with_judge(args: argparse.Namespace) -> gr.Blocks:
+def with_judge(args: argparse.Namespace, desk: Desk) -> gr.Blocks:
     from core.judges.vlmdr import VLMDRJudge  # a replay does without torch
     from core.model.loading import CheckpointError
 
@@ -34,13 +40,35 @@ def with_judge(args: argparse.Namespace) -> gr.Blocks:
         judge = VLMDRJudge.load(args.model, args.device, args.dtype, args.revision)
     except CheckpointError as error:
         sys.exit(f"Rewardscope cannot start: {error}")
-    return build(judge, args.runs)
+    return build(judge, args.runs, desk)
 
 
-def replay(folder: Path) -> gr.Blocks:
+def replay(folder: Path, desk: Desk) -> gr.Blocks:
     if not folder.is_dir():
         sys.exit(f"Rewardscope cannot start: there is no folder '{folder}' to replay.")
-    return build_without_model(folder)
+    return build_without_model(folder, desk)
+
+
+def open_desk(url: str, auth: bool) -> Desk:
+    try:
+        store = LabelStore(url)
+    except LabelError as error:
+        sys.exit(f"Rewardscope cannot start: {error}")
+    repository = os.environ.get("REWARDSCOPE_LABELS_REPO")
+    folder = Path(tempfile.mkdtemp(prefix="rewardscope-labels-"))
+    return Desk(store, kind_of_door(auth), keep(store, folder, repository))
+
+
+def logins(file: Path) -> list[tuple[str, str]]:
+    """name:password lines; empty ones and those that begin with # are passed over."""
+    try:
+        lines = [line.strip() for line in file.read_text().splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        sys.exit(f"Rewardscope cannot start: {file} cannot be read ({error}).")
+    pairs = [tuple(line.split(":", 1)) for line in lines if line and not line.startswith("#")]
+    if not pairs or any(len(pair) != 2 or not all(pair) for pair in pairs):
+        sys.exit(f"Rewardscope cannot start: {file} must hold lines of name:password.")
+    return [(name.strip(), password) for name, password in pairs]
 
 
 def main() -> None:
@@ -67,13 +95,22 @@ def main() -> None:
         default=os.environ.get("REWARDSCOPE_REPLAY"),
         help="show the finished runs below this folder (and the bundled ones) without loading a model",
     )
+    parser.add_argument(
+        "--labels",
+        default=default_url(),
+        help="where labels are kept: sqlite:///FILE or postgresql+psycopg://...",
+    )
+    parser.add_argument(
+        "--auth", type=Path, help="file of name:password lines; only these people may come in"
+    )
     parser.add_argument("--host", default=None)
     parser.add_argument("--port", type=int, default=None)
     args = parser.parse_args()
-    demo = replay(Path(args.replay)) if args.replay else with_judge(args)
-    demo.queue(
-        max_size=64
-    )  # to the next one Gradio says "This application is currently busy. Please try again."
+    auth = logins(args.auth) if args.auth else None
+    desk = open_desk(args.labels, bool(auth))
+    demo = replay(Path(args.replay), desk) if args.replay else with_judge(args, desk)
+    # To whoever comes after those, Gradio says "This application is currently busy. Please try again."
+    demo.queue(max_size=64)
     demo.launch(
         server_name=args.host,
         server_port=args.port,
@@ -89,6 +126,7 @@ def main() -> None:
         # A replay publishes no endpoint; a Space may bring a gradio without its extras.
         mcp_server=not args.replay and find_spec("mcp") is not None,
         show_error=True,
+        auth=auth,
     )
 
 

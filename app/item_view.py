@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import html
 import re
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -105,12 +106,12 @@ def _ledger(judgement: Judgement, row: dict[str, Any]) -> str:
     return ledger(judgement, a, max((r, i) for i, r in enumerate(judgement.rewards) if i != a)[1])
 
 
-def ledger(judgement: Judgement, a: int, b: int) -> str:
+def ledger(judgement: Judgement, a: int, b: int, names: Sequence[str] = LETTERS) -> str:
     """The selected dimensions: gate, weight, scores, and what each adds to the margin of a over b."""
     if not judgement.selected:
         return ""
     parts = judgement.contributions(a, b)
-    head = "".join(f"<th>score {LETTERS[i]}</th>" for i in range(len(judgement.rewards)))
+    head = "".join(f"<th>score {html.escape(names[i])}</th>" for i in range(len(judgement.rewards)))
     body = "".join(
         f"<tr><td>{html.escape(NAMES[d])}</td><td>{judgement.relevance[d]:.2f}</td><td>{judgement.weights[d]:.2f}</td>"
         + "".join(f"<td>{s[d]:+.2f}</td>" for s in judgement.scores)
@@ -119,7 +120,7 @@ def ledger(judgement: Judgement, a: int, b: int) -> str:
     )
     return (
         f'<table class="ledger"><thead><tr><th>dimension</th><th>gate</th><th>weight</th>{head}'
-        f"<th>adds to {LETTERS[a]} − {LETTERS[b]}</th></tr></thead><tbody>{body}</tbody></table>"
+        f"<th>adds to {names[a]} − {names[b]}</th></tr></thead><tbody>{body}</tbody></table>"
     )
 
 

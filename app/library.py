@@ -34,11 +34,15 @@ class Library:
         return out
 
     def of_benchmark(self, benchmark: str) -> dict[str, Run]:
-        return {k: r for k, r in self.runs().items() if r.manifest.benchmark == benchmark}
+        return {k: r for k, r in self._judged().items() if r.manifest.benchmark == benchmark}
+
+    def _judged(self) -> dict[str, Run]:
+        """Less the runs that only hold rows for labelling (core.judges.rules.nobody)."""
+        return {k: r for k, r in self.runs().items() if r.manifest.judge_about.get("judges", True)}
 
     def benchmarks(self) -> list[tuple[str, str]]:
         """(title, name) of the benchmarks that have runs, the bundled one first."""
-        present = {r.manifest.benchmark: r.manifest.title for r in self.runs().values()}
+        present = {r.manifest.benchmark: r.manifest.title for r in self._judged().values()}
         return [(title, name) for name, title in sorted(present.items(), key=lambda kv: kv[0] != "scene")]
 
     def blind_of(self, run: Run) -> Run | None:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import gradio as gr
 
+from app.door import Door
 from app.explanations_page import build_explanations
 from app.failures_page import build_failures
+from app.label_page import LabelPage
 from app.leaderboard_page import build_leaderboard
 from app.library import Library
+from app.queues_page import QueuesPage
 from app.replay_page import build_replay
+from core.labels import LabelStore
 
 if TYPE_CHECKING:
     from core.judges.vlmdr import VLMDRJudge
@@ -24,13 +29,22 @@ def _blocks() -> gr.Blocks:
     return gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, 86400))
 
 
+@dataclass(frozen=True)
+class Desk:
+    """What the label pages work with. door: see app.door. storage: where labels live, if a person must know."""
+
+    store: LabelStore
+    door: str = "name"
+    storage: str = ""
+
+
 def _duplicate() -> None:
     """On a Space, whoever it belongs to: a copy of one's own."""
     if os.environ.get("SPACE_ID"):
         gr.DuplicateButton("Duplicate this Space", elem_id="duplicate")
 
 
-def build(judge: VLMDRJudge, runs: Path = Path("runs")) -> gr.Blocks:
+def build(judge: VLMDRJudge, runs: Path, desk: Desk) -> gr.Blocks:
     """The whole interface around one loaded judge. runs: where runs are made and looked for, beside the bundled ones."""
     from app import lane  # these import torch, which a replay does without
     from app.api import publish
@@ -56,10 +70,20 @@ def build(judge: VLMDRJudge, runs: Path = Path("runs")) -> gr.Blocks:
     with demo.route("Explanations", "/explanations"):
         gr.Navbar(main_page_name="Inspect")
         build_explanations(demo)
+    _label_pages(demo, library, desk, runs, "Inspect")
     return demo
 
 
-def build_without_model(folder: Path) -> gr.Blocks:
+def _label_pages(demo: gr.Blocks, library: Library, desk: Desk, runs: Path, main: str) -> None:
+    with demo.route("Label", "/label"):
+        gr.Navbar(main_page_name=main)
+        LabelPage(desk.store, Door(desk.store, desk.door)).build(demo, desk.storage)
+    with demo.route("Queues", "/queues"):
+        gr.Navbar(main_page_name=main)
+        QueuesPage(desk.store, Door(desk.store, desk.door), library, runs).build(demo, desk.storage)
+
+
+def build_without_model(folder: Path, desk: Desk) -> gr.Blocks:
     """A replay: the pages over the finished runs below `folder` and the bundled ones."""
     library = Library([folder])
     with _blocks() as demo:
@@ -75,4 +99,5 @@ def build_without_model(folder: Path) -> gr.Blocks:
     with demo.route("Explanations", "/explanations"):
         gr.Navbar(main_page_name="Runs")
         build_explanations(demo)
+    _label_pages(demo, library, desk, folder, "Runs")
     return demo

@@ -38,3 +38,10 @@ def shorter() -> RuleJudge:
     return RuleJudge(
         "shorter wins", "prefers the response with fewer characters", lambda r: [-float(len(t)) for t in r]
     )
+
+
+def nobody() -> RuleJudge:
+    """No judge at all: a run of the rows alone, for labelling a file that nobody has judged."""
+    judge = RuleJudge("no judge", "says nothing", lambda r: [])
+    judge.about["judges"] = False
+    return judge

@@ -28,6 +28,8 @@ def started(folder: Path, *arguments: str, cwd: Path = ROOT, env: dict[str, str]
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     log = folder / "log"
+    if "--labels" not in arguments:
+        arguments = (*arguments, "--labels", f"sqlite:///{folder / 'labels.sqlite'}")
     with log.open("w") as out:
         process = subprocess.Popen(
             [sys.executable, "app.py", "--port", str(port), *arguments],

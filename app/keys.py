@@ -1,0 +1,4 @@
+import gradio as gr
+
+
+def keys_switch(demo: gr.Blocks) -> None: ...

@@ -109,6 +109,7 @@ def main() -> None:
     auth = logins(args.auth) if args.auth else None
     desk = open_desk(args.labels, bool(auth))
     demo = replay(Path(args.replay), desk) if args.replay else with_judge(args, desk)
+    # To whoever comes after those, Gradio says "This application is currently busy. Please try again."
     demo.queue(max_size=64)
     demo.launch(
         server_name=args.host,

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, TypeVar
 
 import torch
@@ -41,6 +42,8 @@ class Refused:
 def register(judge: VLMDRJudge) -> None:
     """Makes a judge known to forked processes. Before the app is launched: a fork knows what was there before it."""
     _judges[id(judge)] = judge
+    if forks():
+        import_module("captum.attr")  # slow, and otherwise imported by each fork anew
 
 
 def run_on_model(

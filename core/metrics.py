@@ -13,8 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from statsmodels.stats.contingency_tables import mcnemar
-from statsmodels.stats.proportion import proportion_confint
 
 from core.benchmarks.rows import Grouping
 
@@ -76,6 +74,8 @@ def rate(outcomes: pd.Series, ties: str = "wrong") -> Rate:
     counts = {o: int((outcomes == o).sum()) for o in OUTCOMES}
     if n == 0:
         return Rate(float("nan"), 0.0, 0, float("nan"), float("nan"), counts)
+    from statsmodels.stats.proportion import proportion_confint  # slow: not at every start
+
     low, high = proportion_confint(total, n, alpha=1 - LEVEL, method="wilson")
     return Rate(total / n, total, n, float(low), float(high), counts)
 
@@ -169,6 +169,8 @@ def compare(a: pd.Series, b: pd.Series) -> Paired:
     only_a, only_b = table[0][1], table[1][0]
     x, y, m = (only_a + 0.5) / (n + 2), (only_b + 0.5) / (n + 2), n + 2
     half = 1.959963984540054 * np.sqrt((x + y - (x - y) ** 2) / m)
+    from statsmodels.stats.contingency_tables import mcnemar  # slow, as above
+
     p = float(mcnemar(table, exact=True).pvalue) if only_a + only_b else 1.0
     return Paired(n, table[0][0], only_a, only_b, table[1][1], (only_a - only_b) / n,
                   max(-1.0, float(x - y - half)), min(1.0, float(x - y + half)), p)  # fmt: skip

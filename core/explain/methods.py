@@ -1,7 +1,8 @@
 """Methods: how a target is attributed to units. Each is a short function whose docstring is the help text.
 
 A method gets the problem (a function of presences z (B, U)), how many steps to take and how many points fit into
-one batch, and returns one number per unit (U,). Captum supplies the algorithms.
+one batch, and returns one number per unit (U,). Captum supplies the algorithms. It is imported where it is used: it brings
+Matplotlib along, a second of every start.
 """
 
 from __future__ import annotations
@@ -11,13 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from captum.attr import (
-    FeatureAblation,
-    InputXGradient,
-    IntegratedGradients,
-    Occlusion,
-    ShapleyValueSampling,
-)
 from torch import Tensor
 
 from core.explain.problem import Problem, Units
@@ -47,6 +41,8 @@ class Method:
 def gradient(forward: Forward, problem: Problem, steps: int, batch: int) -> Tensor:
     """One backward pass: how strongly the result reacts to each word and region, times how far it is from the
     baseline. Instant, good for a first look; it promises no exact sum."""
+    from captum.attr import InputXGradient
+
     del steps, batch
     return InputXGradient(forward).attribute(problem.ones().requires_grad_())[0].detach()
 
@@ -54,6 +50,8 @@ def gradient(forward: Forward, problem: Problem, steps: int, batch: int) -> Tens
 def integrated_gradients(forward: Forward, problem: Problem, steps: int, batch: int) -> Tensor:
     """Walks from the baseline to the input in small steps and adds up the gradients on the way (Sundararajan et
     al. 2017). The attributions add up to the difference that is explained, but for the completeness error."""
+    from captum.attr import IntegratedGradients
+
     z = problem.ones()
     return IntegratedGradients(forward).attribute(
         z, baselines=torch.zeros_like(z), n_steps=steps, internal_batch_size=batch, method="gausslegendre"
@@ -63,6 +61,8 @@ def integrated_gradients(forward: Forward, problem: Problem, steps: int, batch: 
 def ablation(forward: Forward, problem: Problem, steps: int, batch: int) -> Tensor:
     """Replaces each word and each region by its baseline, one at a time, and reads how far the result falls. What
     it says of a single unit is true by construction; it does not see units that stand in for each other."""
+    from captum.attr import FeatureAblation
+
     del steps
     return FeatureAblation(forward).attribute(problem.ones(), baselines=0.0, perturbations_per_eval=batch)[0]
 
@@ -70,6 +70,8 @@ def ablation(forward: Forward, problem: Problem, steps: int, batch: int) -> Tens
 def occlusion(forward: Forward, problem: Problem, steps: int, batch: int) -> Tensor:
     """Slides a grey window of 2 x 2 regions over the picture and a gap of one over the words, and averages what
     each position cost (Zeiler and Fergus 2014). Sees things that lie across the border of two regions."""
+    from captum.attr import Occlusion
+
     del steps
     units, z = problem.units, problem.ones()
     text, picture = z[:, : units.text_count], z[:, units.regions].view(1, *units.grid)
@@ -88,6 +90,8 @@ def occlusion(forward: Forward, problem: Problem, steps: int, batch: int) -> Ten
 def shapley(forward: Forward, problem: Problem, steps: int, batch: int) -> Tensor:
     """Puts words and regions in one after another, in many random orders, and averages what each added (Strumbelj
     and Kononenko 2010). Shares credit fairly among units that act together; slow. Adds up exactly."""
+    from captum.attr import ShapleyValueSampling
+
     torch.manual_seed(0)
     return ShapleyValueSampling(forward).attribute(
         problem.ones(), baselines=0.0, n_samples=steps, perturbations_per_eval=batch
@@ -98,6 +102,8 @@ def account(forward: Forward, problem: Problem, steps: int, batch: int) -> Tenso
     """Reads the words off the reward head's own books: each score is what the end of the response is worth less the
     doubt about each of its words, so each word's share is exact, without any approximation. Regions come from
     ablation. Explains the margin, a reward or a score; what is worth the end is shown as the rest."""
+    from captum.attr import FeatureAblation
+
     del steps
     units = problem.units
     sign = (-1.0, 0.0 if problem.target.kind == "reward" else 1.0)  # doubt about b speaks for a

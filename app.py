@@ -106,6 +106,8 @@ def main() -> None:
     parser.add_argument("--host", default=None)
     parser.add_argument("--port", type=int, default=None)
     args = parser.parse_args()
+    # Uploads and what is handed out: a folder of this start's own, which nobody else on this machine can read.
+    os.environ.setdefault("GRADIO_TEMP_DIR", tempfile.mkdtemp(prefix="rewardscope-files-"))
     auth = logins(args.auth) if args.auth else None
     desk = open_desk(args.labels, bool(auth))
     demo = replay(Path(args.replay), desk) if args.replay else with_judge(args, desk)

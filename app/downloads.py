@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import shutil
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +14,8 @@ from typing import Any
 import gradio as gr
 import pandas as pd
 
+PLACE = Path(tempfile.gettempdir()) / f"rewardscope-downloads-{os.getpid()}"
+KEPT = 3600  # seconds
 FORMATS = ("csv", "jsonl", "parquet")
 FETCH = """(file) => {
     const a = Object.assign(document.createElement('a'), {href: file.url, download: file.orig_name || ''});
@@ -30,9 +36,19 @@ class Downloads:
         made.success(None, [self.file], None, js=FETCH, **private)
 
 
+def folder() -> Path:
+    """A new folder for one download. Gradio serves a copy of its own, so folders of an hour ago are thrown away."""
+    for old in PLACE.glob("*"):
+        with contextlib.suppress(FileNotFoundError):  # somebody else's download was faster
+            if old.stat().st_mtime < time.time() - KEPT:
+                shutil.rmtree(old, ignore_errors=True)
+    PLACE.mkdir(mode=0o700, exist_ok=True)
+    return Path(tempfile.mkdtemp(dir=PLACE))
+
+
 def table_file(table: pd.DataFrame, name: str, kind: str) -> str:
     """The table as csv, jsonl or parquet in a folder of its own."""
-    path = Path(tempfile.mkdtemp(prefix="rewardscope-")) / f"{name}.{kind}"
+    path = folder() / f"{name}.{kind}"
     if kind == "csv":
         table.to_csv(path, index=False)
     elif kind == "jsonl":

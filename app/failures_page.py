@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import tempfile
 import zipfile
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import gradio as gr
 import pandas as pd
 
-from app import item_view
+from app import downloads, item_view
 from app.downloads import FORMATS, Downloads, table_file
 from app.library import Library, picture_of
 from core import browse
@@ -162,7 +160,7 @@ class FailuresPage:
         if name not in runs:
             raise gr.Error("This run is not on this server any more.")
         run = runs[name]
-        path = Path(tempfile.mkdtemp(prefix="rewardscope-")) / f"{name.replace('/', '-')}.zip"
+        path = downloads.folder() / f"{name.replace('/', '-')}.zip"
         with zipfile.ZipFile(path, "w") as archive:  # Parquet is compressed already
             for file in ("manifest.json", "judgements.parquet"):
                 archive.write(run.folder / file, f"{path.stem}/{file}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import tempfile
 import threading
 import time
 from dataclasses import replace
@@ -12,7 +11,7 @@ from typing import Any
 
 import gradio as gr
 
-from app import lane, links, views, words
+from app import downloads, lane, links, views, words
 from app.bundle_view import open_bundle
 from app.downloads import Downloads
 from app.edits import Edits
@@ -236,7 +235,7 @@ class InspectPage:
             self.judge.about,
             view.familiarity,
         )
-        path = Path(tempfile.mkdtemp(prefix="rewardscope-")) / f"rewardscope-{view.comparison.id}.zip"
+        path = downloads.folder() / f"rewardscope-{view.comparison.id}.zip"
         path.write_bytes(write(v))
         return str(path)
 

@@ -67,7 +67,7 @@ def _of_run(library: Library, name: str, row: str) -> tuple[View | None, str]:
         return None, "The record of this link is not on this server."
     picture = None
     if isinstance(found.image, bytes):
-        STORE.mkdir(parents=True, exist_ok=True)
+        STORE.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = STORE / f"{content_hash(found.image)}-run.png"
         path.write_bytes(found.image)
         picture = str(path)
@@ -77,7 +77,7 @@ def _of_run(library: Library, name: str, row: str) -> tuple[View | None, str]:
 
 
 def _keep(view: View) -> str:
-    STORE.mkdir(parents=True, exist_ok=True)
+    STORE.mkdir(mode=0o700, parents=True, exist_ok=True)
     picture = to_png_bytes(open_image(view.picture)) if view.picture else b""
     key = content_hash(picture, view.prompt, *view.responses)
     if picture:

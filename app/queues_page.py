@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from app import queue_view
+from app import downloads, queue_view
 from app.door import Door
 from app.downloads import Downloads
 from app.label_page import told
@@ -106,7 +105,7 @@ class QueuesPage:
             with told():
                 self.door.annotator(request, secret)  # who labelled what is not for strangers
                 queue = self.store.queue(id_)
-                folder = Path(tempfile.mkdtemp(prefix="rewardscope-"))
+                folder = downloads.folder()
                 try:
                     return str(WRITERS[kind](self, queue, folder / f"labels-{queue.id}"))
                 except (RunError, ValueError) as error:

@@ -39,7 +39,7 @@ def test_a_gallery_example_opens_while_the_model_is_busy(page, browser, server):
     busy.locator("#exact").click()
     before = page.locator(".verdict").first.inner_text()
     page.locator("#examples button.thumbnail-item").nth(3).click()
-    expect(page.locator(".verdict").first).not_to_have_text(before, timeout=3_000)
+    expect(page.locator(".verdict").first).not_to_have_text(before, timeout=5_000)
     expect(page.locator(".rewards")).to_contain_text("kept from before")
     assert "Shapley" not in busy.locator("#heat .small").inner_text()
     busy.locator("#cancel").click()
@@ -52,7 +52,7 @@ def test_editing_a_response_turns_the_verdict(page):
     box(page, "response-a").fill(b)
     box(page, "response-b").fill(a)
     page.locator("#judge").click()
-    expect(page.locator(".verdict").first).not_to_have_text(before)
+    expect(page.locator(".verdict").first).not_to_have_text(before, timeout=20_000)
     loser_before, loser_after = before[0], page.locator(".verdict").first.inner_text()[0]
     assert {loser_before, loser_after} == {"A", "B"}
 

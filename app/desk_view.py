@@ -100,12 +100,12 @@ def _as_shown(judgement: Judgement, shown: Sequence[int]) -> Judgement:
     return replace(judgement, rewards=tuple(judgement.rewards[i] for i in shown), scores=scores)
 
 
-def tally_html(done: int, total: int, mine: int, seconds: Sequence[float], streak: int) -> str:
+def tally_html(who: str, done: int, total: int, mine: int, seconds: Sequence[float], streak: int) -> str:
     """Progress, time per item and streak of this sitting, in one quiet line."""
     share = 100 * done / total if total else 0
     pace = f" · {sorted(seconds)[len(seconds) // 2]:.1f} s per item" if seconds else ""
     row = f" · {streak} in a row" if streak > 1 else ""
     return (
         f'<p class="tally small"><progress max="{total}" value="{done}" aria-label="progress of the queue"></progress> '
-        f"{done:,} of {total:,} ({share:.0f} %) · {mine:,} by you{pace}{row}</p>"
+        f"{done:,} of {total:,} ({share:.0f} %) · {mine:,} by you, {html.escape(who)}{pace}{row}</p>"
     )

@@ -268,7 +268,7 @@ class LabelPage:
     def _show(self, who: str, desk: Desk, drawn: str = "", item: bool = True) -> tuple:
         """item: False where the item itself stays on the screen as it is."""
         p = self.store.progress(desk.queue, who)
-        tally = desk_view.tally_html(p.done, p.total, p.mine, desk.seconds, desk.streak)
+        tally = desk_view.tally_html(who, p.done, p.total, p.mine, desk.seconds, desk.streak)
         claim, label = desk.claim, desk.label
         if claim is None:
             others = f'<p class="small">{p.held} are in the hands of others just now.</p>' if p.held else ""

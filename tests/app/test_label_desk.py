@@ -214,3 +214,27 @@ def test_a_queue_is_made_on_the_page(page, desk):
     page.locator("#make-queue").click()
     expect(page.locator("#queue-head")).to_contain_text("Made here", timeout=60_000)
     assert store.queues()[0].about["name"] == "Made here" and store.queues()[0].about["by"] == "Maker"
+
+
+def test_a_file_that_nobody_judged_becomes_a_queue(page, desk, tmp_path):
+    url, store, queue = desk
+    rows = [
+        {"prompt": "Which?", "chosen": a, "rejected": b}
+        for a, b in (("red", "blue"), ("blue", "red"), ("one", "two"))
+    ]
+    (tmp_path / "mine.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    come_in(page, url, "Filer", queue)
+    page.goto(f"{url}queues")
+    page.get_by_role("button", name="Make a queue").first.click()
+    page.get_by_role("button", name="A file instead of runs").click()
+    page.locator("#queue-file input[type=file]").set_input_files(str(tmp_path / "mine.jsonl"))
+    expect(page.locator("#queue-file")).to_contain_text("mine", timeout=20_000)
+    page.locator("#make-queue").click()
+    expect(page.locator("#queue-head")).to_contain_text("3 items", timeout=60_000)
+    found = store.items(store.queues()[0].id)
+    assert {found[0].row, found[1].row} == {0, 1} and "at least one of the two labels is wrong" in found[
+        0
+    ].evidence["reasons"][0]
+    page.get_by_role("link", name="Label it").click()
+    expect(page.locator("#item .prompt")).to_have_text("Which?", timeout=60_000)
+    expect(page.locator("#item .no-picture")).to_be_visible()

@@ -18,13 +18,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 
 import pandas as pd
 
 NEAR = 0.9
 RUN = 3  # words
 FEW_WORDS = 12  # in all responses together; below, equal texts may well belong to different pictures
-BLOCK = 2_000  # rows in which nearly equal texts are looked for; in larger blocks only equal ones count
+BLOCK = 1_000  # rows in which nearly equal texts are looked for; in larger blocks only equal ones count
 PARTNERS = 5  # rows with the same text that one row is held against
 
 Words = tuple[str, ...]
@@ -211,11 +212,12 @@ def _likes(texts: set[Words], near: bool) -> dict[Words, Words]:
     out = {t: t for t in texts}
     if not near:
         return out
-    counts = Counter(run for text in texts for run in _runs(text))
+    counts = Counter(chain.from_iterable(map(_runs, texts)))
     index: dict[Words, list[Words]] = defaultdict(list)
     for text in sorted(texts):
-        shared = [run for run in _runs(text) if counts[run] > 1]
-        enough = math.ceil(NEAR * len(_runs(text)))
+        runs = _runs(text)
+        shared = [run for run in runs if counts[run] > 1]
+        enough = math.ceil(NEAR * len(runs))
         if len(shared) < enough:
             continue
         rare = sorted(shared, key=lambda run: (counts[run], run))[: len(shared) - enough + 1]
@@ -233,12 +235,12 @@ def _root(parents: dict[Words, Words], text: Words) -> Words:
     return text
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=4 * BLOCK)
 def _runs(text: Words) -> frozenset[Words]:
-    return frozenset(text[i : i + RUN] for i in range(max(1, len(text) - RUN + 1)))
+    return frozenset(zip(*(text[i:] for i in range(RUN)), strict=False)) or frozenset([text])
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=4 * BLOCK)
 def _marks(text: Words) -> Words:
     """The words of which each decides by itself, in their order; the article and the pronoun are none."""
     return tuple(

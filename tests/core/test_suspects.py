@@ -128,6 +128,12 @@ def test_other_pictures_are_other_questions(tmp_path) -> None:
     assert tiers(tmp_path, [row(picture="p"), row(preferred=1, picture="q")]) == [2, 2]
     twins = [row(reference="p.png"), row(preferred=1, reference="q.png")]
     assert tiers(tmp_path, twins) == [2, 2]
+    for id_ in (
+        "",
+        "x",
+    ):  # long texts, and rows of one id: only the key tells that the data named two pictures
+        long = [row(texts=(LONG, LONG[::-1]), preferred=i, reference=f"{i}.png", id_=id_) for i in (0, 1)]
+        assert tiers(tmp_path, long) == ([1, 1] if id_ else [2, 2])
     same_id = [{**r, "id": "x"} for r in (row(picture="p"), row(preferred=1, picture="q"))]
     assert tiers(tmp_path, same_id) == [2, 2]
     assert tiers(tmp_path, [row(reference="p.png"), row(preferred=1, reference="p.png")]) == [0, 0]
@@ -166,6 +172,10 @@ def test_repeats_come_after_contradictions_and_groups_stay_together(tmp_path) ->
         7,
     ]  # three rows hold more wrong labels than two
     assert any("Its id also stands at row 3." in s.reasons for s in found)
+    pairs = [
+        row(q, preferred=i, picture=q) for i in (0, 1) for q in ("A?", "B?")
+    ]  # interleaved, and never judged
+    assert [s.row for s in suspects([make(tmp_path / "b", pairs)])] == [0, 2, 1, 3]
 
 
 # -- near duplicates ---------------------------------------------------------------------------------------
@@ -228,6 +238,19 @@ def test_minimal_edits_do_not_contradict_themselves_or_their_copies(tmp_path) ->
     edit = [row(texts=(a, a + " more"), picture="p"), row(texts=(a + " more", a), preferred=1, picture="p")]
     assert tiers(tmp_path, edit) == [1, 1]  # one row twice
     assert tiers(tmp_path, [edit[0], {**edit[1], "preferred": 0}]) == [0, 0]
+
+
+def test_a_text_is_matched_with_the_one_it_resembles_most(tmp_path) -> None:
+    rng = random.Random(2)
+    base, other = " ".join(rng.choice(WORDS) for _ in range(200)), "quite another answer to the question"
+    a = row(texts=(base + " more more", other), picture="p", id_="x")
+    b = row(
+        texts=(base + " more", base), picture="p", id_="x"
+    )  # rejects a near one, but prefers a nearer one
+    assert tiers(tmp_path, [a, b]) == [1, 1]
+    c = row(texts=(base + " more", other), picture="p", id_="x")  # prefers just what the minimal edit rejects
+    edit = row(texts=(base + " more", base), preferred=1, picture="p", id_="x")
+    assert tiers(tmp_path, [c, edit]) == [0, 0]
 
 
 # -- the whole ---------------------------------------------------------------------------------------------

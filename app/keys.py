@@ -1,4 +1,0 @@
-import gradio as gr
-
-
-def keys_switch(demo: gr.Blocks) -> None: ...

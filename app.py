@@ -9,16 +9,8 @@ from pathlib import Path
 
 import gradio as gr
 
+from app.look import CSS, THEME, head
 from app.pages import build, build_without_model
-
-FONTS = [
-    "system-ui",
-    "-apple-system",
-    "Segoe UI",
-    "Roboto",
-    "sans-serif",
-]  # nothing is fetched from elsewhere
-CSS = Path(__file__).parent / "assets" / "style.css"
 
 
 def with_judge(args: argparse.Namespace) -> gr.Blocks:
@@ -70,10 +62,9 @@ def main() -> None:
     demo.launch(
         server_name=args.host,
         server_port=args.port,
-        theme=gr.themes.Soft(
-            primary_hue="blue", neutral_hue="slate", font=FONTS, font_mono=["ui-monospace", "monospace"]
-        ),
+        theme=THEME,
         css_paths=CSS,
+        head=head(),
         max_file_size="20mb",
         footer_links=["api"],
         run_history=False,

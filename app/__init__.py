@@ -14,5 +14,6 @@ heat.py          attributions to HTML: words and picture
 examples.py      the gallery, from the held-out split of the scene world
 links.py         links that reopen a view
 api.py           the published endpoints
+look.py          theme, style sheet and scripts of all pages
 lane.py          the one lane through which everything touches the model
 """

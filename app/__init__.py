@@ -15,5 +15,6 @@ examples.py      the gallery, from the held-out split of the scene world
 links.py         links that reopen a view
 api.py           the published endpoints
 look.py          theme, style sheet and scripts of all pages
+keys.py          the switch for single-key shortcuts
 lane.py          the one lane through which everything touches the model
 """

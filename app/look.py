@@ -1,4 +1,4 @@
-"""How every page looks, and what lets it be used without a mouse or without eyes: theme, style sheet, one script."""
+"""How every page looks, and what lets it be used without a mouse or without eyes: theme, style sheet, two scripts."""
 
 from __future__ import annotations
 
@@ -46,5 +46,5 @@ THEME = gr.themes.Soft(
 
 
 def head() -> str:
-    """The script inside the page itself: it comes with it whatever address a proxy gives it."""
-    return "".join(f"<script>{(ASSETS / name).read_text()}</script>" for name in ("accessible.js",))
+    """Both scripts inside the page itself: they come with it whatever address a proxy gives it."""
+    return "".join(f"<script>{(ASSETS / name).read_text()}</script>" for name in ("keys.js", "accessible.js"))

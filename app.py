@@ -16,20 +16,12 @@ with contextlib.suppress(ImportError):
 import gradio as gr
 
 from app.door import kind_of_door
+from app.look import CSS, THEME, head
 from app.pages import Desk, build, build_without_model
 from core.label_backup import keep
 from core.label_records import LabelError
 from core.label_tables import default_url
 from core.labels import LabelStore
-
-FONTS = [
-    "system-ui",
-    "-apple-system",
-    "Segoe UI",
-    "Roboto",
-    "sans-serif",
-]  # nothing is fetched from elsewhere
-CSS = Path(__file__).parent / "assets" / "style.css"
 
 
 def with_judge(args: argparse.Namespace, desk: Desk) -> gr.Blocks:
@@ -116,10 +108,9 @@ def main() -> None:
     demo.launch(
         server_name=args.host,
         server_port=args.port,
-        theme=gr.themes.Soft(
-            primary_hue="blue", neutral_hue="slate", font=FONTS, font_mono=["ui-monospace", "monospace"]
-        ),
+        theme=THEME,
         css_paths=CSS,
+        head=head(),
         max_file_size="20mb",
         footer_links=["api"],
         run_history=False,

@@ -12,7 +12,7 @@ from PIL import Image
 from plotly.subplots import make_subplots
 
 from app import lane
-from app.figures import FIRST, INK, LETTERS, SECOND, layout
+from app.figures import FIRST, INK, LETTERS, NONE, SECOND, layout
 from app.lane import LANE
 from app.tasks import try_edits
 from app.views import View, needed, told
@@ -148,7 +148,7 @@ def region_figure(grid: tuple[int, int], parts: dict[int, list[float]], a: int, 
     dims = list(parts)
     figure = make_subplots(rows=1, cols=max(1, len(dims)), subplot_titles=[NAMES[d] for d in dims])
     most = max([abs(v) for d in dims for v in parts[d]] + [1e-9])
-    scale = [[0, SECOND], [0.5, "rgba(128,128,128,0.12)"], [1, FIRST]]
+    scale = [[0, SECOND], [0.5, NONE], [1, FIRST]]
     for n, d in enumerate(dims):
         values = np.array(parts[d]).reshape(grid)
         figure.add_trace(
@@ -159,12 +159,12 @@ def region_figure(grid: tuple[int, int], parts: dict[int, list[float]], a: int, 
             ),
             row=1, col=n + 1,
         )  # fmt: skip
-    layout(figure, 280)
+    layout(figure, 300)
     figure.update_xaxes(visible=False)
     figure.update_yaxes(visible=False)
-    figure.update_layout(margin={"l": 8, "r": 12, "t": 40, "b": 8})
+    figure.update_layout(margin={"l": 8, "r": 12, "t": 40, "b": 36})
     figure.add_annotation(
         text=f"what each region adds to each dimension's part of {LETTERS[a]} − {LETTERS[b]}", showarrow=False,
-        x=0, y=-0.08, xref="paper", yref="paper", xanchor="left",
+        x=0, y=-0.02, xref="paper", yref="paper", xanchor="left", yanchor="top",
     )  # fmt: skip
     return figure

@@ -11,7 +11,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app.downloads import FORMATS, Downloads, table_file
-from app.figures import FIRST, QUIET, SECOND, layout
+from app.figures import FIRST, NONE, QUIET, SECOND, layout
 
 ASSETS = Path(__file__).parents[1] / "assets"
 MEASURED = ASSETS / "explanations.json"
@@ -75,7 +75,7 @@ def agreement_figure(measured: dict[str, Any]) -> go.Figure:
     figure = go.Figure(
         go.Heatmap(
             z=cells.to_numpy(), x=order, y=order, zmin=-1, zmax=1, texttemplate="%{z:.2f}", showscale=False,
-            colorscale=[[0, SECOND], [0.5, "rgba(128,128,128,0.12)"], [1, FIRST]], xgap=1, ygap=1,
+            colorscale=[[0, SECOND], [0.5, NONE], [1, FIRST]], xgap=1, ygap=1,
         )
     )  # fmt: skip
     figure.update_yaxes(autorange="reversed")
@@ -98,7 +98,9 @@ def build_explanations(demo: gr.Blocks) -> None:
         f"The proof covers {measured['evidence_area']:.0%} of a picture on average.</p>"
     )
     frame = table(measured)
-    gr.Dataframe(frame, interactive=False, show_label=False, wrap=True, elem_id="explanation-table")
+    gr.Dataframe(
+        frame, interactive=False, label="Methods and measures", show_label=False, wrap=True, elem_id="explanation-table"
+    )  # fmt: skip
     downloads = Downloads()
     with gr.Row():
         for kind in FORMATS:

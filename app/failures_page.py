@@ -12,6 +12,7 @@ import pandas as pd
 
 from app import downloads, item_view
 from app.downloads import FORMATS, Downloads, table_file
+from app.keys import keys_switch
 from app.library import Library, picture_of
 from core import browse
 from core.browse import OUTCOME_CHOICES, PAGE, SORTS, VERSUS_CHOICES, Filters
@@ -21,16 +22,6 @@ from core.taxonomy import DIMENSIONS
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
 REPLACE_ADDRESS = "(query) => { if (query) history.replaceState(null, '', location.pathname + '?' + query); }"
-KEYS_JS = """() => {
-  if (window.rewardscopeKeys) return;
-  window.rewardscopeKeys = true;
-  document.addEventListener('keydown', e => {
-    if (e.ctrlKey || e.metaKey || e.altKey || /^(INPUT|TEXTAREA|SELECT)$/.test(e.target.tagName)) return;
-    const id = {j: 'next', ArrowRight: 'next', k: 'previous', ArrowLeft: 'previous'}[e.key];
-    const button = id && document.getElementById(id);
-    if (button) { e.preventDefault(); button.click(); }
-  });
-}"""
 DOWNLOADED = 100_000  # rows of a downloaded table
 
 
@@ -108,12 +99,13 @@ class FailuresPage:
             )
         self.search = gr.Textbox(label="Search in prompts and responses", elem_id="search")
         self.summary = gr.HTML(elem_id="summary")
-        self.table = gr.Dataframe(interactive=False, show_label=False, max_height=330, wrap=True, elem_id="failures", datatype="str")  # fmt: skip
+        self.table = gr.Dataframe(interactive=False, label="Records", show_label=False, max_height=330, wrap=True, elem_id="failures", datatype="str")  # fmt: skip
         with gr.Row():
             self.newer = gr.Button("◂ page", size="sm", elem_id="page-back")
             self.older = gr.Button("page ▸", size="sm", elem_id="page-on")
             self.previous = gr.Button("◂ previous (K)", size="sm", elem_id="previous")
             self.next = gr.Button("next (J) ▸", size="sm", elem_id="next", variant="primary")
+            keys_switch(demo)
         self.item = gr.HTML(elem_id="item")
         self.similar = gr.HTML(elem_id="similar")
         with gr.Accordion("Download", open=False), gr.Row():
@@ -132,7 +124,6 @@ class FailuresPage:
         shown = [self.place, self.address, self.summary, self.table, self.item, self.similar]
         run_parts = [self.run, self.other, self.subgroup]
         demo.load(self.on_open, None, [*filters, *shown], **PRIVATE)
-        demo.load(None, js=KEYS_JS)
         self.run.input(self.on_run, [self.run], run_parts, **PRIVATE).then(
             self.on_filter, filters, shown, **PRIVATE
         )

@@ -9,10 +9,11 @@ from core.taxonomy import CAPABILITIES, DIMENSIONS
 
 LETTERS = "ABCD"
 # Blue speaks for the first response of a pair, orange for the second: apart for every kind of colour blindness.
-FIRST, SECOND = "#2a6fbb", "#d9730d"
-RESPONSES = (FIRST, SECOND, "#3d8b6d", "#8a5fb5")
-QUIET = "#9aa3ad"
-INK = "#757a82"  # readable on white and on the dark theme
+FIRST, SECOND = "#2d73c0", "#d9730d"  # white is readable on the first, black on the second
+RESPONSES = (FIRST, SECOND, "#378063", "#8a5fb5")
+QUIET = "#838d99"
+NONE = "#eceef1"  # middle of a two-sided scale; opaque, or text on it would drown in the dark theme
+INK = "#757a82"  # on the page the style sheet puts the theme's own text colour in its place
 
 
 def layout(figure: go.Figure, height: int, **extra: object) -> go.Figure:
@@ -24,6 +25,9 @@ def layout(figure: go.Figure, height: int, **extra: object) -> go.Figure:
         font={"color": INK, "size": 13},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
         bargap=0.3,
+        modebar={
+            "remove": ["select2d", "lasso2d"]
+        },  # nothing to select: two stops of the keyboard for nothing
         **extra,
     )
     grid = {

@@ -46,7 +46,12 @@ class LeaderboardPage:
                                     elem_id="ties", scale=2)  # fmt: skip
         self.chart = gr.Plot(show_label=False, elem_id="intervals")
         self.table = gr.Dataframe(
-            interactive=False, show_label=False, elem_id="board", pinned_columns=1, max_height=420
+            interactive=False,
+            label="Judges",
+            show_label=False,
+            elem_id="board",
+            pinned_columns=1,
+            max_height=420,
         )
         self.refused = gr.HTML(elem_id="refused")
         with gr.Row():
@@ -190,7 +195,7 @@ def published_html(rows: list[Published]) -> str:
     out = []
     for columns in dict.fromkeys(tuple(r.columns) for r in rows):
         same = [r for r in rows if tuple(r.columns) == columns]
-        head = "".join(f"<th>{html.escape(c)}</th>" for c in ("", *columns, "overall", "macro", "Acc+"))
+        head = "".join(f"<th>{html.escape(c)}</th>" for c in ("model", *columns, "overall", "macro", "Acc+"))
         body = ""
         for r in same:
             found = audit(r)

@@ -25,7 +25,7 @@ def runs_html(library: Library) -> str:
         out.append(
             f"<tr><td>{html.escape(manifest.title)}</td><td>{html.escape(run.name)}</td><td>{number}</td><td>{links}</td></tr>"
         )
-    head = "<tr><th>benchmark</th><th>judge</th><th>right (a tie is wrong)</th><th></th></tr>"
+    head = "<tr><th>benchmark</th><th>judge</th><th>right (a tie is wrong)</th><th>look at</th></tr>"
     return f'<div class="wide"><table class="ledger"><thead>{head}</thead><tbody>{"".join(out)}</tbody></table></div>'
 
 

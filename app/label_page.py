@@ -26,6 +26,10 @@ PRIVATE: dict[str, Any] = {"api_visibility": "private", "queue": False, "show_pr
 OTHERS = (("tie", "Tie (T)"), ("bad", "Both bad (B)"), ("unsure", "Cannot tell (C)"))
 NOBODY = '<p role="status">Say who you are above, and the first comparison appears here.</p>'
 NO_QUEUE = '<p role="status">There is no queue yet: make one on the <a href="queues">Queues</a> page.</p>'
+SEEN = (
+    '<p class="small" role="status">Taken back. You have seen what was hidden here, so a verdict given now is not counted '
+    "as blind.</p>"
+)
 AT_END = '<p class="verdict" role="status">Nothing is left for you in this queue.</p>'
 
 ZOOM_JS = """() => {
@@ -167,11 +171,7 @@ class LabelPage:
                     )
                 took = time.monotonic() - desk.shown_at
                 claim = self.store.judge(claim.ticket, who, opinion, took)
-                assert claim.label
-                if claim.label.first != opinion.verdict:
-                    gr.Info(
-                        f"In another tab you already said: {desk_view.said(claim.label.first, claim.shown)}."
-                    )
+                # Said in another tab already: the reveal shows what stands.
                 desk = replace(desk, claim=claim, seconds=(*desk.seconds, took), streak=desk.streak + 1)
                 return self._show(who, desk, item=False)
 
@@ -222,9 +222,6 @@ class LabelPage:
             if claim is None:
                 raise LabelError("There is nothing to take back, or somebody else has the item now.")
             pending = desk.claim if desk.claim and desk.claim.label is None else desk.pending
-            gr.Info(
-                "Taken back. You have seen what was hidden, so a verdict given now is not counted as blind."
-            )
             desk = replace(
                 desk, claim=claim, pending=pending, shown_at=time.monotonic(), streak=max(0, desk.streak - 1)
             )
@@ -274,7 +271,7 @@ class LabelPage:
             others = f'<p class="small">{p.held} are in the hands of others just now.</p>' if p.held else ""
             return desk, tally, *self._empty(AT_END + others)[2:]
         picture = (drawn or self._draw(claim)) if item else gr.skip()
-        reveal = desk_view.reveal_html(claim, label) if label else ""
+        reveal = desk_view.reveal_html(claim, label) if label else SEEN if claim.seen else ""
         said = [list(label.dimensions), label.note] if label else [[], ""]
         return (
             desk,

@@ -85,13 +85,15 @@ class Queue:
 class Claim:
     """An item in somebody's hands. shown: the record's response indices in the order in which this person sees them.
 
-    label: what this person says of it at present, if anything.
+    label: what this person says of it at present, if anything. seen: whether model and old label were ever revealed to
+    them, as before an undo.
     """
 
     item: Item
     ticket: str
     shown: tuple[int, ...]
     label: Label | None
+    seen: bool
 
 
 @dataclass(frozen=True)

@@ -226,7 +226,7 @@ class LabelStore:
         row = db.execute(sa.select(items).where(items.c.queue == queue, items.c.position == position)).one()
         item = item_of(row)
         label = next(iter(self._labels(db, queue, position, annotator)), None)
-        return Claim(item, ticket, shown_order(annotator, item), label)
+        return Claim(item, ticket, shown_order(annotator, item), label, self._seen_before(db, row, annotator))
 
     def again(self, ticket: str, annotator: str) -> Claim:
         """An item that this person has or had in hand, as it stands now. Raises LabelError."""
@@ -254,7 +254,7 @@ class LabelStore:
             slot = self._slot(db, ticket, annotator) or self._regain(db, ticket, annotator)
             if slot is not None and not slot.done:
                 opinion = opinion.checked(self._responses(db, slot))
-                blind = not self._revealed_before(db, slot, annotator)
+                blind = not self._seen_before(db, slot, annotator)
                 detail = {"blind": blind, **self._seen(db, slot, annotator)}
                 self._add(db, slot, annotator, ticket, "first", f"{ticket}:first", opinion, seconds, detail)
                 db.execute(slots.update().where(leases.same(slot)).values(done=True, until=None))
@@ -371,9 +371,9 @@ class LabelStore:
             "models": models,
         }
 
-    def _revealed_before(self, db: sa.Connection, slot: Any, annotator: str) -> bool:
+    def _seen_before(self, db: sa.Connection, place: Any, annotator: str) -> bool:
         before = sa.select(events.c.seq).where(
-            events.c.queue == slot.queue, events.c.position == slot.position, events.c.annotator == annotator,
+            events.c.queue == place.queue, events.c.position == place.position, events.c.annotator == annotator,
             events.c.kind == "first",
         )  # fmt: skip
         return db.execute(before.limit(1)).first() is not None

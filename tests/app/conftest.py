@@ -10,6 +10,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import sync_playwright
 
+from app.library import BUNDLED
+from core import queues
+from core.labels import LabelStore
+from core.runs import open_run
+
 ROOT = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = [
@@ -55,6 +60,9 @@ def started(folder: Path, *arguments: str, cwd: Path = ROOT, env: dict[str, str]
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
     folder = tmp_path_factory.mktemp("app")
+    store = LabelStore(f"sqlite:///{folder / 'labels.sqlite'}")
+    runs = {f"scene/{n}": open_run(BUNDLED / "scene" / n) for n in ("vl-mdr", "scalar")}
+    queues.from_runs(store, runs, name="Suspicious scenes", by="a test", most=50)
     with started(folder, "--runs", str(folder / "runs")) as (url, _):
         yield url
 

@@ -13,13 +13,13 @@ import itsdangerous
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from conftest import started
 from desk_client import Annotator, Page, Refused
 
 from app.library import BUNDLED
 from core import queues
 from core.labels import LabelStore
 from core.runs import open_run
+from tests.app.conftest import started
 
 SECRET = "the Space's own"
 OAUTH = {

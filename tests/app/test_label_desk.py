@@ -6,7 +6,6 @@ import zipfile
 
 import datasets
 import pytest
-from conftest import started
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -17,6 +16,7 @@ from core.judges.rules import nobody
 from core.labels import LabelStore
 from core.runner import Job, run
 from core.runs import open_run
+from tests.app.conftest import started
 
 pytestmark = pytest.mark.browser
 HOSTILE = "<script>window.pwned = 1</script><img src=x onerror='window.pwned = 1'> $\\frac{1}{2}$ {{7*7}} ${7*7} \\n"
@@ -83,12 +83,28 @@ def test_a_whole_visit_by_keyboard_alone(page, desk):
     page.keyboard.press("Enter")
     expect(page.locator(".reveal")).to_contain_text("both bad")
     page.keyboard.press("u")
-    expect(page.locator("#reveal .reveal")).to_have_count(0)
-    expect(page.get_by_text("not counted as blind").first).to_be_visible()
+    expect(page.locator("#reveal")).to_contain_text("not counted as blind")
+    page.keyboard.press("c")
+    expect(page.locator(".reveal")).to_contain_text("cannot tell")
+    blind = {v.final: v.blind for v in of(store, queue, "Key Board").values()}
+    assert blind == {"tie": True, "unsure": False}
+    page.keyboard.press("s")
+    expect(page.locator("#item .side")).not_to_have_text(second)
+    page.keyboard.press("b")
+    expect(page.locator(".reveal")).to_contain_text("both bad")
+    page.keyboard.press("k")
+    expect(page.locator(".reveal")).to_contain_text("You said Right, then a tie")
+    expect(page.locator("#item .prompt")).to_have_text(first)
+    page.keyboard.press("Enter")
+    expect(page.locator(".reveal")).to_contain_text("both bad")
+    page.keyboard.press("u")
+    expect(page.locator("#reveal")).to_contain_text("not counted as blind")
     page.keyboard.press("c")
     expect(page.locator(".reveal")).to_contain_text("cannot tell")
     last = max(of(store, queue, "Key Board").values(), key=lambda v: v.at)
     assert last.final == "unsure" and not last.blind
+    page.keyboard.press("s")  # what cannot be done is said, also by handlers that do not wait in the queue
+    expect(page.locator(".toast-body").last).to_contain_text("has your verdict already")
     page.keyboard.press("z")
     expect(page.locator("#zoom")).to_have_attribute("aria-expanded", "true")
 

@@ -16,6 +16,13 @@ PAGES = {
     "leaderboard": ("server", "leaderboard", "#margins .main-svg"),
     "failures": ("server", "failures", "#item .prompt"),
     "explanations": ("server", "explanations", "#agreement .main-svg"),
+    "door": (
+        "server",
+        "label",
+        "#name input",
+    ),  # who has not said who they are; then the same page for who has
+    "label": ("server", "label", "#name input, .desk-item"),
+    "queues": ("server", "queues", "#results .ledger"),
     "replay": ("replayed", "", "#runs table"),
 }
 THEMES = ("light", "dark")
@@ -51,6 +58,14 @@ def opened(request, tab):
     # Opened all at once by script: a click each would wait for the page to stand still.
     tab.evaluate("document.querySelectorAll('button.label-wrap:not(.open)').forEach(b => b.click())")
     tab.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true; })")
+    if name == "label":
+        if tab.locator("#enter").is_visible():
+            tab.locator("#name input").fill("Axe")
+            tab.locator("#enter").click()
+        tab.locator(".desk-item").wait_for(timeout=60_000)
+        tab.keyboard.press("Escape")
+        tab.locator("#verdict-1").click()
+        tab.locator(".reveal").wait_for()
     if name == "inspect":
         tab.locator("#make-link").click()
         tab.locator("#fetch").click()

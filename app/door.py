@@ -7,6 +7,7 @@ browser that took the name has.
 
 from __future__ import annotations
 
+import html
 import os
 import time
 from typing import Any
@@ -38,12 +39,13 @@ class Door:
         # The key and secret are fixed so that a name outlives a restart of the server.
         self.secret = gr.BrowserState("", storage_key="rewardscope-name", secret="rewardscope")
         with gr.Group(visible=False, elem_id="door") as self.box:
-            with gr.Row(visible=self.kind == "name", equal_height=True):
+            with gr.Row(visible=self.kind == "name"):
                 self.name = gr.Textbox(
                     label="Your name on this server", max_lines=1, elem_id="name", scale=3,
                     info="It stands beside your labels. This browser remembers it; there is no password.",
                 )  # fmt: skip
                 self.enter = gr.Button("Enter", variant="primary", elem_id="enter", scale=1)
+            self.message = gr.HTML(elem_id="door-message")
             if self.kind == "account":
                 gr.Markdown("Sign in to label: your account's name stands beside your labels.")
                 gr.LoginButton(elem_id="sign-in")
@@ -51,17 +53,17 @@ class Door:
     def connect(self, then: Any, inputs: list[Any], outputs: list[Any]) -> None:
         """`then` shows the page to whoever has come in."""
         for event in (self.enter.click, self.name.submit):
-            event(self.on_enter, [self.name], [self.secret], **PRIVATE).success(
+            event(self.on_enter, [self.name], [self.message, self.secret], **PRIVATE).success(
                 then, inputs, outputs, **PRIVATE
             )
 
-    def on_enter(self, name: str) -> str:
-        if self.kind != "name":
-            raise gr.Error("Names are not chosen on this server: sign in.")
+    def on_enter(self, name: str) -> tuple:
         try:
-            return self.store.enter(str(name or ""))
+            if self.kind != "name":
+                raise LabelError("Names are not chosen on this server: sign in.")
+            return "", self.store.enter(str(name or ""))
         except LabelError as error:
-            raise gr.Error(str(error), title="Not this name", duration=10) from error
+            return refusal(error), gr.skip()
 
     def known(self, request: gr.Request, secret: object) -> str | None:
         """Who this is; None for a stranger."""
@@ -79,6 +81,12 @@ class Door:
                 "Say who you are first: labels carry a name. Nothing was written.", title="Not signed in"
             )
         return who
+
+
+def refusal(error: Exception) -> str:
+    """What is refused, in words, where the page shows it."""
+    said = error.message if isinstance(error, gr.Error) else error
+    return f'<p class="refused" role="alert">{html.escape(str(said))}</p>'
 
 
 def _account(request: gr.Request) -> str | None:

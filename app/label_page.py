@@ -5,8 +5,9 @@ Nothing here waits in the queue of the model, and every handler that writes asks
 
 from __future__ import annotations
 
+import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import gradio as gr
 
 from app import desk_view
-from app.door import Door
+from app.door import Door, refusal
 from app.keys import keys_switch
 from core import queues
 from core.label_records import Claim, Label, LabelError, Opinion
@@ -87,6 +88,7 @@ class LabelPage:
         self.queue = gr.Dropdown([], label="Queue", elem_id="queue")
         self.tally = gr.HTML(elem_id="tally")
         self.item = gr.HTML(elem_id="item")
+        self.message = gr.HTML(elem_id="message")
         with gr.Row(elem_id="verdicts"):
             self.verdicts = [
                 gr.Button(_side_label(n, 2), elem_id=f"verdict-{n}", visible=n < 2, min_width=90) for n in range(MAX_RESPONSES)
@@ -109,40 +111,61 @@ class LabelPage:
     def _events(self, demo: gr.Blocks) -> None:
         here = [self.door.secret, self.desk]
         said = [self.dimensions, self.note]
-        shown = [self.desk, self.tally, self.item, self.reveal, self.next, *self.verdicts, *said]
-        whole = [self.door.box, self.queue, *shown]
+        shown = [
+            self.message,
+            self.desk,
+            self.tally,
+            self.item,
+            self.reveal,
+            self.next,
+            *self.verdicts,
+            *said,
+        ]
+        whole = [self.message, self.door.box, self.queue, *shown[1:]]
         ahead = {"fn": self.on_ahead, "inputs": here, "outputs": [self.ahead], **PRIVATE}
-        demo.load(self.on_open, [self.door.secret], whole, **PRIVATE).then(**ahead)
-        self.door.connect(self.on_open, [self.door.secret], whole)
-        self.queue.input(self.on_queue, [self.door.secret, self.queue], shown, **PRIVATE).then(**ahead)
+        demo.load(self._answered(self.on_open), [self.door.secret], whole, **PRIVATE).then(**ahead)
+        self.door.connect(self._answered(self.on_open), [self.door.secret], whole)
+        self.queue.input(
+            self._answered(self.on_queue), [self.door.secret, self.queue], shown, **PRIVATE
+        ).then(**ahead)
         for n, button in enumerate(self.verdicts):
             choice = str(n) if n < MAX_RESPONSES else OTHERS[n - MAX_RESPONSES][0]
-            button.click(self._verdict(choice), [*here, *said], shown, **PRIVATE)
+            button.click(self._answered(self._verdict(choice)), [*here, *said], shown, **PRIVATE)
         forward = [*here, self.ahead, *said]
         for button, handler in ((self.next, self.on_next), (self.skip, self.on_skip)):
-            button.click(handler, forward, [*shown, self.ahead], **PRIVATE).then(**ahead)
-        self.back.click(self.on_back, here, shown, **PRIVATE)
-        self.undo.click(self.on_undo, here, shown, **PRIVATE)
+            button.click(self._answered(handler), forward, [*shown, self.ahead], **PRIVATE).then(**ahead)
+        self.back.click(self._answered(self.on_back), here, shown, **PRIVATE)
+        self.undo.click(self._answered(self.on_undo), here, shown, **PRIVATE)
         demo.unload(self.on_leave)
 
     # -- events ----------------------------------------------------------------------------------------------
+    def _answered(self, handler: Callable[..., tuple]) -> Callable[..., Any]:
+        """Puts what is refused into the message and leaves all else as it is: Gradio shows no notice for handlers that do
+        not wait in its queue."""
+
+        @functools.wraps(handler)
+        def answer(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return "", *handler(*args, **kwargs)
+            except (LabelError, gr.Error) as error:
+                return {self.message: refusal(error)}
+
+        return answer
 
     def on_open(self, secret: str, request: gr.Request) -> tuple:
-        with told():
-            who = self.door.known(request, secret)
-            known = self.store.queues()
-            asked = dict(request.query_params).get("queue", "")
-            chosen = asked if asked in {q.id for q in known} else known[0].id if known else None
-            menu = gr.Dropdown(choices=[(_title(q), q.id) for q in known], value=chosen, visible=bool(known))
-            door = gr.Group(visible=who is None)
-            if who is None or chosen is None:
-                return door, menu, *self._empty(NOBODY if who is None else NO_QUEUE)
-            return door, menu, *self._open(who, chosen, request)
+        who = self.door.known(request, secret)
+        known = self.store.queues()
+        asked = dict(request.query_params).get("queue", "")
+        chosen = asked if asked in {q.id for q in known} else known[0].id if known else None
+        menu = gr.Dropdown(choices=[(_title(q), q.id) for q in known], value=chosen, visible=bool(known))
+        door = gr.Group(visible=who is None)
+        if who is None or chosen is None:
+            return door, menu, *self._empty(NOBODY if who is None else NO_QUEUE)
+        return door, menu, *self._open(who, chosen, request)
 
     def on_queue(self, secret: str, queue: str, request: gr.Request) -> tuple:
-        with told():
-            who = self.door.annotator(request, secret)
-            return self._open(who, self.store.queue(queue).id, request)
+        who = self.door.annotator(request, secret)
+        return self._open(who, self.store.queue(queue).id, request)
 
     def on_ahead(self, secret: str, desk: Desk | None, request: gr.Request) -> Ahead | None:
         """Claims and draws the item after this one."""
@@ -160,72 +183,65 @@ class LabelPage:
         def on_verdict(
             secret: str, desk: Desk | None, dimensions: list, note: str, request: gr.Request
         ) -> tuple:
-            with told():
-                who, desk = self.door.annotator(request, secret), _needed(desk)
-                claim = desk.claim
-                assert claim
-                opinion = Opinion(_index(choice, claim.shown), tuple(dimensions or ()), note or "")
-                if claim.label is not None:
-                    return self._show(
-                        who, replace(desk, claim=self.store.revise(claim.ticket, who, opinion)), item=False
-                    )
-                took = time.monotonic() - desk.shown_at
-                claim = self.store.judge(claim.ticket, who, opinion, took)
-                # Said in another tab already: the reveal shows what stands.
-                desk = replace(desk, claim=claim, seconds=(*desk.seconds, took), streak=desk.streak + 1)
-                return self._show(who, desk, item=False)
+            who, desk = self.door.annotator(request, secret), _needed(desk)
+            claim = desk.claim
+            assert claim
+            opinion = Opinion(_index(choice, claim.shown), tuple(dimensions or ()), note or "")
+            if claim.label is not None:
+                return self._show(
+                    who, replace(desk, claim=self.store.revise(claim.ticket, who, opinion)), item=False
+                )
+            took = time.monotonic() - desk.shown_at
+            claim = self.store.judge(claim.ticket, who, opinion, took)
+            # Said in another tab already: the reveal shows what stands.
+            desk = replace(desk, claim=claim, seconds=(*desk.seconds, took), streak=desk.streak + 1)
+            return self._show(who, desk, item=False)
 
         return on_verdict
 
     def on_next(self, secret: str, desk: Desk | None, ahead: Ahead | None, dimensions: list, note: str, request: gr.Request) -> tuple:  # fmt: skip
-        with told():
-            who, desk = self.door.annotator(request, secret), _needed(desk)
-            claim = desk.claim
-            assert claim
-            if claim.label is None:
-                raise LabelError("Give a verdict first, or skip this one (S).")
-            said = Opinion(claim.label.final, tuple(dimensions or ()), note or "")
-            self.store.revise(claim.ticket, who, said)
-            known = self.store.history(desk.queue, who)
-            after = known[known.index(claim.ticket) + 1 :] if claim.ticket in known else []
-            if after:  # on the way forward through what was said before
-                return *self._show(who, replace(desk, claim=self.store.again(after[0], who))), ahead
-            return *self._advance(who, desk, ahead, request), None
+        who, desk = self.door.annotator(request, secret), _needed(desk)
+        claim = desk.claim
+        assert claim
+        if claim.label is None:
+            raise LabelError("Give a verdict first, or skip this one (S).")
+        said = Opinion(claim.label.final, tuple(dimensions or ()), note or "")
+        self.store.revise(claim.ticket, who, said)
+        known = self.store.history(desk.queue, who)
+        after = known[known.index(claim.ticket) + 1 :] if claim.ticket in known else []
+        if after:  # on the way forward through what was said before
+            return *self._show(who, replace(desk, claim=self.store.again(after[0], who))), ahead
+        return *self._advance(who, desk, ahead, request), None
 
     def on_skip(self, secret: str, desk: Desk | None, ahead: Ahead | None, dimensions: list, note: str, request: gr.Request) -> tuple:  # fmt: skip
         del dimensions, note
-        with told():
-            who, desk = self.door.annotator(request, secret), _needed(desk)
-            assert desk.claim
-            if desk.claim.label is not None:
-                raise LabelError(
-                    "This one has your verdict already: go on with Next, or take it back with Undo."
-                )
-            self.store.skip(desk.claim.ticket, who)
-            return *self._advance(who, replace(desk, streak=0), ahead, request), None
+        who, desk = self.door.annotator(request, secret), _needed(desk)
+        assert desk.claim
+        if desk.claim.label is not None:
+            raise LabelError("This one has your verdict already: go on with Next, or take it back with Undo.")
+        self.store.skip(desk.claim.ticket, who)
+        return *self._advance(who, replace(desk, streak=0), ahead, request), None
 
     def on_back(self, secret: str, desk: Desk | None, request: gr.Request) -> tuple:
-        with told():
-            who, desk = self.door.annotator(request, secret), _needed(desk, even_empty=True)
-            known = self.store.history(desk.queue, who)
-            ticket = desk.claim.ticket if desk.claim else ""
-            before = known[: known.index(ticket)] if ticket in known else known
-            if not before:
-                raise LabelError("There is nothing before this one.")
-            pending = desk.claim if desk.claim and desk.claim.label is None else desk.pending
-            return self._show(who, replace(desk, claim=self.store.again(before[-1], who), pending=pending))
+        who, desk = self.door.annotator(request, secret), _needed(desk, even_empty=True)
+        known = self.store.history(desk.queue, who)
+        ticket = desk.claim.ticket if desk.claim else ""
+        before = known[: known.index(ticket)] if ticket in known else known
+        if not before:
+            raise LabelError("There is nothing before this one.")
+        pending = desk.claim if desk.claim and desk.claim.label is None else desk.pending
+        return self._show(who, replace(desk, claim=self.store.again(before[-1], who), pending=pending))
 
     def on_undo(self, secret: str, desk: Desk | None, request: gr.Request) -> tuple:
-        with told():
-            who, desk = self.door.annotator(request, secret), _needed(desk, even_empty=True)
-            claim = self.store.undo(desk.queue, who, request.session_hash or "")
-            if claim is None:
-                raise LabelError("There is nothing to take back, or somebody else has the item now.")
-            pending = desk.claim if desk.claim and desk.claim.label is None else desk.pending
-            desk = replace(
-                desk, claim=claim, pending=pending, shown_at=time.monotonic(), streak=max(0, desk.streak - 1)
-            )
-            return self._show(who, desk)
+        who, desk = self.door.annotator(request, secret), _needed(desk, even_empty=True)
+        claim = self.store.undo(desk.queue, who, request.session_hash or "")
+        if claim is None:
+            raise LabelError("There is nothing to take back, or somebody else has the item now.")
+        pending = desk.claim if desk.claim and desk.claim.label is None else desk.pending
+        desk = replace(
+            desk, claim=claim, pending=pending, shown_at=time.monotonic(), streak=max(0, desk.streak - 1)
+        )
+        return self._show(who, desk)
 
     def on_leave(self, request: gr.Request) -> None:
         self.store.release(request.session_hash or "")
@@ -333,8 +349,8 @@ def _needed(desk: Desk | None, even_empty: bool = False) -> Desk:
 
 
 @contextmanager
-def told():
-    """Says in a person's words what the store refuses."""
+def told() -> Iterator[None]:
+    """Says in a person's words what the store refuses, where the page shows it as a notice."""
     try:
         yield
     except LabelError as error:

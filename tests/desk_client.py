@@ -28,8 +28,8 @@ class Page:
         self.pages = {i: page for page, layout in config["page"].items() for i in layout["components"]}
         self.events = config["dependencies"]
 
-    def find(self, page: str, element: str | None, event: str, outputs: int | None = None) -> dict[str, Any]:
-        for found in self.events:
+    def find(self, page: str, element: str | None, event: str) -> dict[str, Any]:
+        for found in (e for e in self.events if e["backend_fn"]):
             for target, name in found["targets"]:
                 on_page = self.pages.get((found["outputs"] or found["inputs"] or [target])[0]) == page
                 if name == event and on_page and (element is None or self.names.get(target) == element):
@@ -48,7 +48,10 @@ class Page:
         answer = self.client.post(f"{self.url}/gradio_api/run/predict", json=body)
         if answer.status_code != 200:
             raise Refused(answer.text[:500])
-        return answer.json()["data"]
+        data = answer.json()["data"]
+        if said := re.search(r'class="refused"[^>]*>(.*?)<', str(data)):
+            raise Refused(said[1])
+        return data
 
 
 class Annotator(Page):
@@ -56,7 +59,7 @@ class Annotator(Page):
 
     def __init__(self, url: str, name: str, secret: str = "") -> None:
         super().__init__(url)
-        self.secret = secret or self.call(self.find("label", "enter", "click"), name)[0]
+        self.secret = secret or self.call(self.find("label", "enter", "click"), name)[1]
         self.load = self.find("label", None, "load")
         self.moves = {n: self.find("label", n, "click") for n in ("next-item", "skip", "undo", "back")}
         self.verdicts = {
@@ -65,17 +68,17 @@ class Annotator(Page):
 
     def open(self) -> str:
         """The item's HTML."""
-        return self.call(self.load, self.secret)[4]
+        return self.call(self.load, self.secret)[5]
 
     def judge(self, verdict: str, dimensions: Any = (), note: Any = "") -> int:
         """The row that the reveal names: the acknowledgement."""
-        reveal = self.call(self.verdicts[verdict], self.secret, list(dimensions), note)[3]
+        reveal = self.call(self.verdicts[verdict], self.secret, list(dimensions), note)[4]
         found = re.search(r"row (\d+) ·", str(reveal))
         assert found, reveal
         return int(found[1])
 
     def next(self) -> str:
         """The next item's HTML, and the one after it claimed ahead."""
-        shown = self.call(self.moves["next-item"], self.secret, [], "")[2]
+        shown = self.call(self.moves["next-item"], self.secret, [], "")[3]
         self.call(self.then(self.moves["next-item"]), self.secret)
         return str(shown)

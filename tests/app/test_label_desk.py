@@ -104,7 +104,7 @@ def test_a_whole_visit_by_keyboard_alone(page, desk):
     last = max(of(store, queue, "Key Board").values(), key=lambda v: v.at)
     assert last.final == "unsure" and not last.blind
     page.keyboard.press("s")  # what cannot be done is said, also by handlers that do not wait in the queue
-    expect(page.locator(".toast-body").last).to_contain_text("has your verdict already")
+    expect(page.locator("#message")).to_contain_text("has your verdict already")
     page.keyboard.press("z")
     expect(page.locator("#zoom")).to_have_attribute("aria-expanded", "true")
 

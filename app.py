@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import signal
 import sys
 import tempfile
 from importlib.util import find_spec
@@ -19,8 +20,8 @@ from app.door import kind_of_door
 from app.look import CSS, THEME, head
 from app.pages import Desk, build, build_without_model
 from core.label_backup import keep
+from core.label_database import default_url
 from core.label_records import LabelError
-from core.label_tables import default_url
 from core.labels import LabelStore
 
 
@@ -98,6 +99,9 @@ def main() -> None:
     parser.add_argument("--host", default=None)
     parser.add_argument("--port", type=int, default=None)
     args = parser.parse_args()
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit(0)
+    )  # a Space stops like this: the last labels are still saved
     # Uploads and what is handed out: a folder of this start's own, which nobody else on this machine can read.
     os.environ.setdefault("GRADIO_TEMP_DIR", tempfile.mkdtemp(prefix="rewardscope-files-"))
     auth = logins(args.auth) if args.auth else None

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import html
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import replace
 
 from app.item_view import LONGEST, differences, ledger
 from core.label_records import UNDECIDED, Claim, Item, Label
-from core.records import Judgement
+from core.records import Judgement, plain
 
 WORDS = {"tie": "a tie", "bad": "both bad", "unsure": "cannot tell"}
 PAIR = ("Left", "Right")
@@ -29,6 +30,7 @@ def said(verdict: str, shown: Sequence[int]) -> str:
 
 
 def item_html(claim: Claim, picture: bytes | None) -> str:
+    """Texts are made fit for UTF-8 here: what the store holds is left as it came."""
     item, names = claim.item, sides(len(claim.shown))
     texts = [item.responses[i] for i in claim.shown]
     marked = list(differences(*texts)) if len(texts) == 2 else [html.escape(t[:LONGEST]) for t in texts]
@@ -36,7 +38,7 @@ def item_html(claim: Claim, picture: bytes | None) -> str:
         f'<section class="side" tabindex="0" aria-label="{name} response"><h3>{name}</h3><p dir="auto">{text}</p>{_cut(full)}</section>'
         for name, text, full in zip(names, marked, texts, strict=True)
     )
-    return (
+    return plain(
         f'<div class="desk-item">{_picture(picture)}'
         f'<p class="prompt" dir="auto" tabindex="0">{html.escape(item.prompt[:LONGEST])}</p><div class="sides">{columns}</div></div>'
     )
@@ -67,7 +69,7 @@ def reveal_html(claim: Claim, label: Label) -> str:
     judges = "".join(_judge(item, j, shown, n == 0) for n, j in enumerate(item.judged))
     why = "".join(f"<li>{html.escape(_of_screen(r, shown))}</li>" for r in item.evidence.get("reasons", ()))
     why = f'<p class="small">Why this item is here:</p><ul class="small">{why}</ul>' if why else ""
-    return (
+    return plain(
         f'<div class="reveal" role="status"><p><b>You said {first}{changed}.</b> The label says <b>{html.escape(old)}</b>. '
         f"Change your mind with the same buttons, or go on.</p>{judges}{why}"
         f'<p class="small">row {item.row} · {html.escape(item.id)} · {html.escape(item.subgroup)}</p></div>'
@@ -85,6 +87,8 @@ def _judge(item: Item, row: dict, shown: Sequence[int], whole: bool) -> str:
     judgement = _as_shown(Judgement.from_row({"comparison_id": item.key, **known}), shown)
     names = sides(len(shown))
     rewards = " · ".join(f"{n} {r:+.2f}" for n, r in zip(names, judgement.rewards, strict=True))
+    if any(math.isnan(r) for r in judgement.rewards):
+        return f'<p class="said"><b>{html.escape(judgement.judge)}</b> gave no number.</p>'
     a, b = judgement.ranking[:2]
     tie = judgement.margin(a, b) == 0
     verdict = "sees no difference" if tie else f"prefers <b>{names[a]}</b> by {judgement.margin(a, b):.2f}"

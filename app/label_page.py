@@ -6,6 +6,7 @@ Nothing here waits in the queue of the model, and every handler that writes asks
 from __future__ import annotations
 
 import functools
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,16 +22,14 @@ from core import queues
 from core.label_records import Claim, Label, LabelError, Opinion
 from core.labels import LabelStore
 from core.records import MAX_RESPONSES
-from core.taxonomy import DIMENSIONS
+from core.taxonomy import DIMENSIONS, KEYS
 
+log = logging.getLogger(__name__)
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
 OTHERS = (("tie", "Tie (T)"), ("bad", "Both bad (B)"), ("unsure", "Cannot tell (C)"))
 NOBODY = '<p role="status">Say who you are above, and the first comparison appears here.</p>'
 NO_QUEUE = '<p role="status">There is no queue yet: make one on the <a href="queues">Queues</a> page.</p>'
-SEEN = (
-    '<p class="small" role="status">Taken back. You have seen what was hidden here, so a verdict given now is not counted '
-    "as blind.</p>"
-)
+SEEN = '<p class="small" role="status">You have seen before what is hidden here, so a verdict given now is not counted as blind.</p>'
 AT_END = '<p class="verdict" role="status">Nothing is left for you in this queue.</p>'
 
 ZOOM_JS = """() => {
@@ -126,7 +125,7 @@ class LabelPage:
         demo.load(self._answered(self.on_open), [self.door.secret], whole, **PRIVATE).then(**ahead)
         self.door.connect(self._answered(self.on_open), [self.door.secret], whole)
         self.queue.input(
-            self._answered(self.on_queue), [self.door.secret, self.queue], shown, **PRIVATE
+            self._answered(self.on_queue), [self.door.secret, self.queue, self.desk, *said], shown, **PRIVATE
         ).then(**ahead)
         for n, button in enumerate(self.verdicts):
             choice = str(n) if n < MAX_RESPONSES else OTHERS[n - MAX_RESPONSES][0]
@@ -134,7 +133,7 @@ class LabelPage:
         forward = [*here, self.ahead, *said]
         for button, handler in ((self.next, self.on_next), (self.skip, self.on_skip)):
             button.click(self._answered(handler), forward, [*shown, self.ahead], **PRIVATE).then(**ahead)
-        self.back.click(self._answered(self.on_back), here, shown, **PRIVATE)
+        self.back.click(self._answered(self.on_back), [*here, *said], shown, **PRIVATE)
         self.undo.click(self._answered(self.on_undo), here, shown, **PRIVATE)
         demo.unload(self.on_leave)
 
@@ -149,6 +148,13 @@ class LabelPage:
                 return "", *handler(*args, **kwargs)
             except (LabelError, gr.Error) as error:
                 return {self.message: refusal(error)}
+            except Exception:
+                log.exception("the label desk")
+                return {
+                    self.message: refusal(
+                        LabelError("Something broke on this server. This was NOT saved: please try again.")
+                    )
+                }
 
         return answer
 
@@ -156,16 +162,22 @@ class LabelPage:
         who = self.door.known(request, secret)
         known = self.store.queues()
         asked = dict(request.query_params).get("queue", "")
-        chosen = asked if asked in {q.id for q in known} else known[0].id if known else None
+        ids = [q.id for q in known]
+        last = self.store.last_queue(who) if who else None
+        chosen = next((q for q in (asked, last, *ids) if q in ids), None)
         menu = gr.Dropdown(choices=[(_title(q), q.id) for q in known], value=chosen, visible=bool(known))
         door = gr.Group(visible=who is None)
         if who is None or chosen is None:
             return door, menu, *self._empty(NOBODY if who is None else NO_QUEUE)
         return door, menu, *self._open(who, chosen, request)
 
-    def on_queue(self, secret: str, queue: str, request: gr.Request) -> tuple:
+    def on_queue(self, secret: str, queue: str, desk: Desk | None, dimensions: list, note: str, request: gr.Request) -> tuple:  # fmt: skip
         who = self.door.annotator(request, secret)
-        return self._open(who, self.store.queue(queue).id, request)
+        chosen = self.store.queue(queue).id
+        if desk is not None:
+            self._keep(who, desk.claim, dimensions, note)
+        self.store.release(request.session_hash or "")
+        return self._open(who, chosen, request)
 
     def on_ahead(self, secret: str, desk: Desk | None, request: gr.Request) -> Ahead | None:
         """Claims and draws the item after this one."""
@@ -205,8 +217,7 @@ class LabelPage:
         assert claim
         if claim.label is None:
             raise LabelError("Give a verdict first, or skip this one (S).")
-        said = Opinion(claim.label.final, tuple(dimensions or ()), note or "")
-        self.store.revise(claim.ticket, who, said)
+        self._keep(who, claim, dimensions, note, confirm=True)
         known = self.store.history(desk.queue, who)
         after = known[known.index(claim.ticket) + 1 :] if claim.ticket in known else []
         if after:  # on the way forward through what was said before
@@ -222,8 +233,9 @@ class LabelPage:
         self.store.skip(desk.claim.ticket, who)
         return *self._advance(who, replace(desk, streak=0), ahead, request), None
 
-    def on_back(self, secret: str, desk: Desk | None, request: gr.Request) -> tuple:
+    def on_back(self, secret: str, desk: Desk | None, dimensions: list, note: str, request: gr.Request) -> tuple:  # fmt: skip
         who, desk = self.door.annotator(request, secret), _needed(desk, even_empty=True)
+        self._keep(who, desk.claim, dimensions, note)
         known = self.store.history(desk.queue, who)
         ticket = desk.claim.ticket if desk.claim else ""
         before = known[: known.index(ticket)] if ticket in known else known
@@ -234,9 +246,12 @@ class LabelPage:
 
     def on_undo(self, secret: str, desk: Desk | None, request: gr.Request) -> tuple:
         who, desk = self.door.annotator(request, secret), _needed(desk, even_empty=True)
-        claim = self.store.undo(desk.queue, who, request.session_hash or "")
+        ticket = (
+            desk.claim.ticket if desk.claim and desk.claim.label else None
+        )  # what is on the screen, else the last
+        claim = self.store.undo(desk.queue, who, request.session_hash or "", ticket)
         if claim is None:
-            raise LabelError("There is nothing to take back, or somebody else has the item now.")
+            raise LabelError("There is nothing to take back.")
         pending = desk.claim if desk.claim and desk.claim.label is None else desk.pending
         desk = replace(
             desk, claim=claim, pending=pending, shown_at=time.monotonic(), streak=max(0, desk.streak - 1)
@@ -254,29 +269,30 @@ class LabelPage:
 
     def _advance(self, who: str, desk: Desk, ahead: Ahead | None, request: gr.Request) -> tuple:
         """To the item left by going back, the one drawn ahead, or a fresh one."""
-        desk = replace(desk, shown_at=time.monotonic())
-        if desk.pending:
-            try:
-                pending = self.store.again(desk.pending.ticket, who)
-                if pending.label is None:
-                    return self._show(who, replace(desk, claim=pending, pending=None))
-            except LabelError:
-                pass  # its lease ran out, and it went to somebody else
-        if (
-            ahead
-            and ahead.who == who
-            and ahead.claim.item.queue == desk.queue
-            and self._still_mine(ahead.claim, who)
-        ):
-            return self._show(who, replace(desk, claim=ahead.claim, pending=None), ahead.html)
-        claim = self.store.claim(desk.queue, who, request.session_hash or "")
+        desk, tab = replace(desk, shown_at=time.monotonic()), request.session_hash or ""
+        if desk.pending and (pending := self.store.renew(desk.pending.ticket, who, tab)):
+            return self._show(who, replace(desk, claim=pending, pending=None))
+        if ahead and ahead.who == who and ahead.claim.item.queue == desk.queue:
+            claim = self.store.renew(ahead.claim.ticket, who, tab)
+            if claim:
+                return self._show(who, replace(desk, claim=claim, pending=None), ahead.html)
+        claim = self.store.claim(desk.queue, who, tab)
         return self._show(who, replace(desk, claim=claim, pending=None))
 
-    def _still_mine(self, claim: Claim, who: str) -> bool:
-        try:
-            return self.store.again(claim.ticket, who).label is None
-        except LabelError:
-            return False
+    def _keep(
+        self, who: str, claim: Claim | None, dimensions: list, note: str, confirm: bool = False
+    ) -> None:
+        """What was typed since the verdict. confirm: the verdict stands after the reveal, and that is written too.
+
+        The verdict itself is taken from the store: another tab may have changed it."""
+        if claim is None or claim.label is None:
+            return
+        now = self.store.again(claim.ticket, who).label
+        typed = tuple(k for k in KEYS if k in (dimensions or ())), note or ""
+        if now and typed != (claim.label.dimensions, claim.label.note):
+            self.store.revise(claim.ticket, who, Opinion(now.final, *typed))
+        elif now and confirm:
+            self.store.revise(claim.ticket, who, Opinion(now.final, now.dimensions, now.note))
 
     def _show(self, who: str, desk: Desk, drawn: str = "", item: bool = True) -> tuple:
         """item: False where the item itself stays on the screen as it is."""

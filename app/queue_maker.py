@@ -13,10 +13,10 @@ import gradio as gr
 from app.door import Door
 from app.library import Library
 from core import queues
-from core.benchmarks import BENCHMARKS, BenchmarkError
+from core.benchmarks import BENCHMARKS
 from core.label_records import LabelError, Queue
 from core.labels import LabelStore
-from core.runs import Run, RunError
+from core.runs import Run
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 
@@ -44,7 +44,7 @@ class QueueMaker:
             self.overlap = gr.Number(
                 value=1, precision=0, minimum=1, maximum=10, label="Opinions on each item"
             )
-            self.seed = gr.Number(value=0, precision=0, label="Seed of the random order")
+            self.seed = gr.Number(value=0, precision=0, minimum=0, label="Seed of the random order")
         with gr.Accordion("A file instead of runs", open=False):
             self.file = gr.File(label="Your file", elem_id="queue-file", type="filepath",
                                 file_types=[".jsonl", ".json", ".csv", ".tsv", ".parquet"])  # fmt: skip
@@ -60,7 +60,7 @@ class QueueMaker:
         made = gr.State(None)
         inputs = [self.door.secret, self.runs, self.file, self.format, self.order, self.of, self.name, self.most, self.overlap, self.seed]  # fmt: skip
         self.make.click(self.on_make, inputs, [made], show_progress_on=self.make, **PRIVATE).success(
-            then, [made], outputs, **PRIVATE
+            then, [self.door.secret, made], outputs, **PRIVATE
         )
 
     def choices(self) -> tuple[gr.Dropdown, gr.Dropdown]:
@@ -73,10 +73,15 @@ class QueueMaker:
     def on_make(self, secret: str, runs: list[str] | None, file: str | None, format_: str, order: str, of: str | None, name: str,
                 most: float | None, overlap: float | None, seed: float | None, request: gr.Request) -> str:  # fmt: skip
         who = self.door.annotator(request, secret)
-        size = {"most": int(most or 0), "overlap": int(overlap or 0)}
         try:
-            return self._made(who, runs or [], file, format_, order, of, name or "", int(seed or 0), size).id
-        except (LabelError, RunError, BenchmarkError) as error:
+            size = {"most": int(most or 0), "overlap": int(overlap or 0)}
+            return self._made(
+                who, runs or [], file, format_, order, of, name or "", abs(int(seed or 0)), size
+            ).id
+        except (
+            ValueError,
+            OverflowError,
+        ) as error:  # LabelError, RunError and BenchmarkError are ValueErrors
             raise gr.Error(
                 str(error), title="No queue was made", duration=15, print_exception=False
             ) from error

@@ -16,35 +16,38 @@ from core.taxonomy import DIMENSIONS
 NAMES = {d.key: d.name for d in DIMENSIONS}
 
 
-def queue_html(queue: Queue, progress: Progress, people: int) -> str:
+def queue_html(queue: Queue, progress: Progress, people: int, known: bool) -> str:
+    """known: whether the reader is somebody; names are not for strangers."""
     a = queue.about
     opinions = f", {queue.overlap} opinions on each" if queue.overlap > 1 else ""
     data = " · ".join(html.escape(str(x)) for x in (a["title"], a["source"], f"data {a['data_hash']}") if x)
+    by = f" · made by {html.escape(a['by'])}" if known else ""
     return (
         f"<h2>{html.escape(a['name'])}</h2><p>{queue.size:,} items{opinions}, {html.escape(ORDERS.get(a['order'], a['order']))}. "
         f"{progress.done:,} of {progress.total:,} verdicts given by {people:,} {'person' if people == 1 else 'people'}. "
         f'<a class="inspect-link" href="label?queue={html.escape(queue.id)}">Label it</a></p>'
-        f'<p class="small">{data} · made by {html.escape(a["by"])}</p>'
+        f'<p class="small">{data}{by}</p>'
     )
 
 
-def results_html(summary: Summary, errors: ErrorRate, order: str) -> str:
+def results_html(summary: Summary, errors: ErrorRate, order: str, known: bool) -> str:
     return (
         _errors(errors, order) + _changes(summary.changes) + _judges(summary.judges)
-        + _agreement(summary.first, summary.final) + _dimensions(summary.dimensions)
+        + _agreement(summary.first, summary.final, known) + _dimensions(summary.dimensions)
     )  # fmt: skip
 
 
 def _errors(e: ErrorRate, order: str) -> str:
     fair = (
-        "The queue is a random sample, so this estimates the share of wrong labels in the whole data."
+        "The queue is a random sample, so this estimates the share among all labels of the data on which people prefer one response; "
+        "it leans to the easy ones while items are skipped or still open."
         if order == "random"
         else "The queue is not a random sample: this says how well it finds wrong labels, <b>not</b> how many the data has."
     )
     rest = f"Besides: {e.tie} ties, {e.bad} both bad, {e.unsure} cannot tell, {e.disputed} disputed."
     return (
-        f"<h3>Are the labels wrong?</h3><p>People prefer another response than the label on {share_words(e.wrong)}; by blind first "
-        f'verdicts on {share_words(e.blind)}. {fair}</p><p class="small">{rest}</p>'
+        f"<h3>Are the labels wrong?</h3><p>By blind first verdicts people prefer another response than the label on {share_words(e.blind)}; "
+        f'by final ones on {share_words(e.wrong)}. {fair}</p><p class="small">{rest}</p>'
     )
 
 
@@ -71,12 +74,12 @@ def _selected(judge: AgainstJudge) -> str:
     return f"{hit} of {named} dimensions" if named else "no dimension named"
 
 
-def _agreement(first: Agreement, final: Agreement) -> str:
+def _agreement(first: Agreement, final: Agreement, known: bool) -> str:
     rows = ""
     for name, a in (("blind first verdicts", first), ("final verdicts", final)):
         rows += f"<tr><td>{name}</td><td>{coefficient_words(a.alpha)}</td><td>{coefficient_words(a.fleiss)}</td></tr>"
     out = _table("<tr><th>all annotators</th><th>Krippendorff's α</th><th>Fleiss' κ</th></tr>", rows)
-    if first.pairs:
+    if first.pairs and known:
         pairs = "".join(
             f"<tr><td>{html.escape(a)} and {html.escape(b)}</td><td>{coefficient_words(c)}</td></tr>"
             for (a, b), c in list(first.pairs.items())[:100]

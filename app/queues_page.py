@@ -63,8 +63,8 @@ class QueuesPage:
         whole = [self.door.box, self.maker.runs, self.maker.of, *shown]
         demo.load(self.on_open, [self.door.secret], whole, **PRIVATE)
         self.door.connect(self.on_open, [self.door.secret], whole)
-        self.queue.input(self._show, [self.queue], shown, **PRIVATE)
-        self.maker.connect(self._show, shown)
+        self.queue.input(self.on_show, [self.door.secret, self.queue], shown, **PRIVATE)
+        self.maker.connect(self.on_show, shown)
         for kind, button in self.offers.items():
             self.files.offer(button, self._download(kind), [self.door.secret, self.queue])
 
@@ -74,10 +74,13 @@ class QueuesPage:
         known = self.store.queues()
         asked = dict(request.query_params).get("queue", "")
         chosen = asked if asked in {q.id for q in known} else known[0].id if known else None
-        stranger = gr.Group(visible=self.door.known(request, secret) is None)
-        return stranger, *self.maker.choices(), *self._show(chosen)
+        who = self.door.known(request, secret)
+        return gr.Group(visible=who is None), *self.maker.choices(), *self._show(chosen, who is not None)
 
-    def _show(self, id_: str | None) -> tuple:
+    def on_show(self, secret: str, id_: str | None, request: gr.Request) -> tuple:
+        return self._show(id_, self.door.known(request, secret) is not None)
+
+    def _show(self, id_: str | None, known_reader: bool) -> tuple:
         with told():
             known = self.store.queues()
             choices = [(f"{q.about['name']} ({q.size:,}, {q.about['order']})", q.id) for q in known]
@@ -90,13 +93,13 @@ class QueuesPage:
             queue = self.store.queue(id_)
             items, labels = self.store.items(queue.id), self.store.labels(queue.id)
             people = len({label.annotator for label in labels})
-            head = queue_view.queue_html(queue, self.store.progress(queue.id), people)
+            head = queue_view.queue_html(queue, self.store.progress(queue.id), people, known_reader)
             menu = gr.Dropdown(choices=choices, value=queue.id)
             if not labels:
                 return menu, head, '<p class="small">Nobody has labelled anything here yet.</p>'
             found = rescored(self._runs(queue).values(), self._corrections(queue).rows())
             shown = queue_view.results_html(
-                summary(labels, items), error_rate(labels, items), queue.about["order"]
+                summary(labels, items), error_rate(labels, items), queue.about["order"], known_reader
             )
             return menu, head, shown + queue_view.rescored_html(found)
 
@@ -158,7 +161,7 @@ class QueuesPage:
 
     def _events(self, queue: Queue, path: Path) -> Path:
         with (path := path.with_suffix(".jsonl")).open("w") as file:
-            file.writelines(json.dumps(e) + "\n" for e in self.store.events() if e["queue"] == queue.id)
+            file.writelines(json.dumps(e) + "\n" for e in self.store.events(queue=queue.id))
         return path
 
 
@@ -170,7 +173,7 @@ WRITERS: dict[str, Callable[[QueuesPage, Queue, Path], Path]] = {
 
 def _words(verdict: str, preferred: int | None, votes: dict[str, int]) -> str:
     """What people said of a label, for the report."""
-    count = f" ({', '.join(f'{n} x {v}' for v, n in votes.items())})"
+    count = f" ({', '.join(f'{n} x {queues.in_words(v)}' for v, n in votes.items())})"
     if not verdict.isdecimal():
         return {"tie": "see a tie", "bad": "find both bad", "unsure": "cannot tell", "disputed": "disagree"}[
             verdict

@@ -226,7 +226,7 @@ def _selected(rows: list[tuple[dict[str, Any], list[Label]]]) -> dict[str, Share
     for row, labels in rows:
         selected = {int(d) for d in row.get("selected") or ()}
         if selected:
-            said = {d for label in labels for d in label.dimensions}
+            said = {d for label in labels for d in label.first_dimensions}
             ticked.update(said)
             hit.update(d for d in said if INDEX.get(d) in selected)
     return {key: share(hit[key], ticked[key]) for key in KEYS}

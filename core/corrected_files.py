@@ -24,6 +24,7 @@ from PIL import Image
 from core.corrections import BATCH, FROM_RUN, Corrected, Corrections, Picture
 from core.images import FORMATS, ImageError, open_image
 from core.label_records import UNDECIDED
+from core.records import plain
 
 VERDICTS = ("0", "1", "2", "3", *UNDECIDED)
 _text = pa.string()
@@ -34,16 +35,6 @@ SCHEMA = pa.schema([
     ("reasons", pa.list_(_text)), ("benchmark", _text), ("source", _text), ("revision", _text), ("data_hash", _text),
     ("image", pa.binary()), ("image_from", _text),
 ])  # fmt: skip
-
-
-def plain(value: Any) -> Any:
-    """The same with every text fit for UTF-8, at any depth: halves of a surrogate pair are joined where both stand
-    side by side, and become U+FFFD where one stands alone."""
-    if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if isinstance(value, dict):
-        return {plain(k): plain(v) for k, v in value.items()}
-    return [plain(v) for v in value] if isinstance(value, list | tuple) else value
 
 
 def fields(corrected: Corrected) -> dict[str, Any]:

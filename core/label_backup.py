@@ -7,21 +7,28 @@ could not be fetched at the start.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import secrets
+import threading
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from huggingface_hub import CommitScheduler, HfApi, snapshot_download
+from huggingface_hub.errors import RepositoryNotFoundError
 from sqlalchemy.engine import make_url
 
-from core.label_records import LabelError, present
+from core import label_leases as leases
+from core.label_records import present
 from core.label_tables import events, items, people, pictures, queues, slots
 from core.labels import LabelStore
 
+log = logging.getLogger(__name__)
 EVERY = 5  # minutes
+LATE = 1000  # events
 COLUMNS = ("id", "queue", "position", "annotator", "ticket", "kind", "verdict", "at", "seconds", "detail")
 
 
@@ -33,12 +40,13 @@ class Files:
         self.store, self.folder, self.start = store, folder, secrets.token_hex(4)
         self.saved = set(saved)
         self.names: set[str] = set()
+        self.upto = 0
 
     def write(self) -> None:
         """Adds what is new since the last call."""
-        # By id, not by number: in PostgreSQL a smaller number may be committed after a greater one.
-        new = [e for e in self.store.events() if e["id"] not in self.saved]
-        with self.store.reading() as db:
+        # In PostgreSQL a smaller number may be committed after a greater one: look a little back, and go by the id.
+        new = [e for e in self.store.events(max(0, self.upto - LATE)) if e["id"] not in self.saved]
+        with self.store.db.reading() as db:
             for queue in db.execute(sa.select(queues)).mappings():
                 self._queue(db, dict(queue))
             strangers = [
@@ -47,6 +55,7 @@ class Files:
         _append(self.folder / f"events-{self.start}.jsonl", ({k: e[k] for k in COLUMNS} for e in new))
         _append(self.folder / f"people-{self.start}.jsonl", strangers)
         self.saved |= {e["id"] for e in new}
+        self.upto = max([self.upto, *(e["seq"] for e in new)])
         self.names |= {p["name"] for p in strangers}
 
     def _queue(self, db: sa.Connection, queue: dict[str, Any]) -> None:
@@ -67,8 +76,10 @@ class Files:
 
 def restore(store: LabelStore, folder: Path) -> set[str]:
     """Reads such files into the store, all or nothing; gives the ids of the events in them."""
-    said = sorted(_lines(folder, "events-*.jsonl"), key=lambda e: e["at"])
-    with store.writing() as db:
+    # Within a file the order is that of the events; clocks only say which start of the server came first.
+    starts = [lines for path in folder.glob("events-*.jsonl") if (lines := _lines(path))]
+    said = [e for lines in sorted(starts, key=lambda lines: lines[0]["at"]) for e in lines]
+    with store.db.writing() as db:
         for path in sorted((folder / "queues").glob("*.json")):
             _restore_queue(db, folder, json.loads(path.read_text()))
         have = {i for (i,) in db.execute(sa.select(events.c.id))}
@@ -79,7 +90,7 @@ def restore(store: LabelStore, folder: Path) -> set[str]:
         if new:
             db.execute(events.insert(), new)
         names = {n for (n,) in db.execute(sa.select(people.c.name))}
-        for person in _lines(folder, "people-*.jsonl"):
+        for person in (p for path in sorted(folder.glob("people-*.jsonl")) for p in _lines(path)):
             if person["name"] not in names:
                 db.execute(people.insert().values(**person))
                 names.add(person["name"])
@@ -105,6 +116,7 @@ def _restore_slots(db: sa.Connection, queue: str) -> None:
     """Slots follow from the events: each present label fills one."""
     rows = db.execute(sa.select(events).where(events.c.queue == queue).order_by(events.c.seq)).all()
     tickets = {(r.position, r.annotator): r.ticket for r in rows if r.kind == "first"}
+    db.execute(slots.update().where(slots.c.queue == queue).values(**leases.EMPTY))
     taken: dict[int, int] = {}
     for label in present(rows):
         n = taken[label.position] = taken.get(label.position, -1) + 1
@@ -121,19 +133,21 @@ def _append(path: Path, rows: Iterable[dict[str, Any]]) -> None:
     lines = [json.dumps(row) + "\n" for row in rows]
     if lines:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a") as file:
-            file.writelines(lines)
+        with path.open("a+b") as file:
+            file.seek(max(0, file.tell() - 1))
+            if file.read(1) not in (b"", b"\n"):  # a line that was cut off must not swallow the next one
+                file.write(b"\n")
+            file.write("".join(lines).encode())
 
 
-def _lines(folder: Path, pattern: str) -> list[dict[str, Any]]:
-    """Rows of the files, less a last line that a killed process left half written."""
+def _lines(path: Path) -> list[dict[str, Any]]:
+    """Rows of a file, less what a killed process left half written."""
     out = []
-    for path in sorted(folder.glob(pattern)):
-        for line in path.read_text().splitlines():
-            try:
-                out.append(json.loads(line))
-            except ValueError:
-                continue
+    for line in path.read_text().splitlines():
+        try:
+            out.append(json.loads(line))
+        except ValueError:
+            continue
     return out
 
 
@@ -157,25 +171,40 @@ class Schedule(CommitScheduler):
         return super().push_to_hub()
 
 
+def _start(store: LabelStore, folder: Path, repository: str) -> str:
+    """Reads back what was saved and starts the schedule; why not, if that fails."""
+    token = os.environ.get("HF_TOKEN")
+    try:
+        try:
+            saved = restore(store, Path(snapshot_download(repository, repo_type="dataset", token=token)))
+        except RepositoryNotFoundError:
+            saved = set()  # the first start: the schedule makes it
+        Schedule(Files(store, folder, saved), repository, HfApi(token=token))
+    except Exception as error:  # whatever the hub, the network or old files do, the app must start
+        log.exception("labels cannot be saved to %s", repository)
+        return type(error).__name__
+    return ""
+
+
+def _keep_trying(store: LabelStore, folder: Path, repository: str) -> None:
+    while _start(store, folder, repository):
+        time.sleep(60 * EVERY)
+
+
 def keep(store: LabelStore, folder: Path, repository: str | None = None) -> str:
     """Keeps labels beyond a restart where that is needed; gives what people must know of it, or "".
 
     repository: a data set of the hub (private if it is made here); HF_TOKEN must be able to write to it.
     """
     if repository:
-        token = os.environ.get("HF_TOKEN")
-        failed, saved = "", set[str]()
-        try:
-            saved = restore(store, Path(snapshot_download(repository, repo_type="dataset", token=token)))
-        except (OSError, ValueError, KeyError, LabelError) as error:  # hub errors are OSErrors
-            failed = (
-                f" What was saved before could not be fetched ({type(error).__name__}); it is still there."
-            )
-        try:
-            Schedule(Files(store, folder, saved), repository, HfApi(token=token))
-        except (OSError, ValueError) as error:
-            return f"Labels cannot be saved to {repository} ({type(error).__name__}): they live until this server restarts. Download them on the Queues page."
-        return f"Labels are saved to the data set {repository} every {EVERY} minutes and come back after a restart.{failed}"
+        failed = _start(store, folder, repository)
+        if not failed:
+            return f"Labels are saved to the data set {repository} every {EVERY} minutes and come back after a restart."
+        threading.Thread(target=_keep_trying, args=(store, folder, repository), daemon=True).start()
+        return (
+            f"Labels cannot be saved to {repository} just now ({failed}): until that works they live until this server restarts. "
+            "What was saved before is still there. Download what you say now on the Queues page."
+        )
     address = make_url(store.url)
     passing = address.get_backend_name() == "sqlite" and not str(address.database or "").startswith("/data/")
     if os.environ.get("SPACE_ID") and passing:

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from core.label_tables import events, slots
 
+SKEW = 300.0  # seconds by which the clocks of servers on one database may differ
 EMPTY: dict[str, Any] = {
     "done": False,
     "annotator": None,
@@ -54,6 +55,23 @@ def open_slot(
     return db.execute(query.order_by(*order).limit(1).with_for_update(of=slots, skip_locked=True)).first()
 
 
+def of_ticket(ticket: str, annotator: str) -> sa.Select:
+    """The slot that a ticket of this person's holds."""
+    return sa.select(slots).where(slots.c.ticket == str(ticket), slots.c.annotator == annotator)
+
+
+def standing(queue: str, annotator: str, ticket: str | None = None) -> sa.Select:
+    """First verdicts and skips of this person that were not taken back, the last first; of one ticket, or all."""
+    undo = events.alias()
+    undone = sa.exists().where(undo.c.ticket == events.c.ticket, undo.c.kind == "undo")
+    query = sa.select(events).where(
+        events.c.queue == queue, events.c.annotator == annotator, events.c.kind.in_(("first", "skip")), sa.not_(undone)
+    )  # fmt: skip
+    if ticket is not None:
+        query = query.where(events.c.ticket == ticket)
+    return query.order_by(events.c.seq.desc())
+
+
 def given(db: sa.Connection, ticket: str, annotator: str) -> Any:
     """Where a ticket of this person's led, unless they took it back or skipped it since."""
     of_ticket = sa.select(events).where(events.c.ticket == str(ticket), events.c.annotator == annotator)
@@ -62,8 +80,8 @@ def given(db: sa.Connection, ticket: str, annotator: str) -> Any:
 
 
 def free(now: float) -> sa.ColumnElement[bool]:
-    """Nobody has it: never taken, run out, or given "in the future" (the clock went backwards)."""
-    return sa.or_(slots.c.annotator.is_(None), slots.c.until <= now, slots.c.given > now)
+    """Nobody has it: never taken, run out, or given "in the future" (the clock went back by more than SKEW)."""
+    return sa.or_(slots.c.annotator.is_(None), slots.c.until <= now, slots.c.given > now + SKEW)
 
 
 def same(slot: Any) -> sa.ColumnElement[bool]:

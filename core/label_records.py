@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from core.records import content_hash
+from core.records import content_hash, plain
 from core.taxonomy import KEYS
 
 TIE, BAD, UNSURE = "tie", "bad", "unsure"  # besides "0" to "3", the index of the better response
@@ -55,7 +55,7 @@ class Label:
     first: the verdict before model and old label were shown; final: the one that stands after. Both are the index
     of the better response as text ("0" to "3", in the record's own order), "tie", "bad" (both bad) or "unsure".
     blind: whether `first` was given before any reveal of this item to this person (it is not after an undo).
-    dimensions: keys of the dimensions that decided. seconds: from sight to first verdict; None where unknown.
+    dimensions: keys of the dimensions that decided, at last; first_dimensions: those named with the first verdict. seconds: from sight to first verdict; None where unknown.
     """
 
     queue: str
@@ -68,6 +68,7 @@ class Label:
     note: str
     seconds: float | None
     at: str
+    first_dimensions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,8 @@ class Opinion:
             raise LabelError(
                 f"The note has {len(self.note):,} characters: at most {LONGEST_NOTE:,} are kept. Nothing was written."
             )
-        return replace(self, dimensions=tuple(k for k in KEYS if k in self.dimensions))
+        dimensions = tuple(k for k in KEYS if k in self.dimensions)
+        return replace(self, dimensions=dimensions, note=plain(self.note))
 
 
 def checked_name(name: str) -> str:
@@ -157,7 +159,7 @@ def present(events: Iterable[Any]) -> list[Label]:
         at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(r.at))
         if r.kind == "first":
             out[place] = Label(
-                r.queue, r.position, r.annotator, r.verdict, r.verdict, said["blind"], dimensions, note, r.seconds, at
+                r.queue, r.position, r.annotator, r.verdict, r.verdict, said["blind"], dimensions, note, r.seconds, at, dimensions
             )  # fmt: skip
         elif place in out:
             out[place] = replace(out[place], final=r.verdict, dimensions=dimensions, note=note, at=at)

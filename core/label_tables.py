@@ -8,16 +8,13 @@ Texts from data sets and people are kept as ASCII JSON: neither a lone surrogate
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
     Boolean,
     Column,
     Double,
-    Engine,
     Index,
     Integer,
     LargeBinary,
@@ -26,20 +23,16 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    create_engine,
-    event,
-    make_url,
 )
 
 from core.label_records import Item
-
-WAIT = 10.0  # seconds a writer waits for another one
 
 metadata = MetaData()
 
 people = Table(
     "people", metadata,
     Column("name", String(80), primary_key=True),
+    Column("folded", String(160), nullable=False, unique=True),  # "Ann" and "ann" are one name, in every alphabet
     Column("proof", String(64), unique=True),  # sha256 of the secret that the browser keeps; none for OAuth and --auth
     Column("created", Double, nullable=False),
 )  # fmt: skip
@@ -61,6 +54,7 @@ items = Table(
     Column("key", String(64), nullable=False),
     Column("picture", String(64), nullable=False),
     Column("content", Text, nullable=False),
+    Index("items_by_key", "key"),
 )  # fmt: skip
 
 pictures = Table(
@@ -80,6 +74,8 @@ events = Table(
     Column("at", Double, nullable=False),  # seconds since 1970 by the server's clock; the order is that of seq
     Column("seconds", Double),
     Column("detail", Text, nullable=False),
+    Index("events_by_ticket", "ticket", "kind"),
+    Index("events_by_annotator", "annotator", "seq"),
     Index("events_by_item", "queue", "position", "annotator"),
     Index("events_by_person", "queue", "annotator", "seq"),
     sqlite_autoincrement=True,
@@ -97,42 +93,9 @@ slots = Table(
     Column("until", Double),
     Column("done", Boolean, nullable=False),
     UniqueConstraint("queue", "position", "annotator"),  # nobody is on one item twice, however the calls race
+    Index("slots_by_tab", "tab"),
     Index("slots_open", "queue", "done", "position", "slot"),
 )  # fmt: skip
-
-
-def default_url() -> str:
-    """A file of the user's own, outside any folder that the app serves from."""
-    if url := os.environ.get("REWARDSCOPE_LABELS"):
-        return url
-    home = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "rewardscope"
-    return f"sqlite:///{home / 'labels.sqlite'}"
-
-
-def engines(url: str) -> tuple[Engine, Engine]:
-    """(reader, writer). In SQLite a writer takes the lock when it begins, so that it never fails half-way."""
-    address = make_url(url)
-    if address.get_backend_name() != "sqlite":
-        engine = create_engine(address, pool_pre_ping=True)
-        return engine, engine
-    if address.database and address.database != ":memory:":
-        Path(address.database).parent.mkdir(parents=True, exist_ok=True)
-    pair = [
-        create_engine(address, connect_args={"timeout": WAIT, "check_same_thread": False}) for _ in range(2)
-    ]
-    for engine in pair:
-        event.listen(engine, "connect", _settings)
-    event.listen(pair[1], "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
-    return pair[0], pair[1]
-
-
-def _settings(connection: Any, record: Any) -> None:
-    del record
-    connection.isolation_level = None  # sqlite3 begins nothing by itself
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=FULL")  # what was acknowledged survives a power cut
-    cursor.close()
 
 
 def item_row(item: Item) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from core.images import to_png_bytes
 from core.label_records import Item, Label, LabelError, Queue
 from core.labels import LabelStore
 from core.records import Comparison
-from core.runs import Run, judgement_of
+from core.runs import SCHEMA, Run, judgement_of
 from core.suspects import Suspect, suspects
 
 ORDERS = {
@@ -39,7 +39,7 @@ def from_runs(
     entries, stored = _entries(list(runs.values()), found)
     m = first.manifest
     about = {
-        "name": name.strip()[:80] or m.title, "by": by, "order": order, "seed": seed, "benchmark": m.benchmark,
+        "name": "".join(c for c in name.strip()[:80] if c.isprintable()) or m.title, "by": by, "order": order, "seed": seed, "benchmark": m.benchmark,
         "title": m.title, "source": m.source, "revision": m.data_revision, "data_hash": m.how.get("data_hash", ""),
         "runs": list(runs),
     }  # fmt: skip
@@ -91,7 +91,7 @@ def _check(order: str, most: int, overlap: int) -> None:
 def _entries(runs: Sequence[Run], found: Sequence[Suspect]) -> tuple[list[Item], dict[str, bytes]]:
     """Items in the order of `found`, and their pictures by hash."""
     wanted = [s.row for s in found]
-    tables = [_rows(run, wanted) for run in runs]
+    tables = [_rows(run, wanted, pictures=n == 0) for n, run in enumerate(runs)]
     entries, stored = [], {}
     for suspect in found:
         row = tables[0][suspect.row]
@@ -112,8 +112,12 @@ def _entries(runs: Sequence[Run], found: Sequence[Suspect]) -> tuple[list[Item],
     return entries, stored
 
 
-def _rows(run: Run, wanted: list[int]) -> dict[int, dict[str, Any]]:
-    return {r["row"]: r for r in pq.read_table(run.file, filters=[("row", "in", wanted)]).to_pylist()}
+def _rows(run: Run, wanted: list[int], pictures: bool) -> dict[int, dict[str, Any]]:
+    columns = [n for n in SCHEMA.names if pictures or n != "image"]
+    return {
+        r["row"]: r
+        for r in pq.read_table(run.file, columns=columns, filters=[("row", "in", wanted)]).to_pylist()
+    }
 
 
 def _judged(run: Run, row: dict[str, Any]) -> dict[str, Any] | None:
@@ -125,10 +129,16 @@ def _judged(run: Run, row: dict[str, Any]) -> dict[str, Any] | None:
     return {**kept, "revision": run.manifest.weights}
 
 
+def in_words(verdict: str) -> str:
+    """A verdict for people who see the record's own order."""
+    known = {"tie": "a tie", "bad": "both bad", "unsure": "cannot tell"}
+    return known.get(verdict) or f"response {'ABCD'[int(verdict)]}"
+
+
 def _disputed(item: Item, labels: Sequence[Label]) -> Item:
     said = [label.final for label in labels if label.position == item.position]
     counts = {v: said.count(v) for v in dict.fromkeys(said)}
-    reason = f"{len(said)} annotators: " + ", ".join(f"{n} × {v}" for v, n in counts.items())
+    reason = f"{len(said)} annotators: " + ", ".join(f"{n} × {in_words(v)}" for v, n in counts.items())
     evidence = {
         "wrong": item.evidence.get("wrong"),
         "reasons": [f"{reason}.", *item.evidence.get("reasons", [])],

@@ -17,6 +17,7 @@ from desk_client import Annotator, Page, Refused
 
 from app.library import BUNDLED
 from core import queues
+from core.label_records import Opinion
 from core.labels import LabelStore
 from core.runs import open_run
 from tests.app.conftest import started
@@ -106,7 +107,7 @@ def test_a_forged_queue_is_refused(named):
     change = someone.find("label", "queue", "input")
     for queue in ("../../etc/passwd", "' OR 1=1", "", None, 10**30, ["a"]):
         with pytest.raises(Refused):
-            someone.call(change, someone.secret, queue)
+            someone.call(change, someone.secret, queue, [], "")
 
 
 def test_before_the_verdict_nothing_says_what_model_and_label_think(named):
@@ -191,3 +192,40 @@ def test_a_store_on_a_space_says_that_it_passes(tmp_path):
         _,
     ):
         assert "only until this Space restarts" in httpx.get(f"{url}config").text
+
+
+def test_a_queue_of_any_name_breaks_no_page(named):
+    url, _, _ = named
+    maker = Page(url)
+    secret = maker.call(maker.find("queues", "enter", "click"), "Namer")[1]
+    make = maker.find("queues", "make-queue", "click")
+    for name in ("\ud800", "\x00\u202e<b>", "x" * 10_000):
+        data = [secret, ["scene/vl-mdr"], None, "own", "random", None, name, 2, 1, 0]
+        body = {"data": data, "fn_index": make["id"], "session_hash": "namer"}
+        text = json.dumps(body)  # \ud800 as an escape, as a browser may send it
+        httpx.post(
+            f"{url}gradio_api/run/predict",
+            content=text,
+            headers={"content-type": "application/json"},
+            timeout=60,
+        )
+    for path in ("label", "queues"):
+        page = Page(url)
+        load = page.find(path, None, "load")
+        assert page.call(load, secret)
+
+
+def test_names_of_annotators_are_not_for_strangers(named):
+    url, store, queue = named
+    for who in ("Pat Secret", "Sam Secret"):
+        claim = store.claim(queue, who)
+        store.judge(claim.ticket, who, Opinion("0"))
+    page = Page(url)
+    load = page.find("queues", None, "load")
+    assert "Secret" not in json.dumps(page.call(load, "")) and "made by" not in json.dumps(
+        page.call(load, "")
+    )
+    for kind in ("jsonl", "events", "report"):
+        get = page.find("queues", f"get-{kind}", "click")
+        with pytest.raises(Refused):
+            page.call(get, "", queue)

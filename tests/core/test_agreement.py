@@ -31,7 +31,9 @@ from core.taxonomy import INDEX, KEYS
 
 
 def label(position, annotator, final, first=None, blind=True, dimensions=()):
-    return Label("q", position, annotator, first or final, final, blind, dimensions, "", 1.0, "2026-01-01")
+    return Label(
+        "q", position, annotator, first or final, final, blind, dimensions, "", 1.0, "2026-01-01", dimensions
+    )
 
 
 def item(position, preferred=0, judged=(), responses=("a", "b")):

@@ -140,4 +140,46 @@ def test_where_labels_pass_away_it_is_said(tmp_path, monkeypatch):
 
     monkeypatch.setattr(label_backup, "snapshot_download", unreachable)
     monkeypatch.setattr(label_backup, "HfApi", lambda **k: SimpleNamespace(create_repo=unreachable))
-    assert "cannot be saved to me/labels" in keep(store, tmp_path, "me/labels")
+    monkeypatch.setattr(label_backup, "_keep_trying", lambda *a: None)
+    assert "cannot be saved to me/labels just now (ConnectionError)" in keep(store, tmp_path, "me/labels")
+
+
+def test_the_order_is_that_of_the_events_not_of_the_clock(tmp_path):
+    now = [1000.0]
+    store = LabelStore(f"sqlite:///{tmp_path / 'l.sqlite'}", clock=lambda: now[0])
+    queue = store.add_queue({"name": "q"}, [item(0)], []).id
+    claim = store.claim(queue, "ann")
+    store.judge(claim.ticket, "ann", Opinion("0"))
+    now[0] -= 500  # the clock is set back between the two verdicts
+    store.revise(claim.ticket, "ann", Opinion("1"))
+    Files(store, tmp_path / "f").write()
+    fresh = LabelStore(f"sqlite:///{tmp_path / 'fresh.sqlite'}")
+    restore(fresh, tmp_path / "f")
+    assert [v.final for v in fresh.labels(queue)] == ["1"] == [v.final for v in store.labels(queue)]
+
+
+def test_newer_files_go_into_an_older_store_that_is_at_work(store, tmp_path):
+    queue = work(store)
+    Files(store, tmp_path / "f").write()
+    other = LabelStore(f"sqlite:///{tmp_path / 'other.sqlite'}")
+    restore(other, tmp_path / "f")
+    claim = store.claim(queue, "cy")
+    store.judge(claim.ticket, "cy", Opinion("1"))
+    held = other.claim(queue, "dee")
+    Files(store, tmp_path / "f").write()
+    restore(other, tmp_path / "f")
+    assert other.labels(queue) == store.labels(queue)
+    assert held is not None and other.progress(queue).done == store.progress(queue).done
+
+
+def test_a_line_that_was_cut_off_does_not_swallow_the_next_one(store, tmp_path):
+    queue, files = work(store), Files(store, tmp_path)
+    files.write()
+    (path,) = tmp_path.glob("events-*.jsonl")
+    path.write_text(path.read_text() + '{"id": "cut o')
+    claim = store.claim(queue, "cy")
+    store.judge(claim.ticket, "cy", Opinion("1"))
+    files.write()
+    fresh = LabelStore(f"sqlite:///{tmp_path / 'fresh.sqlite'}")
+    restore(fresh, tmp_path)
+    assert fresh.labels(queue) == store.labels(queue)

@@ -21,6 +21,7 @@ from core.runs import Run, judgement_of
 from core.taxonomy import INDEX, NUM_DIMENSIONS
 
 PAGE = 25
+KEPT = 256  # pages and rows that are remembered, of all runs together
 SIMILAR = 14
 SORTS = {
     "most confident mistakes": "a.margin ASC NULLS LAST, a.row",
@@ -68,6 +69,16 @@ class Page:
 
 
 def page(run: Run, filters: Filters, offset: int = 0, limit: int = PAGE) -> Page:
+    """Pages are remembered: on a public server most visitors look at the same ones."""
+    return _page(run, filters, offset) if limit == PAGE else _looked_up(run, filters, offset, limit)
+
+
+@lru_cache(maxsize=KEPT)
+def _page(run: Run, filters: Filters, offset: int) -> Page:
+    return _looked_up(run, filters, offset, PAGE)
+
+
+def _looked_up(run: Run, filters: Filters, offset: int, limit: int) -> Page:
     where, values = _where(filters)
     outcome, outcome_values = _outcome(filters)
     tables, files = _tables(run, filters)
@@ -163,6 +174,12 @@ def _outcome(filters: Filters) -> tuple[str, list[Any]]:
 
 def record(run: Run, row: int) -> dict[str, Any] | None:
     """One stored row with everything; None if there is none."""
+    found = _record(run, row)
+    return dict(found) if found else None
+
+
+@lru_cache(maxsize=KEPT)
+def _record(run: Run, row: int) -> dict[str, Any] | None:
     with duckdb.connect() as db:
         query = "SELECT * FROM read_parquet(?) WHERE row = ?"
         found = db.sql(query, params=[str(run.file), row]).to_arrow_table()
@@ -175,6 +192,7 @@ def judgement(run: Run, row: int) -> Judgement | None:
     return judgement_of(stored, run.name) if stored and stored["rewards"] else None
 
 
+@lru_cache(maxsize=KEPT)
 def subgroups(run: Run) -> list[str]:
     with duckdb.connect() as db:
         found = db.execute(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -126,9 +127,9 @@ def judgement_of(stored: dict[str, Any], judge: str) -> Judgement:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Run:
-    """A finished run on disk."""
+    """A finished run on disk. One that was written anew is another one: what is remembered of it goes by identity."""
 
     folder: Path
     manifest: Manifest
@@ -171,8 +172,15 @@ def find_runs(root: Path) -> list[Run]:
     """Finished runs below `root`, by benchmark and judge; what is not one is passed over."""
     out = []
     for manifest in sorted(root.rglob("manifest.json")):
+        file = manifest.parent / "judgements.parquet"
         try:
-            out.append(open_run(manifest.parent))
-        except RunError:
+            out.append(_opened(manifest.parent, manifest.stat().st_mtime_ns, file.stat().st_mtime_ns))
+        except (RunError, OSError):
             continue
     return sorted(out, key=lambda r: (r.manifest.benchmark, r.manifest.judge, str(r.folder)))
+
+
+@lru_cache(maxsize=1024)
+def _opened(folder: Path, *written: int) -> Run:
+    del written  # part of the cache's key
+    return open_run(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 from typing import Any
@@ -28,11 +29,17 @@ class Page:
         self.pages = {i: page for page, layout in config["page"].items() for i in layout["components"]}
         self.events = config["dependencies"]
 
-    def find(self, page: str, element: str | None, event: str) -> dict[str, Any]:
+    def find(self, page: str, element: str | None, event: str, kind: str | None = None) -> dict[str, Any]:
         for found in (e for e in self.events if e["backend_fn"]):
             for target, name in found["targets"]:
                 on_page = self.pages.get((found["outputs"] or found["inputs"] or [target])[0]) == page
-                if name == event and on_page and (element is None or self.names.get(target) == element):
+                of_kind = kind is None or self.kinds.get(target) == kind
+                if (
+                    name == event
+                    and on_page
+                    and of_kind
+                    and (element is None or self.names.get(target) == element)
+                ):
                     return found
         raise LookupError(f"no {event} of {element} on {page}")
 
@@ -52,6 +59,28 @@ class Page:
         if said := re.search(r'class="refused"[^>]*>(.*?)<', str(data)):
             raise Refused(said[1])
         return data
+
+    def ask(self, event: dict[str, Any], *data: Any) -> list[Any] | None:
+        """The same as the page does it: events that wait in the queue wait. None where the queue is full."""
+        if event["queue"] is False:
+            return self.call(event, *data)
+        values = iter(data)
+        inputs = [None if self.kinds[i] == "state" else next(values) for i in event["inputs"]]
+        body = {"data": inputs, "fn_index": event["id"], "session_hash": self.session}
+        joined = self.client.post(f"{self.url}/gradio_api/queue/join", json=body)
+        if "queue is full" in joined.text.lower():
+            return None
+        joined.raise_for_status()
+        with self.client.stream(
+            "GET", f"{self.url}/gradio_api/queue/data", params={"session_hash": self.session}
+        ) as stream:
+            for line in stream.iter_lines():
+                if '"process_completed"' in line:
+                    said = json.loads(line.removeprefix("data:"))
+                    if not said["success"]:
+                        raise Refused(str(said["output"])[:300])
+                    return said["output"]["data"]
+        raise Refused("the stream ended without an answer")
 
 
 class Annotator(Page):

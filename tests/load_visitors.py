@@ -10,7 +10,6 @@ error, or if memory ends more than 20 % above where it stood after the first min
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import socket
 import statistics
@@ -46,6 +45,8 @@ class Visitor:
         self.comparison = couple("count", f"visitor-{number}")[0]
         files = {"files": ("p.png", self.comparison.image, "image/png")}
         self.path = self.client.post(f"{url}/gradio_api/upload", files=files).json()[0]
+        # What the page sends by itself once `judge` has put the comparison into its State.
+        self.judged = self.page.find("", None, "change", kind="state")
         self.desk: Annotator | None = None
 
     def act(self) -> None:
@@ -60,32 +61,24 @@ class Visitor:
 
     def judge(self) -> bool | None:
         """A new text each time: no cache helps."""
-        event = self.page.find("", "judge", "click")
         a, b = self.comparison.responses
         picture = {"path": self.path, "meta": {"_type": "gradio.FileData"}, "orig_name": "p.png"}
-        body = {"data": [picture, self.comparison.prompt, f"{a} {self.rng.randrange(10**9)}", b, "", ""][: len(event["inputs"])],
-                "fn_index": event["id"], "session_hash": self.page.session}  # fmt: skip
-        joined = self.client.post(f"{self.url}/gradio_api/queue/join", json=body)
-        if FULL in joined.text.lower():
+        new = f"{a} {self.rng.randrange(10**9)}"
+        asked = self.page.find("", "judge", "click")
+        return self.wait(asked, picture, self.comparison.prompt, new, b, "", "") and self.wait(self.judged)
+
+    def wait(self, event: dict, *data: object) -> bool:
+        if self.page.ask(event, *data) is None:
             self.counts["told that the queue is full"] += 1
             return False
-        joined.raise_for_status()
-        with self.client.stream(
-            "GET", f"{self.url}/gradio_api/queue/data", params={"session_hash": self.page.session}
-        ) as stream:
-            for line in stream.iter_lines():
-                if '"process_completed"' in line:
-                    said = json.loads(line.removeprefix("data:"))
-                    if not said["success"]:
-                        raise AssertionError(str(said["output"])[:200])
-                    return None
-        raise AssertionError("the stream ended without an answer")
+        return True
 
-    def browse(self) -> None:
+    def browse(self) -> bool:
         load = self.page.find("failures", None, "load")
-        self.page.call(load, *[None] * sum(self.page.kinds[i] != "state" for i in load["inputs"]))
-        for _ in range(3):
-            self.page.call(self.page.find("failures", "next", "click"))
+        nothing = [None] * sum(self.page.kinds[i] != "state" for i in load["inputs"])
+        return self.wait(load, *nothing) and all(
+            self.wait(self.page.find("failures", "next", "click")) for _ in range(3)
+        )
 
     def look(self) -> None:
         for path in ("", "leaderboard", "explanations", "queues"):

@@ -119,7 +119,7 @@ class InspectPage:
         with gr.Row():
             self.method = gr.Dropdown(
                 [(m.name, key) for key, m in METHODS.items()], value="integrated_gradients", label="by",
-                elem_id="method", min_width=150,
+                elem_id="method", min_width=190,
             )  # fmt: skip
             self.level = gr.Dropdown(
                 [("words", "word"), ("sentences", "sentence")], value="word", label="for", elem_id="level",

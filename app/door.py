@@ -38,14 +38,14 @@ class Door:
     def build(self) -> None:
         # The key and secret are fixed so that a name outlives a restart of the server.
         self.secret = gr.BrowserState("", storage_key="rewardscope-name", secret="rewardscope")
-        with gr.Group(visible=False, elem_id="door") as self.box:
+        with gr.Column(visible=False, elem_id="door") as self.box:
             with gr.Row(visible=self.kind == "name"):
                 self.name = gr.Textbox(
                     label="Your name on this server", max_lines=1, elem_id="name", scale=3,
                     info="It stands beside your labels. This browser remembers it; there is no password.",
                 )  # fmt: skip
                 self.enter = gr.Button("Enter", variant="primary", elem_id="enter", scale=1)
-            self.message = gr.HTML(elem_id="door-message")
+            self.message = gr.HTML(elem_id="door-message", visible=False)
             if self.kind == "account":
                 gr.Markdown("Sign in to label: your account's name stands beside your labels.")
                 gr.LoginButton(elem_id="sign-in")
@@ -61,9 +61,9 @@ class Door:
         try:
             if self.kind != "name":
                 raise LabelError("Names are not chosen on this server: sign in.")
-            return "", self.store.enter(str(name or ""))
+            return gr.HTML("", visible=False), self.store.enter(str(name or ""))
         except LabelError as error:
-            return refusal(error), gr.skip()
+            return gr.HTML(refusal(error), visible=True), gr.skip()
 
     def known(self, request: gr.Request, secret: object) -> str | None:
         """Who this is; None for a stranger."""

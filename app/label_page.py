@@ -87,7 +87,7 @@ class LabelPage:
         self.queue = gr.Dropdown([], label="Queue", elem_id="queue")
         self.tally = gr.HTML(elem_id="tally")
         self.item = gr.HTML(elem_id="item")
-        self.message = gr.HTML(elem_id="message")
+        self.message = gr.HTML(elem_id="message", visible=False)
         with gr.Row(elem_id="verdicts"):
             self.verdicts = [
                 gr.Button(_side_label(n, 2), elem_id=f"verdict-{n}", visible=n < 2, min_width=90) for n in range(MAX_RESPONSES)
@@ -145,16 +145,13 @@ class LabelPage:
         @functools.wraps(handler)
         def answer(*args: Any, **kwargs: Any) -> Any:
             try:
-                return "", *handler(*args, **kwargs)
+                return gr.HTML("", visible=False), *handler(*args, **kwargs)
             except (LabelError, gr.Error) as error:
-                return {self.message: refusal(error)}
+                return {self.message: gr.HTML(refusal(error), visible=True)}
             except Exception:
                 log.exception("the label desk")
-                return {
-                    self.message: refusal(
-                        LabelError("Something broke on this server. This was NOT saved: please try again.")
-                    )
-                }
+                broken = LabelError("Something broke on this server. This was NOT saved: please try again.")
+                return {self.message: gr.HTML(refusal(broken), visible=True)}
 
         return answer
 
@@ -166,7 +163,7 @@ class LabelPage:
         last = self.store.last_queue(who) if who else None
         chosen = next((q for q in (asked, last, *ids) if q in ids), None)
         menu = gr.Dropdown(choices=[(_title(q), q.id) for q in known], value=chosen, visible=bool(known))
-        door = gr.Group(visible=who is None)
+        door = gr.Column(visible=who is None)
         if who is None or chosen is None:
             return door, menu, *self._empty(NOBODY if who is None else NO_QUEUE)
         return door, menu, *self._open(who, chosen, request)

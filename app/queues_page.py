@@ -75,7 +75,7 @@ class QueuesPage:
         asked = dict(request.query_params).get("queue", "")
         chosen = asked if asked in {q.id for q in known} else known[0].id if known else None
         who = self.door.known(request, secret)
-        return gr.Group(visible=who is None), *self.maker.choices(), *self._show(chosen, who is not None)
+        return gr.Column(visible=who is None), *self.maker.choices(), *self._show(chosen, who is not None)
 
     def on_show(self, secret: str, id_: str | None, request: gr.Request) -> tuple:
         return self._show(id_, self.door.known(request, secret) is not None)

@@ -17,14 +17,13 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "app")]
-
-from conftest import CHROMIUM, FLAGS, started  # noqa: E402
+sys.path.insert(0, str(ROOT))
 
 from app.library import BUNDLED  # noqa: E402
 from core import queues  # noqa: E402
 from core.labels import LabelStore  # noqa: E402
 from core.runs import open_run  # noqa: E402
+from tests.app.conftest import CHROMIUM, FLAGS, started  # noqa: E402
 
 PRESS = """([box, key]) => new Promise(done => {
   const started = performance.now();

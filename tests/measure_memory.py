@@ -14,10 +14,11 @@ from pathlib import Path
 from gradio_client import Client
 
 ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "app")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from conftest import started  # noqa: E402
 from load_visitors import memory  # noqa: E402
+
+from tests.app.conftest import started  # noqa: E402
 
 
 def main() -> int:

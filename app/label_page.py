@@ -8,8 +8,7 @@ from __future__ import annotations
 import functools
 import logging
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,6 +17,7 @@ import gradio as gr
 from app import desk_view
 from app.door import Door, refusal
 from app.keys import keys_switch
+from app.queue_view import queue_title
 from core import queues
 from core.label_records import Claim, Label, LabelError, Opinion
 from core.labels import LabelStore
@@ -162,7 +162,7 @@ class LabelPage:
         ids = [q.id for q in known]
         last = self.store.last_queue(who) if who else None
         chosen = next((q for q in (asked, last, *ids) if q in ids), None)
-        menu = gr.Dropdown(choices=[(_title(q), q.id) for q in known], value=chosen, visible=bool(known))
+        menu = gr.Dropdown(choices=[(queue_title(q), q.id) for q in known], value=chosen, visible=bool(known))
         door = gr.Column(visible=who is None)
         if who is None or chosen is None:
             return door, menu, *self._empty(NOBODY if who is None else NO_QUEUE)
@@ -350,21 +350,8 @@ def _index(choice: str, shown: tuple[int, ...]) -> str:
     return str(shown[int(choice)])
 
 
-def _title(queue: Any) -> str:
-    return f"{queue.about['name']} ({queue.size:,}, {queue.about['order']})"
-
-
 def _needed(desk: Desk | None, even_empty: bool = False) -> Desk:
     """Raises LabelError where this tab has nothing in hand, as after a restart of the server."""
     if desk is None or (desk.claim is None and not even_empty):
         raise LabelError("There is no item before you: load the page again. What was acknowledged is safe.")
     return desk
-
-
-@contextmanager
-def told() -> Iterator[None]:
-    """Says in a person's words what the store refuses, where the page shows it as a notice."""
-    try:
-        yield
-    except LabelError as error:
-        raise gr.Error(str(error), title="Not done", duration=10, print_exception=False) from error

@@ -16,6 +16,11 @@ from core.taxonomy import DIMENSIONS
 NAMES = {d.key: d.name for d in DIMENSIONS}
 
 
+def queue_title(queue: Queue) -> str:
+    """A queue in a menu."""
+    return f"{queue.about['name']} ({queue.size:,}, {queue.about['order']})"
+
+
 def queue_html(queue: Queue, progress: Progress, people: int, known: bool) -> str:
     """known: whether the reader is somebody; names are not for strangers."""
     a = queue.about

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,6 @@ import gradio as gr
 from app import downloads, queue_view
 from app.door import Door
 from app.downloads import Downloads
-from app.label_page import told
 from app.library import Library
 from app.queue_maker import QueueMaker
 from core import queues
@@ -83,7 +83,7 @@ class QueuesPage:
     def _show(self, id_: str | None, known_reader: bool) -> tuple:
         with told():
             known = self.store.queues()
-            choices = [(f"{q.about['name']} ({q.size:,}, {q.about['order']})", q.id) for q in known]
+            choices = [(queue_view.queue_title(q), q.id) for q in known]
             if id_ is None:
                 return (
                     gr.Dropdown(choices=[], value=None),
@@ -184,3 +184,12 @@ def _words(verdict: str, preferred: int | None, votes: dict[str, int]) -> str:
         else f"prefer response {'ABCD'[int(verdict)]} instead"
     )
     return same + count
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Says in a person's words what the store refuses, where the page shows it as a notice."""
+    try:
+        yield
+    except LabelError as error:
+        raise gr.Error(str(error), title="Not done", duration=10, print_exception=False) from error

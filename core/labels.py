@@ -118,14 +118,17 @@ class LabelStore:
         """The newest first."""
         with self.db.reading() as db:
             found = db.execute(sa.select(queues).order_by(queues.c.created.desc(), queues.c.id)).all()
-        return [Queue(r.id, r.created, r.overlap, r.size, json.loads(r.about)) for r in found]
+        return [_queue(r) for r in found]
 
     def queue(self, id_: object) -> Queue:
         """Raises LabelError where there is none."""
-        for queue in self.queues():
-            if queue.id == id_:
-                return queue
-        raise LabelError("This queue is not in this store.")
+        found = None
+        if isinstance(id_, str) and id_.isalnum() and id_.isascii():
+            with self.db.reading() as db:
+                found = db.execute(sa.select(queues).where(queues.c.id == id_)).first()
+        if found is None:
+            raise LabelError("This queue is not in this store.")
+        return _queue(found)
 
     def items(self, queue: str) -> dict[int, Item]:
         """By position."""
@@ -409,6 +412,10 @@ class LabelStore:
             except IntegrityError:
                 pass  # said twice
         return given is not None
+
+
+def _queue(row: Any) -> Queue:
+    return Queue(row.id, row.created, row.overlap, row.size, json.loads(row.about))
 
 
 def _seen(item: Item, annotator: str) -> dict[str, Any]:

@@ -6,8 +6,6 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from core.benchmarks import BENCHMARKS
 from core.consensus import most_disputed
 from core.images import to_png_bytes
@@ -91,7 +89,8 @@ def _check(order: str, most: int, overlap: int) -> None:
 def _entries(runs: Sequence[Run], found: Sequence[Suspect]) -> tuple[list[Item], dict[str, bytes]]:
     """Items in the order of `found`, and their pictures by hash."""
     wanted = [s.row for s in found]
-    tables = [_rows(run, wanted, pictures=n == 0) for n, run in enumerate(runs)]
+    texts = [n for n in SCHEMA.names if n != "image"]  # pictures are those of the first run
+    tables = [run.rows(wanted, texts if n else SCHEMA.names) for n, run in enumerate(runs)]
     entries, stored = [], {}
     for suspect in found:
         row = tables[0][suspect.row]
@@ -110,14 +109,6 @@ def _entries(runs: Sequence[Run], found: Sequence[Suspect]) -> tuple[list[Item],
             )
         )  # fmt: skip
     return entries, stored
-
-
-def _rows(run: Run, wanted: list[int], pictures: bool) -> dict[int, dict[str, Any]]:
-    columns = [n for n in SCHEMA.names if pictures or n != "image"]
-    return {
-        r["row"]: r
-        for r in pq.read_table(run.file, columns=columns, filters=[("row", "in", wanted)]).to_pylist()
-    }
 
 
 def _judged(run: Run, row: dict[str, Any]) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -146,6 +147,13 @@ class Run:
 
     def table(self, columns: list[str] | None = None) -> pa.Table:
         return pq.read_table(self.file, columns=columns)
+
+    def rows(self, wanted: Sequence[int], columns: Sequence[str]) -> dict[int, dict[str, Any]]:
+        """Some rows by number, as far as they are there. columns: `row` among them."""
+        if not wanted:
+            return {}
+        found = pq.read_table(self.file, columns=list(columns), filters=[("row", "in", list(wanted))])
+        return {r["row"]: r for r in found.to_pylist()}
 
 
 def open_run(folder: Path) -> Run:

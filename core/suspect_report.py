@@ -10,8 +10,6 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import pyarrow.parquet as pq
-
 from core.runs import Run
 from core.suspect_words import LETTERS
 
@@ -29,6 +27,7 @@ HOW = (
 _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]"
 )  # controls, and those that turn text around
+COLUMNS = ("row", "key", "id", "subgroup", "prompt", "responses", "stored", "preferred")
 
 
 def report(
@@ -37,20 +36,11 @@ def report(
     """The first `most` of `found`, as `core.suspects.suspects(runs)` gave them. confirmed: row -> what people said."""
     used = [r for r in runs if r.manifest.images == "as given"]
     shown = found[:most]
-    rows = _rows(used[0], [s.row for s in shown])
+    rows = used[0].rows([s.row for s in shown], COLUMNS)
     parts = [_head(used, found, len(shown), confirmed)]
     for number, suspect in enumerate(shown, 1):
         parts.append(_section(number, suspect, rows[suspect.row], (confirmed or {}).get(suspect.row)))
     return "\n\n".join(parts) + "\n"
-
-
-def _rows(run: Run, rows: list[int]) -> dict[int, dict[str, Any]]:
-    names = ["row", "key", "id", "subgroup", "prompt", "responses", "stored", "preferred"]
-    if not rows:
-        return {}
-    return {
-        r["row"]: r for r in pq.read_table(run.file, columns=names, filters=[("row", "in", rows)]).to_pylist()
-    }
 
 
 def _head(

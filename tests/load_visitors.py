@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import argparse
 import random
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
@@ -33,6 +31,7 @@ from core import queues  # noqa: E402
 from core.labels import LabelStore  # noqa: E402
 from core.runs import open_run  # noqa: E402
 from core.world.splits import couple  # noqa: E402
+from tests.app.conftest import started  # noqa: E402
 
 FULL = "queue is full"
 
@@ -111,21 +110,8 @@ def main() -> int:
     queues.from_runs(
         store, {"scene/vl-mdr": open_run(BUNDLED / "scene" / "vl-mdr")}, name="load", by="script", most=2000
     )
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    with (folder / "log").open("w") as log:
-        app = subprocess.Popen([sys.executable, "app.py", "--port", str(port), "--labels", store.url, "--runs", str(folder / "runs")],
-                               cwd=ROOT, stdout=log, stderr=log)  # fmt: skip
-    try:
-        while True:
-            try:
-                httpx.get(f"{url}/config", timeout=5)
-                break
-            except httpx.HTTPError:
-                assert app.poll() is None, (folder / "log").read_text()[-2000:]
-                time.sleep(0.5)
+    with started(folder, "--labels", store.url, "--runs", str(folder / "runs")) as (address, pid):
+        url = address.rstrip("/")
         counts, waits, used = Counter(), {}, []
         end = time.perf_counter() + 60 * args.minutes
         barrier = time.perf_counter()
@@ -141,12 +127,10 @@ def main() -> int:
             thread.start()
         while time.perf_counter() < end:
             time.sleep(5)
-            used.append((time.perf_counter() - barrier, memory(app.pid)))
+            used.append((time.perf_counter() - barrier, memory(pid)))
         for thread in people:
             thread.join(300)
-        used.append((time.perf_counter() - barrier, memory(app.pid)))
-    finally:
-        app.kill()
+        used.append((time.perf_counter() - barrier, memory(pid)))
     first = next(m for t, m in used if t >= 60 or t == used[-1][0])
     most = max(m for t, m in used if t >= 60 or t == used[-1][0])
     for deed, times in sorted(waits.items()):

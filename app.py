@@ -16,13 +16,13 @@ with contextlib.suppress(ImportError):
 
 import gradio as gr
 
-from app.door import kind_of_door
-from app.look import CSS, THEME, head
+from app.common.identity import kind_of_door
+from app.common.theme import CSS, THEME, head
 from app.pages import Desk, build, build_without_model
-from core.label_backup import keep
-from core.label_database import default_url
-from core.label_records import LabelError
-from core.labels import LabelStore
+from core.labels.backup import keep
+from core.labels.database import default_url
+from core.labels.records import LabelError
+from core.labels.store import LabelStore
 
 
 def with_judge(args: argparse.Namespace, desk: Desk) -> gr.Blocks:

@@ -9,11 +9,12 @@ from typing import Any
 
 import gradio as gr
 
-from app import lane, views, words
-from app.examples import by_id
-from app.lane import LANE
-from app.looks import Looks
-from app.tasks import judge_and_explain
+from app.common import lane, words
+from app.common.lane import LANE
+from app.common.tasks import judge_and_explain
+from app.inspect import views
+from app.inspect.first_looks import Looks
+from app.inspect.gallery import by_id
 from core.explain import LEVELS, METHODS, SCOPES
 from core.images import ImageError
 from core.records import RecordError

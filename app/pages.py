@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from app.door import Door
-from app.explanations_page import build_explanations
-from app.failures_page import build_failures
-from app.label_page import LabelPage
-from app.leaderboard_page import build_leaderboard
-from app.library import Library
-from app.queues_page import QueuesPage
-from app.replay_page import build_replay
-from core.labels import LabelStore
+from app.common.identity import Door
+from app.explanations.page import build_explanations
+from app.failures.page import build_failures
+from app.label.page import LabelPage
+from app.leaderboard.page import build_leaderboard
+from app.queues.page import QueuesPage
+from app.replay.page import build_replay
+from core.labels.store import LabelStore
+from core.runs.library import Library
 
 if TYPE_CHECKING:
     from core.judges.vlmdr import VLMDRJudge
@@ -31,7 +31,7 @@ def _blocks() -> gr.Blocks:
 
 @dataclass(frozen=True)
 class Desk:
-    """What the label pages work with. door: see app.door. storage: where labels live, if a person must know."""
+    """What the label pages work with. door: see app.common.identity. storage: where labels live, if a person must know."""
 
     store: LabelStore
     door: str = "name"
@@ -46,12 +46,12 @@ def _duplicate() -> None:
 
 def build(judge: VLMDRJudge, runs: Path, desk: Desk) -> gr.Blocks:
     """The whole interface around one loaded judge. runs: where runs are made and looked for, beside the bundled ones."""
-    from app import lane  # these import torch, which a replay does without
     from app.api import publish
-    from app.gallery_results import stored_for
-    from app.inspect_page import build_inspect
-    from app.looks import Looks
-    from app.run_maker import RunMaker
+    from app.common import lane  # these import torch, which a replay does without
+    from app.inspect.first_looks import Looks
+    from app.inspect.gallery_results import stored_for
+    from app.inspect.page import build_inspect
+    from app.leaderboard.run_maker import RunMaker
 
     lane.register(judge)
     looks = Looks(judge, stored_for(judge))

@@ -6,7 +6,7 @@ import torch
 from core.judges.vlmdr import VLMDRJudge
 from core.model import VLMDR
 from core.training.stages import tiny_config
-from core.world.tokenizer import build_processor
+from core.training.tokenizer import build_processor
 
 
 @pytest.fixture(scope="session")

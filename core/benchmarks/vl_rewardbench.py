@@ -1,6 +1,6 @@
 """VL-RewardBench (arXiv 2411.17451): 1,250 pairs. Group rule of the official `cal.py`.
 
-Three groupings circulate (see core/audit.py): the official one and two that come from slips in follow-up scripts.
+Three groupings circulate (see core/benchmarks/published.py): the official one and two that come from slips in follow-up scripts.
 Reads the hub's rows, UnifiedReward's data.json and R1-Reward's data.jsonl (already resolved to chosen, rejected).
 """
 

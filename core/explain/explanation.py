@@ -28,7 +28,7 @@ SMALL = 100_000_000  # parameters up to which evaluating every region is a matte
 
 
 def default_method(judge: VLMDRJudge, comparison: Comparison) -> str:
-    """What explains best by the benchmark (core.explain.benchmark) among what answers within about a second."""
+    """What explains best by the benchmark (core.evaluation.explanations) among what answers within about a second."""
     short = sum(len(r.split()) for r in comparison.responses) <= MANY_WORDS
     return "account" if judge.about["parameters"] < SMALL and short else "gradient"
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.bundle import Bundle
 from core.explain.explanation import explain
 from core.judges.vlmdr import VLMDRJudge
+from core.records.bundle import Bundle
 
 TOLERANCE = 1e-3  # of the largest number compared: another machine's rounding, not another model
 

@@ -17,8 +17,8 @@ from core.model import VLMDR
 from core.model.head import aggregate
 from core.model.loading import EMBEDDED, fingerprint, load_checkpoint
 from core.model.modeling import Reading
+from core.model.ood import FamiliarityModel
 from core.model.processor import RewardProcessor, encode_prefix, pad_responses
-from core.ood import FamiliarityModel
 from core.records import Comparison, Familiarity, Judgement
 
 READINGS = 8  # prompts whose reading is kept, so that editing a response re-runs only the response

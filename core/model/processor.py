@@ -16,6 +16,8 @@ from transformers import AutoTokenizer, BatchFeature
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 from transformers.processing_utils import ProcessorMixin
 
+MAX_PIXELS = 112 * 112  # of the embedded models' pictures
+
 
 class RewardProcessor(ProcessorMixin):
     """Image processor and tokenizer of Qwen2-VL and Qwen2.5-VL checkpoints."""

@@ -24,7 +24,7 @@ from core.model.scalar import ScalarReward, ScalarRewardConfig
 from core.training.data import Collator, LessonDataset
 from core.training.objective import Objective, ScalarObjective
 from core.training.stages import STAGES, Stage, tiny_config
-from core.world.tokenizer import build_processor
+from core.training.tokenizer import build_processor
 
 NAMES = {"vl-mdr": "Rewardscope scene model", "scalar": "Rewardscope scene model, scalar head"}
 LESSONS_PER_STAGE = 10_000_000  # lesson numbers of different stages never meet

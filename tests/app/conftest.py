@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import sync_playwright
 
-from app.library import BUNDLED
-from core import queues
-from core.labels import LabelStore
-from core.runs import open_run
+from core.labels import queues
+from core.labels.store import LabelStore
+from core.runs.library import BUNDLED
+from core.runs.run import open_run
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

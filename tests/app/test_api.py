@@ -8,7 +8,7 @@ import pytest
 from gradio_client import Client
 from PIL import Image
 
-from app.examples import by_id, gallery
+from app.inspect.gallery import by_id, gallery
 from core.taxonomy import KEYS
 
 

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from playwright.sync_api import expect
 
-from app.library import BUNDLED
+from core.runs.library import BUNDLED
 
 pytestmark = pytest.mark.browser
 SCENE = BUNDLED / "scene" / "vl-mdr"

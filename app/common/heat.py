@@ -1,0 +1,181 @@
+"""Attributions as HTML: coloured words, and coloured regions on the picture itself.
+
+All text is escaped here. gr.HTML keeps its default template: data never stands behind handlebars.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import re
+
+from PIL import Image
+
+from app.common.figures import FIRST, LETTERS, SECOND
+from core.images import to_png_bytes
+from core.records import Explanation
+
+SHOWN = 640  # longest side of a picture on the page
+LEAST = 0.04  # share of the scale below which nothing is coloured
+
+
+def words_of(
+    tokens: tuple[tuple[str, int, int], ...], values: tuple[float, ...], text: str
+) -> list[tuple[str, float]]:
+    """Tokens merged to words and the gaps between them; a word's value is the sum of its tokens'."""
+    pieces = [(m.group(), m.start(), m.end()) for m in re.finditer(r"\s+|\S+", text)]
+    sums = [0.0] * len(pieces)
+    for (piece, start, end), value in zip(tokens, values, strict=True):
+        at = start + (len(piece) - len(piece.lstrip()))
+        at = min(at, max(end - 1, start))
+        for i, (_, s, e) in enumerate(pieces):
+            if s <= at < e:
+                sums[i] += value
+                break
+    return [(p, v) for (p, _, _), v in zip(pieces, sums, strict=True)]
+
+
+def scale_of(explanation: Explanation, texts: tuple[str, ...]) -> float:
+    """One scale for all words and regions of an explanation: the largest absolute value."""
+    words = [
+        abs(v)
+        for t, values, text in zip(explanation.tokens, explanation.token_values, texts, strict=True)
+        for _, v in words_of(t, values, text)
+    ]
+    regions = [abs(v) for row in explanation.patch_values for v in row]
+    return max([*words, *regions, 1e-9])
+
+
+def response_html(explanation: Explanation, n: int, text: str, letter: str, scale: float) -> str:
+    """Response number n of the explanation with its words coloured."""
+    out = []
+    for word, value in words_of(explanation.tokens[n], explanation.token_values[n], text):
+        share = value / scale
+        safe = html.escape(word)
+        if word.isspace() or abs(share) < LEAST:
+            out.append(safe)
+            continue
+        out.append(f'<span class="word" style="background:{_rgba(share)}" title="{value:+.3f}">{safe}</span>')
+    return f'<div class="response"><b>{letter}</b><p dir="auto">{"".join(out)}</p></div>'
+
+
+def _rgba(share: float) -> str:
+    colour = FIRST if share > 0 else SECOND
+    r, g, b = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({r},{g},{b},{min(abs(share), 1) * 0.75:.2f})"
+
+
+def overlay(image: Image.Image, explanation: Explanation, scale: float) -> Image.Image:
+    """The picture with every region tinted by its attribution."""
+    rows, columns = len(explanation.patch_values), len(explanation.patch_values[0])
+    tint = Image.new("RGBA", image.size, (0, 0, 0, 0))
+    for r, row in enumerate(explanation.patch_values):
+        for c, value in enumerate(row):
+            share = value / scale
+            if abs(share) < LEAST:
+                continue
+            colour = FIRST if share > 0 else SECOND
+            rgb = tuple(int(colour[i : i + 2], 16) for i in (1, 3, 5))
+            box = (
+                round(c * image.width / columns), round(r * image.height / rows),
+                round((c + 1) * image.width / columns), round((r + 1) * image.height / rows),
+            )  # fmt: skip
+            tint.paste((*rgb, round(min(abs(share), 1) * 190)), box)
+    # A paler picture beneath lets the tint be seen on strong colours too.
+    pale = Image.blend(image.convert("RGB"), Image.new("RGB", image.size, (255, 255, 255)), 0.35)
+    return Image.alpha_composite(pale.convert("RGBA"), tint).convert("RGB")
+
+
+def shrink(image: Image.Image) -> Image.Image:
+    small = image.copy()
+    small.thumbnail((SHOWN, SHOWN))
+    return small
+
+
+def img(image: Image.Image, alt: str) -> str:
+    data = base64.b64encode(to_png_bytes(image)).decode()
+    return f'<img src="data:image/png;base64,{data}" alt="{html.escape(alt, quote=True)}">'
+
+
+def explanation_html(
+    image: Image.Image, explanation: Explanation, texts: tuple[str, str], pair: tuple[int, int]
+) -> str:
+    """Words of both responses and the picture, in one colour scale, with legend and small print."""
+    a, b = (LETTERS[i] for i in pair)
+    scale = scale_of(explanation, texts)
+    small = shrink(image)
+    responses = "".join(response_html(explanation, n, texts[n], (a, b)[n], scale) for n in (0, 1))
+    strongest = _strongest_region(explanation)
+    pictures = (
+        f"<figure>{img(small, 'The picture as given')}<figcaption>the picture</figcaption></figure>"
+        f"<figure>{img(overlay(small, explanation, scale), f'The picture with its regions coloured; strongest: {strongest}')}"
+        f"<figcaption>which regions did it</figcaption></figure>"
+    )
+    legend = (
+        f'<p class="legend"><span class="swatch" style="background:{FIRST}"></span> speaks for {a} '
+        f'<span class="swatch" style="background:{SECOND}"></span> speaks for {b}. The stronger the colour, the '
+        f"more; full colour is {scale:.2f}. One scale for all words and regions.</p>"
+    )
+    return (
+        f'<div class="explanation"><div class="pictures">{pictures}</div>{legend}{responses}'
+        f"{_faithfulness(explanation)}{_small_print(explanation)}</div>"
+    )
+
+
+def _faithfulness(explanation: Explanation) -> str:
+    """What taking away the marked words and regions really did."""
+    checked = explanation.faithfulness
+    if checked is None:
+        return '<p class="small">How far to trust this map was not checked unasked, as the texts are long: press Explain.</p>'
+    lines = []
+    for removal, what in ((checked.words, "word"), (checked.regions, "region")):
+        if removal is None:
+            continue
+        n = len(removal.names)
+        which = f"the strongest {what}" if n == 1 else f"the {n} strongest {what}s"
+        names = html.escape(", ".join(removal.names[:4])) + (" …" if n > 4 else "")
+        moved = abs(removal.after - removal.before)
+        as_many = "a random one" if n == 1 else f"{n} random ones"
+        verdict = _verdict(moved, removal.random)
+        lines.append(
+            f"<li>Without {which} ({names}): {removal.before:+.2f} becomes {removal.after:+.2f}, a move of {moved:.2f}; "
+            f"without {as_many} it moves by {removal.random:.2f} on average. {verdict}</li>"
+        )
+    return f'<p class="trust-title">How far to trust this map</p><ul class="trust">{"".join(lines)}</ul>'
+
+
+def _verdict(moved: float, random: float) -> str:
+    if moved < 0.05 and random < 0.05:
+        return "Neither matters here."
+    ratio = moved / max(random, 1e-9)
+    if ratio >= 3:
+        return "<b>The map holds.</b>"
+    if ratio >= 1.2:
+        return "The map holds weakly."
+    return "<b>Do not trust this map here:</b> what it marks matters no more than anything else."
+
+
+def _strongest_region(explanation: Explanation) -> str:
+    cells = [(abs(v), r, c) for r, row in enumerate(explanation.patch_values) for c, v in enumerate(row)]
+    _, r, c = max(cells)
+    return f"row {r + 1} of {len(explanation.patch_values)}, column {c + 1} of {len(explanation.patch_values[0])}"
+
+
+def _small_print(explanation: Explanation) -> str:
+    error = explanation.completeness_error
+    if error is None:
+        exact = "promises no exact sum"
+    else:
+        whole = abs(explanation.target_value - explanation.baseline_value) or 1e-9
+        exact = f"completeness error {error:+.4f} ({abs(error) / whole:.1%} of the difference explained)"
+    steps = (
+        f"{explanation.steps} steps" if explanation.steps > 1
+        else "1 backward pass" if explanation.points == 1 else f"{explanation.points} evaluations"
+    )  # fmt: skip
+    memory = f", {explanation.peak_memory / 2**20:,.0f} MiB" if explanation.peak_memory is not None else ""
+    return (
+        f'<p class="small">{html.escape(explanation.target)} = {explanation.target_value:+.3f}; at the baseline '
+        f"({html.escape(explanation.baseline)}) {explanation.baseline_value:+.3f}. {explanation.method}, {steps}, {exact}; "
+        f"prompt {explanation.prompt_value:+.2f}, rest {explanation.other_value:+.2f}; "
+        f"by {explanation.level}; {explanation.dtype}, {explanation.seconds:.2f} s{memory}.</p>"
+    )

@@ -1,0 +1,134 @@
+"""What is done with the model: functions from a judge and records to records, so that `lane` can carry them anywhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from core.benchmarks import BENCHMARKS
+from core.explain import TARGETS, Plan, default_method, explain, plan
+from core.explain.counterfactual import (
+    Effect,
+    Suggestion,
+    effects,
+    region_by_dimension,
+    reliance,
+    standard_edits,
+    suggest,
+)
+from core.explain.verify import Verdict, verify
+from core.judges import Judge
+from core.judges.blind import BlindJudge
+from core.judges.registry import JUDGES, Options
+from core.judges.vlmdr import VLMDRJudge
+from core.records import Comparison, Explanation, Familiarity, Judgement, RecordError, Reliance
+from core.records.bundle import Bundle
+from core.runs.runner import Job, run
+
+ASKED: dict[str, Any] = {
+    "target": "margin",
+    "method": "integrated_gradients",
+    "level": "word",
+}  # what "Explain" offers
+SUGGESTED = 5
+
+
+@dataclass(frozen=True)
+class FirstLook:
+    """All that a page shows of a comparison before anything more is asked. plan: the cost of ASKED, where known."""
+
+    judgement: Judgement
+    explanation: Explanation
+    familiarity: Familiarity | None
+    reliance: Reliance
+    plan: Plan | None
+
+
+def default_pair(judgement: Judgement) -> tuple[int, int]:
+    """Winner against runner-up, in alphabetical order."""
+    first, second = sorted(judgement.ranking[:2])
+    return first, second
+
+
+def first_look(judge: VLMDRJudge, comparison: Comparison, other: Image.Image) -> FirstLook:
+    """other: some other record's picture, to see how far the margin rests on this one."""
+    judgement = judge.judge(comparison)
+    pair = default_pair(judgement)
+    return FirstLook(
+        judgement,
+        explain(judge, comparison, judgement, *pair, method=default_method(judge, comparison)),
+        judge.unfamiliarity(comparison.load_image()),
+        reliance(judge, comparison, judgement, *pair, other),
+        plan(judge, comparison, judgement, *pair, **ASKED),
+    )
+
+
+def judge_and_explain(
+    judge: VLMDRJudge, comparison: Comparison, target: str, **how: Any
+) -> tuple[tuple[int, int], Explanation]:
+    """The best pair and its explanation. Raises RecordError for a target that this judgement does not have."""
+    judgement = judge.judge(comparison)
+    keys = [*(key for key, _ in TARGETS(judgement)), "reward"]
+    if target not in keys:
+        raise RecordError(f"There is no target '{target}' here: use one of {', '.join(keys)}.")
+    pair = default_pair(judgement)
+    return pair, explain(judge, comparison, judgement, *pair, target=target, **how)
+
+
+def check_bundle(
+    judge: VLMDRJudge, bundle: Bundle, other: Image.Image
+) -> tuple[Verdict, Familiarity | None, Reliance]:
+    """The bundle computed anew, and what it may lack."""
+    c, e = bundle.comparison, bundle.explanation
+    relies = bundle.reliance or reliance(judge, c, bundle.judgement, *e.pair, other)
+    return verify(bundle, judge), judge.unfamiliarity(c.load_image()), relies
+
+
+def try_edits(
+    judge: VLMDRJudge,
+    comparison: Comparison,
+    judgement: Judgement,
+    explanation: Explanation,
+    other: Image.Image,
+) -> tuple[list[Effect], list[Suggestion], tuple[tuple[int, int], dict[int, list[float]]]]:
+    """Effects of the standard edits, words that would have helped the loser, and each region's part by dimension."""
+    a, b = explanation.pair
+    edits = standard_edits(comparison, judgement, a, b, explanation, other)
+    return (
+        effects(judge, judgement, a, b, edits),
+        suggest(judge, comparison, judgement, a, b, explanation)[:SUGGESTED],
+        region_by_dimension(judge, comparison, judgement, a, b),
+    )
+
+
+@dataclass(frozen=True)
+class RunWanted:
+    """judge: a name of core.judges.registry. source: a file, or None for what the benchmark brings itself. output: the
+    folder of all runs."""
+
+    judge: str
+    benchmark: str
+    source: Path | None
+    output: Path
+    limit: int | None
+
+
+def make_run(
+    judge: VLMDRJudge,
+    wanted: RunWanted,
+    progress: Callable[[int, int | None, float], None] = lambda done, total, each: None,
+) -> int:
+    """Makes or continues a run and says how many rows it has. Raises BenchmarkError, CheckpointError, RunError."""
+    loaded = BENCHMARKS[wanted.benchmark].open(wanted.source)
+    judges: dict[str, Judge] = {"vl-mdr": judge, "vl-mdr-blind": BlindJudge(judge)}
+    chosen = judges.get(wanted.judge) or JUDGES[wanted.judge](Options())
+    stem = re.sub(r"[^A-Za-z0-9]+", "-", Path(loaded.source).stem)[:40].strip("-") or "data"
+    folder = wanted.output / f"{wanted.benchmark}-{stem}" / f"{wanted.judge}-{wanted.limit or 'all'}"
+    job = Job(loaded, chosen, folder, limit=wanted.limit, keep_images=loaded.benchmark.built_in is None)
+    done = run(job, progress)
+    return len(done.table(["row"])) if done else 0

@@ -1,0 +1,410 @@
+"""The Failures page: rows of a run, or of two runs against each other, and the picture and texts behind each."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import urlencode
+
+import gradio as gr
+import pandas as pd
+
+from app.common import downloads, item_view
+from app.common.downloads import FORMATS, Downloads, table_file
+from app.common.keys import keys_switch
+from core.records import Reliance
+from core.runs import browse
+from core.runs.browse import OUTCOME_CHOICES, PAGE, SORTS, VERSUS_CHOICES, Filters
+from core.runs.library import Library
+from core.runs.rows import picture_of
+from core.runs.run import Run
+from core.runs.schema import judgement_of
+from core.taxonomy import DIMENSIONS
+
+PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
+REPLACE_ADDRESS = "(query) => { if (query) history.replaceState(null, '', location.pathname + '?' + query); }"
+DOWNLOADED = 100_000  # rows of a downloaded table
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a reader is: the filters' values as they stand in a link, the page, and the row on show."""
+
+    run: str = ""
+    other: str = ""
+    versus: str = ""
+    outcome: str = "mistakes"
+    subgroup: str = ""
+    dimension: str = ""
+    longer: str = ""
+    low: str = ""
+    high: str = ""
+    search: str = ""
+    wrong_reason: str = ""
+    sort: str = "most confident mistakes"
+    page: str = "0"
+    row: str = ""
+
+    @classmethod
+    def of(cls, query: dict[str, str]) -> Place:
+        known = {k: str(v)[:500] for k, v in query.items() if k in cls.__dataclass_fields__}
+        return cls(**known)
+
+    def query(self) -> str:
+        standard = Place()
+        return urlencode({k: v for k, v in self.__dict__.items() if v and v != getattr(standard, k)})
+
+
+class FailuresPage:
+    def __init__(self, library: Library, inspect: bool) -> None:
+        self.library, self.inspect = library, inspect
+
+    # -- layout ----------------------------------------------------------------------------------------------
+
+    def build(self, demo: gr.Blocks) -> None:
+        gr.HTML(
+            "<header><h1>Failures</h1><p>The records behind a number: what was asked, what was answered, who was wrong.</p></header>"
+        )
+        self.place = gr.State(None)
+        self.address = gr.Textbox(visible="hidden")
+        with gr.Row():
+            self.run = gr.Dropdown([], label="Run", elem_id="run", scale=2)
+            self.other = gr.Dropdown([], label="Against", elem_id="other", scale=2)
+            self.versus = gr.Dropdown(
+                ["", *VERSUS_CHOICES], value="", label="Of the two", elem_id="versus", scale=2
+            )
+        with gr.Row():
+            self.outcome = gr.Dropdown(
+                list(OUTCOME_CHOICES), value="mistakes", label="Show", elem_id="outcome"
+            )
+            self.subgroup = gr.Dropdown([""], value="", label="Group", elem_id="subgroup")
+            self.dimension = gr.Dropdown(
+                [("", ""), *((d.name, d.key) for d in DIMENSIONS)],
+                value="",
+                label="Dimension selected",
+                elem_id="dimension",
+            )
+            self.sort = gr.Dropdown(list(SORTS), value=next(iter(SORTS)), label="Sorted by", elem_id="sort")
+        with gr.Accordion("More filters", open=False):
+            with gr.Row():
+                self.longer = gr.Dropdown(
+                    [("", ""), ("longer", "longer"), ("shorter", "shorter")],
+                    value="",
+                    label="The preferred response is the",
+                )
+                self.low = gr.Textbox(label="Margin from", placeholder="-2.5")
+                self.high = gr.Textbox(label="to", placeholder="0")
+            self.wrong_reason = gr.Checkbox(
+                label="Right for the wrong reason: right with the picture removed as well",
+                elem_id="wrong-reason",
+            )
+        self.search = gr.Textbox(label="Search in prompts and responses", elem_id="search")
+        self.summary = gr.HTML(elem_id="summary")
+        self.table = gr.Dataframe(interactive=False, label="Records", show_label=False, max_height=330, wrap=True, elem_id="failures", datatype="str")  # fmt: skip
+        with gr.Row():
+            self.newer = gr.Button("◂ page", size="sm", elem_id="page-back")
+            self.older = gr.Button("page ▸", size="sm", elem_id="page-on")
+            self.previous = gr.Button("◂ previous (K)", size="sm", elem_id="previous")
+            self.next = gr.Button("next (J) ▸", size="sm", elem_id="next", variant="primary")
+            keys_switch(demo)
+        self.item = gr.HTML(elem_id="item")
+        self.similar = gr.HTML(elem_id="similar")
+        with gr.Accordion("Download", open=False), gr.Row():
+            self.downloads = [
+                gr.Button(f"filtered rows, {f}", size="sm", elem_id=f"download-{f}") for f in FORMATS
+            ]
+            self.whole = gr.Button("the whole run, zip (opens with --replay)", size="sm", elem_id="whole")
+        self.files = Downloads()
+        self._events(demo)
+
+    def _events(self, demo: gr.Blocks) -> None:
+        filters: list[Any] = [
+            self.run, self.other, self.versus, self.outcome, self.subgroup, self.dimension, self.longer, self.low,
+            self.high, self.search, self.wrong_reason, self.sort,
+        ]  # fmt: skip
+        shown = [self.place, self.address, self.summary, self.table, self.item, self.similar]
+        run_parts = [self.run, self.other, self.subgroup]
+        demo.load(self.on_open, None, [*filters, *shown], **PRIVATE)
+        self.run.input(self.on_run, [self.run], run_parts, **PRIVATE).then(
+            self.on_filter, filters, shown, **PRIVATE
+        )
+        for box in filters[1:]:
+            if isinstance(box, gr.Textbox):
+                box.submit(self.on_filter, filters, shown, **PRIVATE)
+                box.blur(self.on_filter, filters, shown, **PRIVATE)
+            else:
+                box.input(self.on_filter, filters, shown, **PRIVATE)
+        self.table.select(self.on_select, [self.place], shown, **PRIVATE)
+        for button, step in ((self.newer, -1), (self.older, 1)):
+            button.click(self._turn(step), [self.place], shown, **PRIVATE)
+        for button, step in ((self.previous, -1), (self.next, 1)):
+            button.click(self._step(step), [self.place], shown, trigger_mode="multiple", **PRIVATE)
+        self.address.change(None, [self.address], None, js=REPLACE_ADDRESS)
+        for button, kind in zip(self.downloads, FORMATS, strict=True):
+            self.files.offer(button, self._download(kind), [self.place])
+        self.files.offer(self.whole, self.on_whole, [self.run])
+
+    # -- events ----------------------------------------------------------------------------------------------
+
+    def on_whole(self, name: str) -> str:
+        """The run's folder as one file: unpack it, then `python app.py --replay FOLDER`."""
+        runs = self.library.runs()
+        if name not in runs:
+            raise gr.Error("This run is not on this server any more.")
+        run = runs[name]
+        path = downloads.folder() / f"{name.replace('/', '-')}.zip"
+        with zipfile.ZipFile(path, "w") as archive:  # Parquet is compressed already
+            for file in ("manifest.json", "judgements.parquet"):
+                archive.write(run.folder / file, f"{path.stem}/{file}")
+        return str(path)
+
+    def on_open(self, request: gr.Request) -> tuple:
+        runs = self.library.runs()
+        place = Place.of(dict(request.query_params))
+        if place.run and place.run not in runs:
+            gr.Warning("The run of this link is not on this server.")
+            place = Place()
+        if not runs:
+            nothing = gr.update()
+            return (
+                *[nothing] * 12,
+                None,
+                "",
+                _note("There is no run yet: make one on the Leaderboard page."),
+                None,
+                "",
+                "",
+            )
+        if not place.run:
+            place = replace(place, run=_first(runs))
+        try:
+            self._filters(place, runs)
+        except gr.Error as error:
+            gr.Warning(str(error))
+            place = Place(run=place.run)
+        run, other, subgroup = self._run_parts(place.run, place)
+        boxes = (run, other, place.versus, place.outcome, subgroup, place.dimension, place.longer, place.low, place.high,
+                 place.search, bool(place.wrong_reason), place.sort)  # fmt: skip
+        return (*boxes, *self._show(place))
+
+    def on_run(self, run: str) -> tuple:
+        return self._run_parts(run, Place(run=run))
+
+    def _run_parts(self, name: str, place: Place) -> tuple:
+        runs = self.library.runs()
+        run = runs[name]
+        same = [
+            (r.name, n)
+            for n, r in runs.items()
+            if n != name and r.manifest.benchmark == run.manifest.benchmark
+        ]
+        return (
+            gr.Dropdown(choices=[(f"{r.manifest.title}: {r.name}", n) for n, r in runs.items()], value=name),
+            gr.Dropdown(
+                choices=[("", ""), *same], value=place.other if place.other in dict(same).values() else ""
+            ),
+            gr.Dropdown(choices=["", *browse.subgroups(run)], value=place.subgroup),
+        )
+
+    def on_filter(self, *values: Any) -> tuple:
+        names = (
+            "run",
+            "other",
+            "versus",
+            "outcome",
+            "subgroup",
+            "dimension",
+            "longer",
+            "low",
+            "high",
+            "search",
+            "wrong_reason",
+            "sort",
+        )
+        texts = {
+            n: ("1" if v else "") if isinstance(v, bool) else str(v or "").strip()
+            for n, v in zip(names, values, strict=True)
+        }
+        return self._show(Place(**texts))
+
+    def on_select(self, place: Place | None, event: gr.SelectData) -> tuple:
+        if place is None or not event.row_value:
+            return (gr.skip(),) * 6
+        return self._show(replace(place, row=str(event.row_value[0])))
+
+    def _turn(self, step: int) -> Any:
+        def turn(place: Place | None) -> tuple:
+            if place is None:
+                return (gr.skip(),) * 6
+            return self._show(replace(place, page=str(max(0, int(place.page) + step)), row=""))
+
+        return turn
+
+    def _step(self, step: int) -> Any:
+        """To the next or previous row of the filtered, sorted list, over the page's edge too."""
+
+        def move(place: Place | None) -> tuple:
+            if place is None:
+                return (gr.skip(),) * 6
+            found, at = self._page(place), int(place.page)
+            rows = [str(r) for r in found.rows["row"]]
+            here = rows.index(place.row) + step if place.row in rows else 0
+            if here < 0 or here >= len(rows):
+                at = min(max(0, at + step), max(0, (found.total - 1) // PAGE))
+                if at == int(place.page):
+                    return (gr.skip(),) * 6
+                rows = [str(r) for r in self._page(replace(place, page=str(at))).rows["row"]]
+                here = 0 if step > 0 else len(rows) - 1
+            return self._show(replace(place, page=str(at), row=rows[here] if rows else ""))
+
+        return move
+
+    def _download(self, kind: str) -> Any:
+        def write(place: Place | None) -> str:
+            if place is None:
+                raise gr.Error("There is nothing to download yet.")
+            runs = self.library.runs()
+            rows = browse.page(runs[place.run], self._filters(place, runs), limit=DOWNLOADED).rows
+            return table_file(rows, "failures", kind)
+
+        return write
+
+    # -- what is shown ---------------------------------------------------------------------------------------
+
+    def _filters(self, place: Place, runs: dict[str, Run]) -> Filters:
+        """Raises gr.Error in plain words: links can hold anything."""
+        run = runs.get(place.run)
+        if run is None:
+            raise gr.Error("This run is not on this server any more.")
+        keys = {d.key for d in DIMENSIONS}
+        choices = (
+            (place.versus, VERSUS_CHOICES), (place.outcome, OUTCOME_CHOICES), (place.sort, SORTS), (place.dimension, keys),
+            (place.longer, ("longer", "shorter")),
+        )  # fmt: skip
+        for value, allowed in choices:
+            if value and value not in allowed:
+                raise gr.Error(f"'{value[:60]}' is no filter of this page.")
+        if not place.page.isdecimal() or len(place.page) > 6 or (place.row and not place.row.isdecimal()):
+            raise gr.Error("The page or row of this link is no number.")
+        other = runs.get(place.other)
+        if place.versus and other is None:
+            raise gr.Error("Choose a second run under 'Against' first.")
+        blind = self.library.blind_of(run)
+        blind = None if blind and blind.folder == run.folder else blind
+        swapped = self.library.swapped_of(run) if run.manifest.images == "as given" else None
+        if place.wrong_reason and blind is None:
+            raise gr.Error(
+                "There is no run of the blind judge on this data: make one on the Leaderboard page."
+            )
+        return Filters(
+            place.outcome or "mistakes", place.subgroup, place.dimension, (_number(place.low), _number(place.high)),
+            place.longer, place.search, other, place.versus, blind, bool(place.wrong_reason),
+            place.sort or next(iter(SORTS)), swapped,
+        )  # fmt: skip
+
+    def _reliance(self, run: Run, stored: dict[str, Any]) -> Reliance | None:
+        """From the runs of the blind judge and of exchanged pictures, where there are such."""
+        if run.manifest.images != "as given" or not stored["margin"]:
+            return None
+        blind = self.library.blind_of(run)
+        if blind is None or blind.folder == run.folder:
+            return None
+        without = _beside(blind, stored)
+        if without is None:
+            return None
+        return Reliance(stored["margin"], without, _beside(self.library.swapped_of(run), stored))
+
+    def _page(self, place: Place) -> browse.Page:
+        runs = self.library.runs()
+        return browse.page(runs[place.run], self._filters(place, runs), int(place.page) * PAGE)
+
+    def _show(self, place: Place) -> tuple:
+        runs = self.library.runs()
+        filters = self._filters(place, runs)
+        found = browse.page(runs[place.run], filters, int(place.page) * PAGE)
+        if not place.row and len(found.rows):
+            place = replace(place, row=str(found.rows["row"][0]))
+        return (place, place.query(), _summary(found, place), _table(found.rows), *self._item(place, runs))
+
+    def _item(self, place: Place, runs: dict[str, Run]) -> tuple[str, str]:
+        if not place.row:
+            return _note("No record passes these filters."), ""
+        run, row = runs[place.run], int(place.row)
+        stored = browse.record(run, row)
+        if stored is None:
+            return _note(f"This run has no row {row}."), ""
+        judged = [(run.name, stored, judgement_of(stored, run.name) if stored["scores"] else None)]
+        other = runs.get(place.other)
+        theirs = browse.record(other, row) if other else None
+        if other and theirs and theirs["key"] == stored["key"]:
+            judged.append(
+                (other.name, theirs, judgement_of(theirs, other.name) if theirs["scores"] else None)
+            )
+        text = item_view.item_html(stored, picture_of(run, stored), judged, self._reliance(run, stored))
+        judgeable = self.inspect and len(stored["responses"]) > 1
+        link = item_view.inspect_link(place.run, row) if judgeable else ""
+        return text + link, item_view.similar_html(browse.similar(run, row), place.run)
+
+
+def _beside(run: Run | None, stored: dict[str, Any]) -> float | None:
+    """The margin that another run gives the same record."""
+    other = browse.record(run, stored["row"]) if run else None
+    return other["margin"] if other and other["key"] == stored["key"] else None
+
+
+def _number(text: str) -> float | None:
+    if not text:
+        return None
+    try:
+        value = float(text.replace(",", ".").replace("−", "-"))
+    except ValueError as error:
+        raise gr.Error(f"'{text[:40]}' is no number.") from error
+    return value
+
+
+def _first(runs: dict[str, Run]) -> str:
+    """A run with dimensions if there is one: it has most to show."""
+    with_model = [
+        n
+        for n, r in runs.items()
+        if r.manifest.weights and "blind" not in r.name and r.manifest.images == "as given"
+    ]
+    return (with_model or list(runs))[0]
+
+
+def _note(text: str) -> str:
+    return f'<p class="small">{text}</p>'
+
+
+def _summary(found: browse.Page, place: Place) -> str:
+    r = found.slice_rate
+    accuracy = (
+        f"; accuracy on this slice {100 * r.value:.1f} % (95 %: {100 * r.low:.1f} to {100 * r.high:.1f}, n = {r.n})"
+        if r.n
+        else ""
+    )
+    if place.versus or place.wrong_reason:
+        accuracy = ""
+    first = int(place.page) * PAGE
+    here = f"{first + 1} to {first + len(found.rows)} of " if len(found.rows) else ""
+    return f'<p class="small" role="status">{here}{found.total:,} records{accuracy}.</p>'
+
+
+def _table(rows: pd.DataFrame) -> pd.DataFrame:
+    def signed(name: str) -> list[str]:
+        return [f"{m:+.2f}" if pd.notna(m) else "" for m in rows[name]]
+
+    beside = {"margin_blind": "without picture", "margin_swapped": "another picture"}
+    return pd.DataFrame({
+        "row": rows["row"], "group": rows["subgroup"], "outcome": rows["outcome"], "margin": signed("margin"),
+        **{title: signed(name) for name, title in beside.items() if name in rows},
+        "prompt": [p if len(p) <= 160 else p[:157] + "…" for p in rows["prompt"]],
+    })  # fmt: skip
+
+
+def build_failures(library: Library, demo: gr.Blocks, inspect: bool = True) -> FailuresPage:
+    """inspect: whether there is an Inspect page to open a record in."""
+    page = FailuresPage(library, inspect)
+    page.build(demo)
+    return page

@@ -1,0 +1,36 @@
+"""First looks at comparisons: stored with the app, seen before, or computed once for all who ask at the same time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from PIL import Image
+
+from app.common import lane
+from app.common.shared import Shared
+from app.common.tasks import FirstLook, first_look
+from core.judges.vlmdr import VLMDRJudge
+from core.records import Comparison
+
+KEPT = 128
+
+
+class Looks:
+    """One judge's first looks by the comparison's id, which must be its content's hash (`views.comparison_of`).
+
+    stored: those that came with the app. Of others the last KEPT are held, in memory only.
+    """
+
+    def __init__(self, judge: VLMDRJudge, stored: Mapping[str, FirstLook] | None = None) -> None:
+        self.judge, self.stored = judge, stored or {}
+        self._shared: Shared[FirstLook] = Shared(KEPT)
+
+    def known(self, comparison: Comparison) -> FirstLook | None:
+        """What can be shown without the model."""
+        return self.stored.get(comparison.id) or self._shared.known(comparison.id)
+
+    def of(self, comparison: Comparison, other: Image.Image) -> FirstLook:
+        """Raises what judging and explaining raise."""
+        return self.stored.get(comparison.id) or self._shared.get(
+            comparison.id, lambda: lane.run_on_model(first_look, self.judge, comparison, other)
+        )

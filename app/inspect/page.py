@@ -1,0 +1,369 @@
+"""The Inspect page: give a picture, a prompt and responses; see which wins and exactly why."""
+
+from __future__ import annotations
+
+import html
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from app.common import downloads, lane, words
+from app.common.downloads import Downloads
+from app.common.lane import LANE
+from app.common.tasks import ASKED, default_pair
+from app.inspect import links, views
+from app.inspect.edits import Edits
+from app.inspect.first_looks import Looks
+from app.inspect.gallery import by_id, gallery
+from app.inspect.views import needed
+from app.inspect.views import told as _told
+from app.inspect.what_if import WhatIf
+from app.replay.bundle_view import open_bundle
+from core.explain import METHODS, Cancelled, default_method, explain, plan
+from core.records import Comparison
+from core.records.bundle import Bundle, write
+from core.runs.library import Library
+
+PRIVATE: dict[str, Any] = {"api_visibility": "private"}
+SHOWN = 11  # outputs that show a view
+
+
+def _as_it_came(component: gr.Image) -> gr.Image:
+    """Lets the component hand over the file untouched: core.images opens it, with errors in plain words."""
+    decode = component.preprocess
+
+    def preprocess(payload: Any) -> Any:
+        if payload is not None and payload.path and not (payload.url or "").startswith("data:"):
+            return payload.path
+        return decode(payload)
+
+    component.preprocess = preprocess  # type: ignore[method-assign]
+    return component
+
+
+class InspectPage:
+    """Components and events. The session holds one `views.View`; nothing is shared between sessions."""
+
+    def __init__(self, looks: Looks, library: Library) -> None:
+        self.looks, self.judge, self.library = looks, looks.judge, library
+        self.cancel_flags: dict[str, threading.Event] = {}
+        self.what_if, self.edits = WhatIf(), Edits(self.judge)
+
+    # -- layout ----------------------------------------------------------------------------------------------
+
+    def build(self, demo: gr.Blocks) -> None:
+        gr.HTML(
+            "<header><h1>Rewardscope</h1><p>Why did the reward model prefer this response? Which of 21 dimensions "
+            "mattered, how each response scored, and which words and pixels did it.</p></header>"
+        )
+        self.view = gr.State(None)
+        self.example = gr.State(None)
+        self.wanted = gr.State(None)  # (a number, the comparison that waits for the model)
+        with gr.Row(equal_height=False):
+            with gr.Column(scale=5, min_width=320):
+                self._inputs()
+            with gr.Column(scale=6, min_width=320):
+                self.verdict = gr.HTML(elem_id="verdict")
+                gr.HTML("<h2>How the margin adds up</h2>")
+                self.waterfall = gr.Plot(show_label=False, elem_id="waterfall")
+                self.pair = gr.Radio([], label="Pair to explain", visible=False)
+                self._explanation()
+        self.what_if.build()
+        self.edits.build()
+        with gr.Row(equal_height=False):
+            with gr.Column(scale=5, min_width=320):
+                gr.HTML("<h2>Scores on the selected dimensions</h2>")
+                self.scores = gr.Plot(show_label=False, elem_id="scores")
+            with gr.Column(scale=6, min_width=320):
+                gr.HTML("<h2>All 21 gates</h2>")
+                self.gates = gr.Plot(show_label=False, elem_id="gates")
+        with gr.Accordion("The same in numbers", open=False):
+            self.table = gr.Dataframe(interactive=False, label="All 21 dimensions", show_label=False)
+        with gr.Accordion("What this model is, and what it is not", open=True):
+            gr.Markdown(words.about(self.judge.about), elem_id="about")
+        self._events(demo)
+
+    def _inputs(self) -> None:
+        self.picture = _as_it_came(gr.Image(
+            label="Picture", type="filepath", image_mode=None, sources=["upload", "clipboard", "webcam"],
+            height=300, elem_id="picture",
+        ))  # fmt: skip
+        self.gallery = gr.Gallery(
+            [(e.path, e.caption) for e in gallery()], label="Examples", columns=4, height=330, allow_preview=False,
+            object_fit="contain", elem_id="examples", interactive=False,
+        )  # fmt: skip
+        self.prompt = gr.Textbox(label="Prompt", lines=2, elem_id="prompt")
+        self.responses = [
+            gr.Textbox(label=f"Response {x}", lines=2, visible=x in "AB", elem_id=f"response-{x.lower()}")
+            for x in "ABCD"
+        ]
+        with gr.Row():
+            self.judge_button = gr.Button("Judge", variant="primary", elem_id="judge")
+            self.more = gr.Button("Add a response", elem_id="more")
+            self.link_button = gr.Button("Make a link", elem_id="make-link")
+        self.link = gr.Textbox(label="Link to this view", visible=False, buttons=["copy"], elem_id="link")
+        self.download = gr.HTML(elem_id="download")
+        with gr.Row():
+            self.bundle = gr.Button("Download as a bundle", size="sm", elem_id="bundle")
+            self.open = gr.UploadButton(
+                "Open a bundle", file_types=[".zip"], size="sm", elem_id="open-bundle"
+            )
+        self.files = Downloads()
+
+    def _explanation(self) -> None:
+        gr.HTML("<h2>Which words and which pixels</h2>")
+        self.target = gr.Radio([], label="Explain", elem_id="target")
+        with gr.Row():
+            self.method = gr.Dropdown(
+                [(m.name, key) for key, m in METHODS.items()], value="integrated_gradients", label="by",
+                elem_id="method", min_width=190,
+            )  # fmt: skip
+            self.level = gr.Dropdown(
+                [("words", "word"), ("sentences", "sentence")], value="word", label="for", elem_id="level",
+                min_width=110,
+            )  # fmt: skip
+            with gr.Column(min_width=220):
+                self.exact = gr.Button("Explain", elem_id="exact", size="md")
+                self.cancel = gr.Button("Cancel", elem_id="cancel", size="md")
+        self.cost = gr.HTML(elem_id="cost")
+        self.status = gr.HTML(elem_id="status")
+        self.heat = gr.HTML(elem_id="heat")
+        with gr.Accordion("How to read this", open=False):
+            gr.Markdown(
+                views.method_help()
+                + "\n\nThe active set of dimensions is held fixed: which three are chosen is a "
+                "step function that no gradient can explain; a gate's own logit can be explained instead. Attribution "
+                "says what the model reacted to, not what is true of the picture."
+            )
+
+    # -- events ----------------------------------------------------------------------------------------------
+
+    def _events(self, demo: gr.Blocks) -> None:
+        inputs = [self.picture, self.prompt, *self.responses]
+        shown = [
+            self.view, self.verdict, self.waterfall, self.scores, self.gates, self.table, self.heat, self.target,
+            self.pair, self.download, self.status,
+        ]  # fmt: skip
+        assert len(shown) == SHOWN
+        fields = [self.example, self.picture, self.prompt, *self.responses, self.more]
+        run = {
+            "fn": self.on_asked,
+            "inputs": inputs,
+            "outputs": [*shown, self.wanted],
+            "concurrency_limit": 8,
+            **PRIVATE,
+        }
+        judged = [self.judge_button.click(**run)]
+        judged += [box.submit(**run) for box in (self.prompt, *self.responses)]
+        judged.append(demo.load(self.on_open, None, fields, **PRIVATE).then(**run))
+        judged.append(self.gallery.select(self.on_example, None, fields, **PRIVATE).then(**run))
+        judged.append(self.wanted.change(self.on_judge, [self.wanted], shown, **LANE, **PRIVATE))
+        judged.append(self.pair.input(self.on_pair, [self.view, self.pair], shown, **LANE, **PRIVATE))
+        for event in judged:
+            event.success(
+                self.what_if.reset, [self.view], self.what_if.outputs, show_progress="hidden", **PRIVATE
+            )
+            event.success(
+                self.edits.reset, [self.view], self.edits.outputs, show_progress="hidden", **PRIVATE
+            )
+        self.what_if.connect(self.view)
+        self.edits.connect(self.view)
+        self.more.click(self.on_more, self.responses, [*self.responses, self.more], **PRIVATE)
+        explained = [self.view, self.heat, self.status]
+        self.target.input(self.on_target, [self.view, self.target], explained, **LANE, **PRIVATE)
+        choice = [self.view, self.target, self.method, self.level]
+        for control in (self.target, self.method, self.level):
+            control.change(self.on_choice, choice, [self.cost], show_progress="hidden", **LANE, **PRIVATE)
+        exact = self.exact.click(self.on_exact, choice, explained, **LANE, **PRIVATE)
+        self.cancel.click(self.on_cancel, None, [self.status], cancels=[exact], queue=False, **PRIVATE)
+        self.files.offer(self.bundle, self.on_bundle, [self.view])
+        self.open.upload(self.on_open_bundle, [self.open], [*fields, *shown], **LANE, **PRIVATE)
+        self.link_button.click(self.on_link, [self.example, *inputs], [self.link], **PRIVATE)
+        demo.unload(self.on_leave)
+
+    def _show(self, view: views.View, target: str = "margin") -> tuple:
+        waterfall, scores, gates = views.figures_of(view)
+        pairs = views.pairs_of(view.judgement)
+        chosen = f"{view.pair[0]}{view.pair[1]}"
+        return (
+            view, views.verdict_html(view), waterfall, scores, gates, views.table(view), views.heat_html(view),
+            gr.Radio(choices=views.targets_of(view), value=target),
+            gr.Radio(choices=pairs, value=chosen, visible=len(pairs) > 1),
+            views.download_html(view, self.judge), "",
+        )  # fmt: skip
+
+    def on_asked(self, picture: str | None, prompt: str, *responses: str) -> tuple:
+        """Shows at once what is stored or was judged before; for anything else the model is queued for."""
+        with _told():
+            comparison = views.comparison_of(picture, prompt, list(responses))
+            if view := views.known_view(self.looks, comparison):
+                return (*self._show(view), gr.skip())
+        return (*(gr.skip() for _ in range(SHOWN)), (time.monotonic_ns(), comparison))
+
+    def on_judge(self, wanted: tuple[int, Comparison]) -> tuple:
+        with _told():
+            return self._show(views.judge_view(self.looks, wanted[1]))
+
+    def on_open(self, request: gr.Request) -> tuple:
+        view, problem = links.open_link(dict(request.query_params), self.library)
+        if problem:
+            gr.Warning(problem)
+        if view is None:
+            first = gallery()[0]
+            view = links.View(first.path, first.id, first.comparison.prompt, first.comparison.responses)
+        return _fill(view)
+
+    def on_example(self, event: gr.SelectData) -> tuple:
+        examples = gallery()
+        index = event.index if isinstance(event.index, int) and 0 <= event.index < len(examples) else 0
+        chosen = examples[index]
+        return _fill(
+            links.View(chosen.path, chosen.id, chosen.comparison.prompt, chosen.comparison.responses)
+        )
+
+    def on_bundle(self, view: views.View | None) -> str:
+        with _told():
+            view = needed(view)
+        v = Bundle(
+            view.comparison,
+            view.judgement,
+            view.explanation,
+            view.reliance,
+            self.judge.about,
+            view.familiarity,
+        )
+        path = downloads.folder() / f"rewardscope-{view.comparison.id}.zip"
+        path.write_bytes(write(v))
+        return str(path)
+
+    def on_open_bundle(self, path: str) -> tuple:
+        """Shows what the bundle says, and verifies it with this model."""
+        bundle = open_bundle(path)
+        with _told():
+            view, found = views.checked_view(self.judge, bundle)
+        picture = Path(path).with_suffix(".png")
+        assert isinstance(bundle.comparison.image, bytes)
+        picture.write_bytes(bundle.comparison.image)
+        filled = links.View(str(picture), None, bundle.comparison.prompt, bundle.comparison.responses)
+        *rest, _ = self._show(view, bundle.explanation.target_key)
+        told = f'<p class="small" role="status"><b>From a bundle.</b> {html.escape(found.sentence())}</p>'
+        return (*_fill(filled), *rest, told)
+
+    def on_more(self, *responses: str) -> tuple:
+        del responses
+        return (*(gr.update(visible=True) for _ in range(4)), gr.update(interactive=False))
+
+    def on_pair(self, view: views.View | None, pair: str) -> tuple:
+        with _told():
+            view = needed(view)
+            a, b = (int(i) for i in pair)
+            how = default_method(self.judge, view.comparison)
+            found = lane.run_on_model(explain, self.judge, view.comparison, view.judgement, a, b, method=how)
+            return self._show(replace(view, pair=(a, b), explanation=found))
+
+    def on_target(self, view: views.View | None, target: str) -> tuple:
+        with _told():
+            view = needed(view)
+            how = "gradient" if target.startswith("gate:") else default_method(self.judge, view.comparison)
+            found = lane.run_on_model(
+                explain, self.judge, view.comparison, view.judgement, *view.pair, target=target, method=how
+            )
+            view = replace(view, explanation=found)
+            return view, views.heat_html(view), ""
+
+    def on_choice(self, view: views.View | None, target: str, method: str, level: str) -> str:
+        """What the chosen explanation would cost. Not said where saying it would itself cost a GPU call."""
+        if view is None:
+            return ""
+        asked: dict[str, Any] = {"target": target or "margin", "method": method, "level": level}
+        first = asked == ASKED and view.pair == default_pair(view.judgement)
+        if (first and view.plan) or lane.forks():
+            return f'<p class="small">{view.plan.sentence()}</p>' if first and view.plan else ""
+        try:
+            found = lane.run_on_model(plan, self.judge, view.comparison, view.judgement, *view.pair, **asked)
+        except ValueError as error:
+            return f'<p class="small">{html.escape(str(error))}</p>'
+        return f'<p class="small">{found.sentence()}</p>'
+
+    def on_exact(
+        self,
+        view: views.View | None,
+        target: str,
+        method: str,
+        level: str,
+        request: gr.Request,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
+    ) -> tuple:
+        flag = self.cancel_flags[request.session_hash or ""] = threading.Event()
+        with _told():
+            view = needed(view)
+            try:
+                found = lane.run_on_model(
+                    explain, self.judge, view.comparison, view.judgement, *view.pair,
+                    target=target or "margin", method=method, level=level, check=True,
+                    watch={
+                        "on_step": lambda done, total: progress((done, total), desc="evaluating the model"),
+                        "cancelled": flag.is_set,
+                    },
+                )  # fmt: skip
+            except Cancelled:
+                return view, views.heat_html(view), "Cancelled: the map below is the one from before."
+            view = replace(view, explanation=found)
+            return view, views.heat_html(view), ""
+
+    def on_cancel(self, request: gr.Request) -> str:
+        if flag := self.cancel_flags.get(request.session_hash or ""):
+            flag.set()
+        return "Cancelled."
+
+    def on_leave(self, request: gr.Request) -> None:
+        self.cancel_flags.pop(request.session_hash or "", None)
+
+    def on_link(
+        self,
+        example: str | None,
+        picture: str | None,
+        prompt: str,
+        a: str,
+        b: str,
+        c: str,
+        d: str,
+        request: gr.Request,
+    ) -> Any:  # four names, not *responses: gradio puts the request where it stands among the names
+        with _told():
+            comparison = views.comparison_of(picture, prompt, [a, b, c, d])
+            known = by_id(example) if example else None
+            # Gradio copies a gallery file on its way through the page: same pixels, another path.
+            same = (
+                known is not None
+                and known.comparison.load_image().tobytes() == comparison.load_image().tobytes()
+            )
+            view = links.View(
+                known.path if same and known else picture,
+                example if same else None,
+                prompt,
+                comparison.responses,
+            )
+            return gr.update(value=links.make_link(_page_url(request), view), visible=True)
+
+
+def _page_url(request: gr.Request) -> str:
+    """Where the page lives as its reader sees it (behind a proxy the server's own address is another one)."""
+    headers = request.headers
+    return (headers.get("referer") or f"http://{headers.get('host')}/").split("?")[0].split("#")[0]
+
+
+def _fill(view: links.View) -> tuple:
+    texts = [*view.responses, "", "", "", ""][:4]
+    boxes = [gr.update(value=t, visible=i < 2 or bool(t)) for i, t in enumerate(texts)]
+    return (view.example, view.picture, view.prompt, *boxes, gr.update(interactive=True))
+
+
+def build_inspect(looks: Looks, demo: gr.Blocks, library: Library) -> InspectPage:
+    page = InspectPage(looks, library)
+    page.build(demo)
+    return page

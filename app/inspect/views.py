@@ -1,0 +1,224 @@
+"""From what a person typed to everything the page shows. The only place where limits on input are checked."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import gradio as gr
+import pandas as pd
+from PIL import Image
+
+from app.common import figures, heat, item_view, lane, words
+from app.common.tasks import FirstLook, check_bundle
+from app.inspect.first_looks import Looks
+from app.inspect.gallery import gallery
+from core.explain import METHODS, TARGETS, Plan
+from core.explain.verify import Verdict
+from core.images import ImageError, open_image, to_png_bytes
+from core.judges.vlmdr import VLMDRJudge
+from core.records import (
+    MAX_RESPONSES,
+    Comparison,
+    Explanation,
+    Familiarity,
+    Judgement,
+    RecordError,
+    Reliance,
+    content_hash,
+)
+from core.records.bundle import Bundle
+from core.taxonomy import DIMENSIONS, NAMES
+
+MAX_PROMPT = 4_000
+MAX_RESPONSE = 12_000
+LETTERS = "ABCD"
+
+
+@dataclass(frozen=True)
+class View:
+    """One judged comparison with the explanation on show. Plain records: safe to keep in a session.
+
+    other: the picture of another record, for comparison with what the model says of this one. plan: the cost of what
+    "Explain" offers first, where known. anew: computed for this view, not stored or shared.
+    """
+
+    comparison: Comparison
+    judgement: Judgement
+    explanation: Explanation
+    pair: tuple[int, int]
+    familiarity: Familiarity | None
+    reliance: Reliance
+    other: Image.Image
+    plan: Plan | None = None
+    anew: bool = True
+
+
+def comparison_of(picture: str | bytes | None, prompt: str, responses: list[str]) -> Comparison:
+    """Checks everything a person may give. Raises RecordError or ImageError with a sentence."""
+    if not picture:
+        raise RecordError("There is no picture: upload, paste or take one, or choose an example.")
+    if len(prompt or "") > MAX_PROMPT:
+        raise RecordError(f"The prompt has {len(prompt):,} characters: at most {MAX_PROMPT:,} are read.")
+    given = [r or "" for r in responses]
+    while given and not given[-1].strip():  # unused boxes at the end
+        given.pop()
+    if not given:
+        raise RecordError("There are no responses: write at least two.")
+    for i, response in enumerate(given[:MAX_RESPONSES]):
+        if len(response) > MAX_RESPONSE:
+            raise RecordError(
+                f"Response {LETTERS[i]} has {len(response):,} characters: at most {MAX_RESPONSE:,} are read."
+            )
+    # Decoded once and kept as PNG: whatever becomes of the uploaded file, this view keeps its picture.
+    png = to_png_bytes(open_image(picture), effort=1)
+    key = content_hash(png, prompt or "", *given)
+    return Comparison(id=key, image=png, prompt=prompt or "", responses=tuple(given))
+
+
+def known_view(looks: Looks, comparison: Comparison) -> View | None:
+    """The view where nothing has to be computed for it."""
+    look = looks.known(comparison)
+    return _view(comparison, look, anew=False) if look else None
+
+
+def judge_view(looks: Looks, comparison: Comparison) -> View:
+    """Raises what judging and explaining raise."""
+    known = known_view(looks, comparison)
+    return known or _view(comparison, looks.of(comparison, another_picture(comparison)), anew=True)
+
+
+def _view(comparison: Comparison, look: FirstLook, anew: bool) -> View:
+    return View(
+        comparison, look.judgement, look.explanation, look.explanation.pair, look.familiarity, look.reliance,
+        another_picture(comparison), look.plan, anew,
+    )  # fmt: skip
+
+
+def checked_view(judge: VLMDRJudge, bundle: Bundle) -> tuple[View, Verdict]:
+    """A bundle's own numbers as a view, and how they fare when computed anew. Only the picture's familiarity and a
+    missing reliance are this model's."""
+    c, e = bundle.comparison, bundle.explanation
+    other = another_picture(c)
+    found, familiarity, relies = lane.run_on_model(check_bundle, judge, bundle, other)
+    return View(c, bundle.judgement, e, e.pair, familiarity, relies, other), found
+
+
+def another_picture(comparison: Comparison) -> Image.Image:
+    """The first gallery picture that is not this one."""
+    own = comparison.load_image()
+    pictures = (e.comparison.load_image() for e in gallery())
+    return next(p for p in pictures if p.size != own.size or p.tobytes() != own.tobytes())
+
+
+def pairs_of(judgement: Judgement) -> list[tuple[str, str]]:
+    n = len(judgement.rewards)
+    return [(f"{LETTERS[a]} against {LETTERS[b]}", f"{a}{b}") for a in range(n) for b in range(a + 1, n)]
+
+
+def targets_of(view: View) -> list[tuple[str, str]]:
+    return [(name, key) for key, name in TARGETS(view.judgement)]
+
+
+def verdict_html(view: View) -> str:
+    sentence = words.verdict(view.comparison, view.judgement, *view.pair)
+    others = ""
+    best = view.judgement.ranking[0]
+    for i in view.judgement.ranking[1:]:
+        if i not in view.pair:
+            pair = (best, i) if best < i else (i, best)
+            others += f"<li>{html.escape(words.verdict(view.comparison, view.judgement, *pair))}</li>"
+    warned = words.warning(view.familiarity)
+    box = f'<div class="warning" role="alert">{html.escape(warned)}</div>' if warned else ""
+    margin = view.judgement.margin(*view.pair)
+    return (
+        f'{box}<p class="verdict" role="status">{html.escape(sentence)}</p>'
+        + (f'<ul class="others">{others}</ul>' if others else "")
+        + f'<p class="rewards">reward {html.escape(words.reward_line(view.judgement))}<br>'
+        f"margin {LETTERS[view.pair[0]]} − {LETTERS[view.pair[1]]} = {margin:+.3f} "
+        f"· judged in {view.judgement.seconds:.2f} s{'' if view.anew else ', kept from before'}</p>"
+        + item_view.reliance_html(view.reliance if abs(view.reliance.given) >= words.TIE else None)
+    )
+
+
+def heat_html(view: View) -> str:
+    a, b = view.pair
+    texts = (view.comparison.responses[a], view.comparison.responses[b])
+    return heat.explanation_html(view.comparison.load_image(), view.explanation, texts, view.pair)
+
+
+def figures_of(view: View) -> tuple[Any, Any, Any]:
+    return (
+        figures.waterfall(view.judgement, *view.pair),
+        figures.scores(view.judgement),
+        figures.gates(view.judgement),
+    )
+
+
+def table(view: View) -> pd.DataFrame:
+    """All 21 dimensions in numbers."""
+    j, (a, b) = view.judgement, view.pair
+    parts = j.contributions(a, b)
+    rows = [
+        {
+            "dimension": NAMES[d],
+            "capability": DIMENSIONS[d].capability,
+            "relevance": round(j.relevance[d], 3),
+            "selected": "yes" if d in parts else "",
+            "weight": round(j.weights[d], 3),
+            **{f"score {LETTERS[i]}": round(j.scores[i][d], 3) for i in range(len(j.rewards))},
+            f"contribution {LETTERS[a]} − {LETTERS[b]}": round(parts.get(d, 0.0), 3),
+        }
+        for d in range(len(NAMES))
+    ]
+    return pd.DataFrame(rows).sort_values("relevance", ascending=False)
+
+
+def as_dict(view: View, judge: VLMDRJudge) -> dict[str, Any]:
+    """The whole result, without the picture's pixels (its hash is in the id)."""
+    return {
+        "model": judge.about,
+        "verdict": words.verdict(view.comparison, view.judgement, *view.pair),
+        "warning": words.warning(view.familiarity),
+        "prompt": view.comparison.prompt,
+        "responses": list(view.comparison.responses),
+        "dimensions": [d.key for d in DIMENSIONS],
+        "pair": [LETTERS[i] for i in view.pair],
+        "judgement": asdict(view.judgement),
+        "explanation": asdict(view.explanation),
+        "reliance": {**asdict(view.reliance), "badge": view.reliance.badge},
+    }
+
+
+def download_html(view: View, judge: VLMDRJudge) -> str:
+    """A link that holds the result itself: nothing is written to the server's disk."""
+    text = json.dumps(as_dict(view, judge), ensure_ascii=False, indent=1)
+    data = base64.b64encode(text.encode("utf-8", "replace")).decode()
+    return (
+        f'<a class="download" download="rewardscope-{view.comparison.id}.json" '
+        f'href="data:application/json;base64,{data}">Download this result as JSON</a>'
+    )
+
+
+def method_help() -> str:
+    return "\n\n".join(f"**{m.name}.** {m.help}" for m in METHODS.values())
+
+
+def needed(view: View | None) -> View:
+    if view is None:
+        raise RecordError("Judge something first.")
+    return view
+
+
+class told:  # noqa: N801 (reads as a clause: with told(): ...)
+    """Errors that were written for people reach them as such."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, ImageError | RecordError):
+            raise gr.Error(str(error), title="This cannot be judged", duration=12) from error

@@ -1,0 +1,126 @@
+"""What if the gate had chosen otherwise? Moves at once: the judgement's own numbers are enough, no model is run."""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+
+import gradio as gr
+
+from app.common import words
+from app.common.words import LETTERS
+from app.inspect.views import View
+from core.records import RecordError
+from core.records.what_if import Flip, Gate, Outcome, apply, gate_of, smallest_flip
+from core.taxonomy import NAMES, NUM_DIMENSIONS
+
+PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
+
+
+class WhatIf:
+    """A section of the Inspect page."""
+
+    def build(self) -> None:
+        names = [(name, d) for d, name in enumerate(NAMES)]
+        with gr.Accordion("What if the gate had chosen otherwise?", open=False, elem_id="what-if"):
+            gr.Markdown(
+                "The scores stay the model's; only the gate is changed. Nothing is computed anew by the model, so the "
+                "verdict moves at once."
+            )
+            self.outcome = gr.HTML(elem_id="what-if-outcome")
+            with gr.Row():
+                self.k = gr.Slider(
+                    1, NUM_DIMENSIONS, value=3, step=1, label="k, dimensions selected", elem_id="k"
+                )
+                self.which = gr.Dropdown([], label="Reweigh", elem_id="which")
+                self.factor = gr.Slider(
+                    0, 10, value=1, step=0.05, label="its weight, times", elem_id="factor"
+                )
+            with gr.Row():
+                self.muted = gr.Dropdown(names, value=[], multiselect=True, label="Mute", elem_id="mute")
+                self.forced = gr.Dropdown(
+                    names, value=[], multiselect=True, label="Force in", elem_id="force"
+                )
+            self.back = gr.Button("Back to the model's gate", size="sm", elem_id="what-if-back")
+
+    @property
+    def outputs(self) -> list[Any]:
+        return [self.outcome, self.k, self.which, self.factor, self.muted, self.forced]
+
+    def connect(self, view: gr.State) -> None:
+        controls: list[Any] = [self.k, self.which, self.factor, self.muted, self.forced]
+        for control in controls:
+            control.input(self.on_change, [view, *controls], [self.outcome], **PRIVATE)
+        self.back.click(self.reset, [view], self.outputs, **PRIVATE)
+
+    def reset(self, view: View | None) -> tuple:
+        if view is None:
+            return (gr.skip(),) * 6
+        j = view.judgement
+        chosen = [(NAMES[d], d) for d in j.selected]
+        outcome = what_if_html(view, gate_of(j))
+        return (
+            outcome, len(j.selected) or 1, gr.Dropdown(choices=chosen, value=j.selected[0] if chosen else None), 1, [], [],
+        )  # fmt: skip
+
+    def on_change(
+        self,
+        view: View | None,
+        k: float,
+        which: int | None,
+        factor: float,
+        muted: list[int],
+        forced: list[int],
+    ) -> str:
+        if view is None:
+            return ""
+        factors = {int(which): float(factor)} if which is not None and factor != 1 else {}
+        return what_if_html(view, Gate(int(k), frozenset(muted or []), frozenset(forced or []), factors))
+
+
+def what_if_html(view: View, gate: Gate) -> str:
+    j, (a, b) = view.judgement, view.pair
+    try:
+        found, flip = apply(j, gate), smallest_flip(j, a, b)
+    except RecordError as error:
+        return f'<p class="warning" role="alert">{html.escape(str(error))}</p>'
+    before, after = j.margin(a, b), found.margin(a, b)
+    return (
+        f'<p class="verdict" role="status">{_sentence(before, after, a, b)}</p>'
+        f"{_table(view, found)}{_flip(flip)}"
+    )
+
+
+def _sentence(before: float, after: float, a: int, b: int) -> str:
+    if abs(after) < words.TIE:
+        return f"A tie: the margin would be {after:+.2f} instead of {before:+.2f}."
+    loser = LETTERS[b] if after > 0 else LETTERS[a]
+    if before * after < 0:
+        return f"The verdict turns: {loser} would lose by {abs(after):.2f} (the margin was {before:+.2f})."
+    return f"{loser} loses by {abs(after):.2f}" + (
+        "." if abs(after - before) < words.TIE else f" instead of {abs(before):.2f}."
+    )
+
+
+def _table(view: View, found: Outcome) -> str:
+    a, b = view.pair
+    j = view.judgement
+    rows = []
+    for d in found.selected:
+        value = found.weights[d] * (j.scores[a][d] - j.scores[b][d])
+        rows.append(
+            f"<tr><td>{html.escape(NAMES[d])}</td><td>{j.weights[d]:.2f}</td><td>{found.weights[d]:.2f}</td>"
+            f'<td class="{"for" if value > 0 else "against"}">{value:+.2f}</td></tr>'
+        )
+    return (
+        '<div class="wide"><table class="ledger"><thead><tr><th>dimension</th><th>weight before</th><th>now</th>'
+        f"<th>adds to {LETTERS[a]} − {LETTERS[b]}</th></tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def _flip(flip: Flip | None) -> str:
+    if flip is None:
+        return '<p class="small">No single change of the gate turns this verdict.</p>'
+    return (
+        f'<p class="small">The smallest change that turns the verdict: <b>{html.escape(flip.words)}</b>.</p>'
+    )

@@ -1,0 +1,275 @@
+"""The Leaderboard page: every run and every published row, with intervals, denominators, controls and audit verdicts."""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+import gradio as gr
+import pandas as pd
+
+from app.common.downloads import FORMATS, Downloads, table_file
+from app.leaderboard import figures
+from core.benchmarks import BENCHMARKS
+from core.benchmarks.published import Published, audit, published
+from core.judges.rules import always_first, longer, shorter
+from core.runs import leaderboard
+from core.runs.library import Library
+from core.runs.metrics import POLICIES
+from core.runs.run import Run
+
+if TYPE_CHECKING:
+    from app.leaderboard.run_maker import RunMaker
+
+PRIVATE: dict[str, Any] = {"api_visibility": "private"}
+REPLACE_ADDRESS = "(query) => { if (query) history.replaceState(null, '', location.pathname + '?' + query); }"
+TIES = {
+    "wrong": "a tie counts as wrong (strict)", "half": "a tie counts half", "dropped": "ties leave the denominator",
+    "coin": "a coin decides ties (seed 123)",
+}  # fmt: skip
+
+
+class LeaderboardPage:
+    def __init__(self, library: Library, maker: RunMaker | None) -> None:
+        self.library, self.maker = library, maker
+
+    # -- layout ----------------------------------------------------------------------------------------------
+
+    def build(self, demo: gr.Blocks) -> None:
+        gr.HTML("<header><h1>Leaderboard</h1><p>Numbers with their denominators, their intervals, and what judges "
+                "that see nothing score on the same labels.</p></header>")  # fmt: skip
+        self.address = gr.Textbox(visible="hidden")
+        with gr.Row():
+            self.benchmark = gr.Dropdown([], label="Benchmark", elem_id="benchmark", scale=2)
+            self.ties = gr.Dropdown([(v, k) for k, v in TIES.items()], value=POLICIES[0], label="Ties and unparsed answers",
+                                    elem_id="ties", scale=2)  # fmt: skip
+        self.chart = gr.Plot(show_label=False, elem_id="intervals")
+        self.table = gr.Dataframe(
+            interactive=False,
+            label="Judges",
+            show_label=False,
+            elem_id="board",
+            pinned_columns=1,
+            max_height=420,
+        )
+        self.refused = gr.HTML(elem_id="refused")
+        with gr.Row():
+            self.downloads = [gr.Button(f"Table as {f}", size="sm", elem_id=f"table-{f}") for f in FORMATS]
+        self.files = Downloads()
+        gr.HTML("<h2>One run in detail</h2>")
+        with gr.Row():
+            self.run = gr.Dropdown([], label="Run", elem_id="run")
+            self.other = gr.Dropdown([], label="Compared with", elem_id="other")
+        self.detail = gr.HTML(elem_id="detail")
+        with gr.Row(equal_height=False):
+            with gr.Column(min_width=320):
+                gr.HTML("<h2>Groups</h2>")
+                self.groups = gr.Plot(show_label=False, elem_id="groups")
+            with gr.Column(min_width=320):
+                gr.HTML("<h2>Dimensions</h2>")
+                self.dimensions = gr.Plot(show_label=False, elem_id="dimensions")
+        with gr.Row(equal_height=False):
+            with gr.Column(min_width=320):
+                gr.HTML("<h2>Calibration</h2>")
+                self.calibration = gr.Plot(show_label=False, elem_id="calibration")
+            with gr.Column(min_width=320):
+                gr.HTML("<h2>Margins</h2>")
+                self.margins = gr.Plot(show_label=False, elem_id="margins")
+        gr.HTML("<h2>Published rows, and whether they add up</h2>")
+        self.published = gr.HTML(elem_id="published")
+        if self.maker:
+            with gr.Accordion("Make a run", open=False):
+                self.maker.build()
+        self._events(demo)
+
+    def _events(self, demo: gr.Blocks) -> None:
+        board = [self.address, self.chart, self.table, self.refused, self.published, self.run, self.other]
+        detail = [self.detail, self.groups, self.dimensions, self.calibration, self.margins]
+        chosen = [self.benchmark, self.ties]
+        show_detail = {
+            "fn": self.on_detail,
+            "inputs": [self.run, self.other, self.ties],
+            "outputs": detail,
+            **PRIVATE,
+        }
+        demo.load(self.on_open, None, [*chosen, *board], **PRIVATE).then(**show_detail)
+        for box in chosen:
+            box.input(self.on_board, chosen, board, **PRIVATE).then(**show_detail)
+        for box in (self.run, self.other):
+            box.input(**show_detail)
+        self.address.change(None, [self.address], None, js=REPLACE_ADDRESS)
+        for button, kind in zip(self.downloads, FORMATS, strict=True):
+            self.files.offer(button, self._download(kind), chosen)
+        if self.maker:
+            self.maker.made_one(
+                lambda b: gr.Dropdown(choices=_choices(self.library), value=b), [self.benchmark]
+            ).then(self.on_board, chosen, board, **PRIVATE).then(**show_detail)
+
+    # -- events ----------------------------------------------------------------------------------------------
+
+    def on_open(self, request: gr.Request) -> tuple:
+        query = dict(request.query_params)
+        choices = _choices(self.library)
+        names = [n for _, n in choices]
+        benchmark = query.get("benchmark") if query.get("benchmark") in names else names[0]
+        ties = query.get("ties") if query.get("ties") in POLICIES else POLICIES[0]
+        return (
+            gr.Dropdown(choices=choices, value=benchmark),
+            gr.Dropdown(value=ties),
+            *self.on_board(benchmark or "", ties or ""),
+        )
+
+    def on_board(self, benchmark: str, ties: str) -> tuple:
+        runs = self.library.of_benchmark(benchmark)
+        address = urlencode({"benchmark": benchmark, "ties": ties})
+        table = leaderboard.table(list(runs.values()), ties)
+        names = [(r.name, n) for n, r in runs.items()]
+        first = next((n for n, r in runs.items() if r.manifest.weights), next(iter(runs), None))
+        return (
+            address, self._chart(runs, ties), _percents(table).drop(columns=["why no macro"], errors="ignore"),
+            _refusals(table), published_html([r for r in published() if r.benchmark == benchmark]),
+            gr.Dropdown(choices=names, value=first),
+            gr.Dropdown(choices=[("", ""), *names], value=""),
+        )  # fmt: skip
+
+    def _chart(self, runs: dict[str, Run], ties: str) -> Any:
+        if not runs:
+            return None
+        entries = {r.name: leaderboard.entry(r, ties) for r in runs.values()}
+        controls = next(iter(entries.values())).controls
+        trivial = {always_first().name, longer().name, shorter().name}
+        shown = {n: e.reports[0].overall for n, e in entries.items() if n not in trivial}
+        return figures.intervals(list(shown), list(shown.values()), controls)
+
+    def on_detail(self, name: str | None, other: str | None, ties: str) -> tuple:
+        runs = self.library.runs()
+        if not name or name not in runs:
+            return ("", None, None, None, None)
+        chosen = runs[name]
+        e = leaderboard.entry(chosen, ties)
+        text = detail_html(chosen, e, ties) + findings_html(chosen.manifest.how.get("findings", {}), name)
+        if other and other in runs and other != name:
+            text += paired_html(chosen, runs[other])
+        text += f'<p><a href="failures?{urlencode({"run": name})}">Look at its failures</a></p>'
+        return (
+            text, figures.bars(e.reports[0].groups), figures.dimensions(e) if e.by_dimension else None,
+            figures.reliability(*e.calibration) if len(e.margins) else None, figures.margins(e.margins),
+        )  # fmt: skip
+
+    def _download(self, kind: str) -> Any:
+        def write(benchmark: str, ties: str) -> str:
+            table = leaderboard.table(list(self.library.of_benchmark(benchmark).values()), ties)
+            return table_file(table, f"leaderboard-{benchmark}", kind)
+
+        return write
+
+
+# -- what is shown -------------------------------------------------------------------------------------------
+
+
+def _choices(library: Library) -> list[tuple[str, str]]:
+    """Benchmarks with runs first, then those that only have published rows."""
+    have = library.benchmarks()
+    rest = {r.benchmark for r in published()} - {n for _, n in have}
+    return [*have, *((BENCHMARKS[n].title, n) for n in BENCHMARKS if n in rest)]
+
+
+def _percents(table: pd.DataFrame) -> pd.DataFrame:
+    return table.map(lambda v: "" if v is None or (isinstance(v, float) and pd.isna(v)) else v)
+
+
+def _refusals(table: pd.DataFrame) -> str:
+    reasons = {} if table.empty else dict(zip(table["judge"], table["why no macro"], strict=True))
+    return "".join(
+        f'<p class="small">No macro for {html.escape(j)}: {html.escape(r)}.</p>'
+        for j, r in reasons.items()
+        if r
+    )
+
+
+def published_html(rows: list[Published]) -> str:
+    """Printed numbers as printed, each with the audit's verdict and its source."""
+    if not rows:
+        return '<p class="small">No published rows for this benchmark.</p>'
+    out = []
+    for columns in dict.fromkeys(tuple(r.columns) for r in rows):
+        same = [r for r in rows if tuple(r.columns) == columns]
+        head = "".join(f"<th>{html.escape(c)}</th>" for c in ("model", *columns, "overall", "macro", "Acc+"))
+        body = ""
+        for r in same:
+            found = audit(r)
+            cells = "".join(
+                f"<td>{html.escape(v or '')}</td>" for v in (*r.columns.values(), r.overall, r.macro, r.plus)
+            )
+            mark = "fits" if found.comparable else "unfit"
+            body += (
+                f'<tr><td title="{html.escape(r.source, quote=True)}">{html.escape(r.name)}</td>{cells}'
+                f'<td class="{mark}">{html.escape(found.verdict)}</td></tr>'
+            )
+        out.append(
+            f'<div class="wide"><table class="ledger"><thead><tr>{head}<th>audit</th></tr></thead><tbody>{body}</tbody></table></div>'
+        )
+    sources = "; ".join(sorted({html.escape(r.source) for r in rows}))
+    return "".join(out) + f'<p class="small">Sources: {sources}. Hover over a name for its own.</p>'
+
+
+def detail_html(chosen: Run, e: leaderboard.Entry, ties: str) -> str:
+    m, o = chosen.manifest, e.reports[0].overall
+    counts = ", ".join(f"{n:,} {name}" for name, n in o.counts.items() if n)
+    rows = "".join(
+        f"<tr><td>{html.escape(r.grouping)}</td><td>{', '.join(f'{html.escape(g)} {100 * v.value:.2f} ({v.points:g}/{v.n})' for g, v in r.groups.items() if v.n) if len(r.groups) < 9 else f'{len(r.groups)} groups'}</td>"
+        f"<td>{f'{100 * r.macro:.2f}' if r.macro is not None else html.escape(r.refused)}</td></tr>"
+        for r in e.reports
+    )
+    controls = ", ".join(f"{html.escape(n)} {100 * r.value:.1f}" for n, r in e.controls.items() if r.n)
+    plus = f" Acc+ {100 * e.plus.value:.2f} ({e.plus.points:g}/{e.plus.n})." if e.plus and e.plus.n else ""
+    overall = (
+        f"overall {100 * o.value:.2f} % ({o.points:g}/{o.n}; 95 %: {100 * o.low:.1f} to {100 * o.high:.1f})"
+        if o.n
+        else "nothing was scored"
+    )
+    return (
+        f"<p><b>{html.escape(chosen.name)}</b>: {overall}, {html.escape(TIES[ties])}.{plus}</p>"
+        f'<p class="small">Rows: {counts}. Judges that see nothing, on the same labels: {controls}.</p>'
+        f'<div class="wide"><table class="ledger"><thead><tr><th>grouping</th><th>groups</th><th>macro</th></tr></thead><tbody>{rows}</tbody></table></div>'
+        f'<p class="small">Data: {html.escape(m.source)} {html.escape(m.data_revision)}, hash {html.escape(str(m.how.get("data_hash", "")))}; '
+        f"images {html.escape(m.images)}; weights {html.escape(m.weights or 'none')}; code {html.escape(m.code)}. "
+        f"Dimensions: accuracy on {html.escape(e.by_dimension_means)}.</p>"
+    )
+
+
+def findings_html(found: dict[str, Any], name: str) -> str:
+    """What is odd about the data, each with links to its rows."""
+    items = []
+    for kind, of_kind in found.items():
+        examples = []
+        for rows, detail in of_kind["first"][:10]:
+            links = " ".join(
+                f'<a href="failures?{urlencode({"run": name, "outcome": "everything", "row": r})}">{r}</a>'
+                for r in rows[:6]
+            )
+            examples.append(f"<li>rows {links}: {html.escape(detail)}</li>")
+        more = f"<li>and {of_kind['count'] - 10:,} more</li>" if of_kind["count"] > 10 else ""
+        items.append(
+            f"<details><summary>{html.escape(kind)}: {of_kind['count']:,}</summary><ul>{''.join(examples)}{more}</ul></details>"
+        )
+    return f'<div class="small findings"><b>Odd in these data</b>{"".join(items)}</div>' if items else ""
+
+
+def paired_html(a: Run, b: Run) -> str:
+    p = leaderboard.paired(a, b)
+    if not p.n:
+        return '<p class="small">The two runs have no judged record in common.</p>'
+    return (
+        f"<p>Against {html.escape(b.name)} on {p.n:,} common records: difference {100 * p.difference:+.2f} points "
+        f"(95 %: {100 * p.low:+.2f} to {100 * p.high:+.2f}); only the first right {p.only_a:,}, only the second {p.only_b:,}, "
+        f"both {p.both_right:,}, neither {p.both_wrong:,}; McNemar's exact test p = {p.p_value:.2g}.</p>"
+    )
+
+
+def build_leaderboard(library: Library, demo: gr.Blocks, maker: RunMaker | None = None) -> LeaderboardPage:
+    """maker: the part that makes runs; a replay has no judge and goes without."""
+    page = LeaderboardPage(library, maker)
+    page.build(demo)
+    return page

@@ -1,0 +1,77 @@
+"""Makes a run from the page: a judge, a benchmark or one's own file, a limit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from app.common import lane
+from app.common.lane import LANE
+from app.common.tasks import RunWanted, make_run
+from core.benchmarks import BENCHMARKS, BenchmarkError
+from core.judges.registry import JUDGES
+from core.judges.vlmdr import VLMDRJudge
+from core.model.loading import CheckpointError
+from core.runs.run import RunError
+
+PRIVATE: dict[str, Any] = {"api_visibility": "private"}
+
+
+class RunMaker:
+    def __init__(self, judge: VLMDRJudge, output: Path) -> None:
+        self.judge, self.output = judge, output
+
+    def build(self) -> None:
+        gr.Markdown("A run judges every record of a benchmark and keeps each judgement. A run that was stopped continues "
+                    "where it was. Large runs belong on the command line: `python -m core.runner --help`.")  # fmt: skip
+        with gr.Row():
+            self.new_judge = gr.Dropdown(list(JUDGES), value="vl-mdr", label="Judge", elem_id="new-judge")
+            self.new_benchmark = gr.Dropdown(
+                [(b.title, b.name) for b in BENCHMARKS.values()],
+                value="scene",
+                label="Data",
+                elem_id="new-benchmark",
+            )
+            self.limit = gr.Number(value=200, precision=0, minimum=1, label="At most so many rows")
+        self.upload = gr.File(label="Your file (not needed for the scene world)", elem_id="upload", file_count="single", type="filepath",
+                              file_types=[".jsonl", ".json", ".csv", ".tsv", ".parquet"])  # fmt: skip
+        with gr.Row():
+            self.make = gr.Button("Run", variant="primary", elem_id="make-run")
+            self.stop = gr.Button("Stop", elem_id="stop-run")
+        self.made = gr.HTML(elem_id="made")
+
+    def made_one(self, show: Callable[[str], Any], outputs: list[Any]) -> Any:
+        """Wires the buttons; `show` gets the benchmark's name once a run is finished. Gives that event."""
+        inputs = [self.new_judge, self.new_benchmark, self.upload, self.limit]
+        making = self.make.click(self.on_make, inputs, [self.made], **LANE, **PRIVATE)
+        said = "Stopped; the same choice continues it."
+        self.stop.click(lambda: said, None, [self.made], cancels=[making], queue=False, **PRIVATE)
+        return making.success(show, [self.new_benchmark], outputs, **PRIVATE)
+
+    def on_make(
+        self, judge: str, benchmark: str, file: str | None, limit: float | None,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
+    ) -> str:  # fmt: skip
+        source = Path(file) if file and benchmark != "scene" else None
+        wanted = RunWanted(judge, benchmark, source, self.output, int(limit) if limit else None)
+        started = time.perf_counter()
+
+        def say(done: int, total: int | None, each: float) -> None:
+            left = f", {(total - done) * each:.0f} s left" if total and each else ""
+            progress((done, total or done), desc=f"judging{left}")
+
+        try:
+            rows = lane.run_on_model(
+                make_run,
+                self.judge,
+                wanted,
+                watch={"progress": say},
+                seconds=min(120, 30 + (wanted.limit or 2000) // 20),
+            )
+        except (BenchmarkError, CheckpointError, RunError) as error:
+            raise gr.Error(str(error), title="This cannot be run", duration=15) from error
+        return f'<p class="small" role="status">{rows:,} rows judged in {time.perf_counter() - started:.1f} s.</p>'

@@ -1,0 +1,134 @@
+"""Measures a judge on held-out records of the scene world, with blind controls.
+
+`python -m core.evaluate --records 2000 --output held_out.json`
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from core.judges.vlmdr import VLMDRJudge
+from core.records import Comparison, Judgement
+from core.taxonomy import INDEX, KEYS
+from core.world.items import png
+from core.world.questions import VISUAL_FAMILIES
+from core.world.splits import held_out
+
+BATCH = 48
+
+
+def judge_all(judge: VLMDRJudge, records: list[Comparison]) -> list[Judgement]:
+    """In batches of similar prompt length; results in the order of the records."""
+    order = sorted(range(len(records)), key=lambda i: len(records[i].prompt))
+    out: list[Judgement | None] = [None] * len(records)
+    for start in range(0, len(order), BATCH):
+        chunk = order[start : start + BATCH]
+        for i, judgement in zip(chunk, judge.judge_batch([records[i] for i in chunk]), strict=True):
+            out[i] = judgement
+    return [j for j in out if j is not None]
+
+
+def is_right(record: Comparison, judgement: Judgement) -> bool:
+    """Strictly: a tie is wrong."""
+    assert record.preferred is not None
+    return judgement.margin(record.preferred, 1 - record.preferred) > 0
+
+
+def accuracy(records: Iterable[Comparison], judgements: Iterable[Judgement]) -> float:
+    right = [is_right(r, j) for r, j in zip(records, judgements, strict=True)]
+    return sum(right) / len(right)
+
+
+def by(records: list[Comparison], judgements: list[Judgement], key: Any) -> dict[str, dict[str, float]]:
+    groups: dict[str, list[bool]] = defaultdict(list)
+    for record, judgement in zip(records, judgements, strict=True):
+        groups[key(record)].append(is_right(record, judgement))
+    return {name: {"accuracy": sum(v) / len(v), "n": len(v)} for name, v in sorted(groups.items())}
+
+
+def swap_images(records: list[Comparison], seed: int = 0) -> list[Comparison]:
+    """Each record gets the image of another record of its family, never its own nor its twin's."""
+    families: dict[str, list[int]] = defaultdict(list)
+    for i, record in enumerate(records):
+        families[record.category].append(i)
+    out = list(records)
+    rng = random.Random(seed)
+    for members in families.values():
+        # Twins are neighbours: turning the couples round by a random step leaves no couple at home.
+        couples = len(members) // 2
+        step = rng.randrange(1, couples) if couples > 1 else 0
+        for n, i in enumerate(members):
+            other = members[((n // 2 + step) % couples) * 2 + rng.randrange(2)]
+            out[i] = replace(records[i], image=records[other].image)
+    return out
+
+
+def blank_images(records: list[Comparison]) -> list[Comparison]:
+    blank = png(Image.new("RGB", (336, 336), (255, 255, 255)))
+    return [replace(r, image=blank) for r in records]
+
+
+def gate_measures(records: list[Comparison], judgements: list[Judgement]) -> dict[str, float]:
+    """Is the decisive dimension among the selected, and does its contribution speak for the right side?"""
+    selected = signs = exact = 0
+    for record, judgement in zip(records, judgements, strict=True):
+        assert record.truth and record.truth.decisive and record.preferred is not None
+        d = INDEX[record.truth.decisive]
+        exact += {KEYS[i] for i in judgement.selected} == set(record.truth.relevant)
+        if d in judgement.selected:
+            selected += 1
+            signs += judgement.contributions(record.preferred, 1 - record.preferred)[d] > 0
+    n = len(records)
+    return {
+        "decisive_selected": selected / n,
+        "decisive_sign_right": signs / n,
+        "all_three_selected": exact / n,
+    }
+
+
+def evaluate(judge: VLMDRJudge, n: int, seed: int) -> dict[str, Any]:
+    records = list(held_out(n, seed))
+    judgements = judge_all(judge, records)
+    visual = [r for r in records if r.category in VISUAL_FAMILIES]
+    swapped, blank = swap_images(visual), blank_images(visual)
+    return {
+        "judge": judge.name,
+        "records": len(records),
+        "seed": seed,
+        "accuracy": accuracy(records, judgements),
+        "visual_accuracy": accuracy(
+            visual, [j for r, j in zip(records, judgements, strict=True) if r.category in VISUAL_FAMILIES]
+        ),
+        "visual_accuracy_images_swapped": accuracy(swapped, judge_all(judge, swapped)),
+        "visual_accuracy_blank_image": accuracy(blank, judge_all(judge, blank)),
+        **gate_measures(records, judgements),
+        "by_family": by(records, judgements, lambda r: r.category),
+        "by_decisive_dimension": by(records, judgements, lambda r: r.truth.decisive),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m core.evaluate", description=__doc__)
+    parser.add_argument("--model", help="folder or hub id; the embedded model by default")
+    parser.add_argument("--records", type=int, default=2000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--output", type=Path)
+    args = parser.parse_args()
+    result = evaluate(VLMDRJudge.load(args.model), args.records, args.seed)
+    text = json.dumps(result, indent=1)
+    if args.output:
+        args.output.write_text(text + "\n")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,270 @@
+"""Do the annotators of one queue agree: with each other, with the judges, with the old labels, with themselves?
+
+A verdict is a category: the index of the better response in the record's own order, "tie" or "bad"; "unsure" is no
+opinion. `labels` hold one label per item and annotator; `items` are keyed by position and hold every labelled one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from core.label_analysis.coefficients import Coefficient, Share, alpha, cohen, fleiss, share
+from core.labels.consensus import DISPUTED, consensus
+from core.labels.records import BAD, TIE, UNDECIDED, UNSURE, Item, Label
+from core.taxonomy import INDEX, KEYS
+
+CATEGORIES = ("0", "1", "2", "3", TIE, BAD)
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """pairs: Cohen's kappa by (annotator, annotator), over the items that both labelled; pairs with none are absent.
+    fleiss: over the items with the most common number (>= 2) of annotators; `raters` is that number. alpha: over all
+    items with two or more."""
+
+    pairs: dict[tuple[str, str], Coefficient]
+    fleiss: Coefficient
+    alpha: Coefficient
+
+
+@dataclass(frozen=True)
+class DimensionAgreement:
+    """alpha: whether the dimension was ticked or not, over items on which two or more annotators ticked any.
+    ticked: how many of the labels with any tick have this one."""
+
+    key: str
+    alpha: Coefficient
+    ticked: Share
+
+
+@dataclass(frozen=True)
+class Changes:
+    """changed: blind labels whose final verdict is another than the first. The four counts say whither, and sum to it:
+    to what the first judge prefers, to the old label, to both where they are the same, to neither."""
+
+    changed: Share
+    to_judge: int
+    to_label: int
+    to_both: int
+    to_neither: int
+
+
+@dataclass(frozen=True)
+class AgainstJudge:
+    """agree: blind first verdicts for a response (not tie, bad, unsure) that name the one with the judge's highest reward.
+    Several verdicts on one item are counted each, so with many per item the interval is too narrow; kappa's is not:
+    it draws items. ties, missing: verdicts left out because the judge's highest rewards are equal, or it has none.
+    dimensions: by key, of the items for which a blind annotator ticked it, on how many the judge had it selected."""
+
+    judge: str
+    weights: str
+    agree: Share
+    kappa: Coefficient
+    ties: int
+    missing: int
+    dimensions: dict[str, Share]
+
+
+@dataclass(frozen=True)
+class ErrorRate:
+    """wrong: consensus that names another response than the old label, among those that name one. blind: the same from
+    blind first verdicts. tie, bad, unsure, disputed: items whose consensus names none; unlabelled: items that had
+    no old label."""
+
+    wrong: Share
+    blind: Share
+    tie: int
+    bad: int
+    unsure: int
+    disputed: int
+    unlabelled: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    first: Agreement
+    final: Agreement
+    dimensions: tuple[DimensionAgreement, ...]
+    changes: Changes
+    judges: tuple[AgainstJudge, ...]
+
+
+def summary(labels: Sequence[Label], items: Mapping[int, Item]) -> Summary:
+    """Everything at once, but for the error rate, which only a queue in random order can give."""
+    return Summary(
+        between(labels, first=True), between(labels), dimensions(labels), changes(labels, items),
+        against_judges(labels, items),
+    )  # fmt: skip
+
+
+# -- each other --------------------------------------------------------------------------------------------
+
+
+def between(labels: Sequence[Label], first: bool = False) -> Agreement:
+    """Agreement on final verdicts, or (first) on blind first ones."""
+    by_item: dict[int, dict[str, int]] = {}
+    for label in labels:
+        verdict = label.first if first else label.final
+        if verdict != UNSURE and (label.blind or not first):
+            by_item.setdefault(label.position, {})[label.annotator] = CATEGORIES.index(verdict)
+    opinions = list(by_item.values())
+    several = [o for o in opinions if len(o) >= 2]
+    names = sorted({name for o in opinions for name in o})
+    # The larger number where two are as common: more opinions say more.
+    common = max(Counter(map(len, several)).items(), key=lambda found: found[::-1], default=(0, 0))[0]
+    pairs = {}
+    for a, b in combinations(names, 2):
+        both = [(o[a], o[b]) for o in opinions if a in o and b in o]
+        if both:
+            pairs[a, b] = cohen(np.stack([_cell(*pair) for pair in both]))
+    return Agreement(
+        pairs,
+        fleiss(_counts([o.values() for o in several if len(o) == common], len(CATEGORIES))),
+        alpha(_counts([o.values() for o in several], len(CATEGORIES)), len({n for o in several for n in o})),
+    )
+
+
+def dimensions(labels: Sequence[Label]) -> tuple[DimensionAgreement, ...]:
+    """One per dimension, in the taxonomy's order. A label without a tick says nothing of dimensions; ticks are counted as
+    they stand, whether or not the model's own dimensions had been shown before."""
+    ticks: dict[int, list[frozenset[str]]] = {}
+    people: dict[int, set[str]] = {}
+    for label in labels:
+        if label.dimensions:
+            ticks.setdefault(label.position, []).append(frozenset(label.dimensions))
+            people.setdefault(label.position, set()).add(label.annotator)
+    several = [t for t in ticks.values() if len(t) >= 2]
+    raters = len({name for p, t in ticks.items() if len(t) >= 2 for name in people[p]})
+    every = [t for ts in ticks.values() for t in ts]
+    return tuple(
+        DimensionAgreement(
+            key,
+            alpha(_counts([[int(key in t) for t in ts] for ts in several], 2), raters),
+            share(sum(key in t for t in every), len(every)),
+        )
+        for key in KEYS
+    )
+
+
+def _counts(items: Sequence[Iterable[int]], categories: int) -> np.ndarray:
+    """(items, categories) how often each category was said."""
+    out = np.zeros((len(items), categories), dtype=int)
+    for row, said in zip(out, items, strict=True):
+        for category in said:
+            row[category] += 1
+    return out
+
+
+def _cell(a: int, b: int) -> np.ndarray:
+    out = np.zeros((len(CATEGORIES), len(CATEGORIES)), dtype=int)
+    out[a, b] = 1
+    return out
+
+
+# -- themselves, before and after the reveal ---------------------------------------------------------------
+
+
+def changes(labels: Sequence[Label], items: Mapping[int, Item]) -> Changes:
+    """How often the reveal of judge and old label changed a mind. "unsure" is a mind like any other here."""
+    blind = [label for label in labels if label.blind]
+    moved = [label for label in blind if label.final != label.first]
+    whither: Counter[tuple[bool, bool]] = Counter()
+    for label in moved:
+        item = items[label.position]
+        judge = _best(item.judged[0]) if item.judged else None
+        to_label = item.preferred is not None and label.final == str(item.preferred)
+        whither[isinstance(judge, int) and label.final == str(judge), to_label] += 1
+    return Changes(
+        share(len(moved), len(blind)), whither[True, False], whither[False, True], whither[True, True],
+        whither[False, False],
+    )  # fmt: skip
+
+
+# -- the judges --------------------------------------------------------------------------------------------
+
+
+def against_judges(labels: Sequence[Label], items: Mapping[int, Item]) -> tuple[AgainstJudge, ...]:
+    """One per judge and weights, in the order in which the items name them."""
+    blind: dict[int, list[Label]] = {}
+    for label in labels:
+        if label.blind:
+            blind.setdefault(label.position, []).append(label)
+    judged: dict[tuple[str, str], list[tuple[dict[str, Any], list[Label]]]] = {}
+    for position in sorted(blind):
+        for row in items[position].judged:
+            name = str(row["judge"]), str(row.get("revision") or "")
+            judged.setdefault(name, []).append((row, blind[position]))
+    return tuple(_against(*name, rows) for name, rows in judged.items())
+
+
+def _against(judge: str, weights: str, rows: list[tuple[dict[str, Any], list[Label]]]) -> AgainstJudge:
+    cells, left_out = [], Counter[str]()
+    for row, labels in rows:
+        decided = [int(label.first) for label in labels if label.first not in UNDECIDED]
+        best = _best(row)
+        if isinstance(best, str):
+            left_out[best] += len(decided)
+        elif decided:
+            cells.append(sum(_cell(verdict, best) for verdict in decided))
+    table = np.array(cells).reshape(-1, len(CATEGORIES), len(CATEGORIES))
+    agree = int(np.trace(table.sum(0)))
+    return AgainstJudge(
+        judge, weights, share(agree, int(table.sum())), cohen(table), left_out["tie"], left_out["missing"],
+        _selected(rows),
+    )  # fmt: skip
+
+
+def _selected(rows: list[tuple[dict[str, Any], list[Label]]]) -> dict[str, Share]:
+    """Per dimension key; items for which the judge selected none at all are left out."""
+    ticked, hit = Counter[str](), Counter[str]()
+    for row, labels in rows:
+        selected = {int(d) for d in row.get("selected") or ()}
+        if selected:
+            said = {d for label in labels for d in label.first_dimensions}
+            ticked.update(said)
+            hit.update(d for d in said if INDEX.get(d) in selected)
+    return {key: share(hit[key], ticked[key]) for key in KEYS}
+
+
+def _best(judged: Mapping[str, Any]) -> int | str:
+    """Index of the response with the highest reward; "tie" where two have it, "missing" where there is none."""
+    rewards = [float(r) for r in judged.get("rewards") or ()]
+    if not rewards or any(np.isnan(r) for r in rewards):
+        return "missing"
+    best = max(rewards)
+    return "tie" if rewards.count(best) > 1 else rewards.index(best)
+
+
+# -- the old labels ----------------------------------------------------------------------------------------
+
+
+def error_rate(labels: Sequence[Label], items: Mapping[int, Item]) -> ErrorRate:
+    """How many old labels are wrong, by the annotators' consensus.
+
+    It estimates the error rate of the whole data only where the queue is a random sample in random order (a
+    calibration sample): a queue that puts suspects first finds far more. Final verdicts were given after the old label was
+    shown and may lean to it; `blind` does not, but has no second thoughts.
+    """
+    final = consensus(labels)
+    named = Counter(c.verdict for c in final.values())
+    return ErrorRate(
+        _wrong({p: c.verdict for p, c in final.items()}, items),
+        _wrong({p: c.verdict for p, c in consensus(labels, first=True).items()}, items),
+        named[TIE], named[BAD], named[UNSURE], named[DISPUTED],
+        sum(items[p].preferred is None for p in final),
+    )  # fmt: skip
+
+
+def _wrong(verdicts: Mapping[int, str], items: Mapping[int, Item]) -> Share:
+    decided = [
+        int(v) != items[p].preferred
+        for p, v in verdicts.items()
+        if v not in (*UNDECIDED, DISPUTED) and items[p].preferred is not None
+    ]
+    return share(sum(decided), len(decided))

@@ -1,0 +1,80 @@
+"""What a judge is asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from core.images import ImageError, open_image
+
+ImageSource = str | Path | bytes | Image.Image
+
+
+class RecordError(ValueError):
+    """A record that cannot be judged; the message is a sentence for the person who made it."""
+
+
+MAX_RESPONSES = 4
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What the scene world knows about a Comparison and no human benchmark does.
+
+    relevant: keys of the dimensions that matter for image and prompt.
+    spoilt: per response, the key of the dimension on which it is worse, or None.
+    wrong_spans: per response, (start, end) character spans of the wrong words.
+    evidence: boxes (left, top, right, bottom) that prove it, as fractions of width and height.
+    """
+
+    relevant: tuple[str, ...]
+    spoilt: tuple[str | None, ...]
+    wrong_spans: tuple[tuple[tuple[int, int], ...], ...]
+    evidence: tuple[tuple[float, float, float, float], ...]
+
+    @property
+    def decisive(self) -> str | None:
+        """The dimension that decides between the first spoilt response and the right one."""
+        return next((d for d in self.spoilt if d), None)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One question to a judge: an image, a prompt, two to four responses, and which is preferred.
+
+    image is None where a benchmark's row lacks it: such a record can be read, but not judged.
+    """
+
+    id: str
+    image: ImageSource | None
+    prompt: str
+    responses: tuple[str, ...]
+    preferred: int | None = None
+    benchmark: str = "user"
+    category: str = ""
+    truth: Truth | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.responses) < 2:
+            raise RecordError("There is only one response: a comparison needs at least two.")
+        if len(self.responses) > MAX_RESPONSES:
+            raise RecordError(
+                f"There are {len(self.responses)} responses: at most {MAX_RESPONSES} are compared."
+            )
+        if not self.prompt.strip():
+            raise RecordError("The prompt is empty: write the question that the responses answer.")
+        for i, response in enumerate(self.responses):
+            if not response.strip():
+                raise RecordError(f"Response {'ABCD'[i]} is empty.")
+        if self.preferred is not None and not 0 <= self.preferred < len(self.responses):
+            raise RecordError(
+                f"The preferred response is number {self.preferred}, but there is no such response."
+            )
+
+    def load_image(self) -> Image.Image:
+        """The decoded RGB image. Raises core.images.ImageError with a readable sentence."""
+        if self.image is None:
+            raise ImageError("This record has no picture.")
+        return open_image(self.image)

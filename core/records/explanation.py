@@ -1,0 +1,105 @@
+"""Why a judge answered so, and whether that is true."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+from core.records.judgement import Judgement
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What became of a target when the units an explanation marks most were replaced by the baseline.
+
+    names: the units. before, after: the target. random: how far as many random units move it, on average.
+    """
+
+    names: tuple[str, ...]
+    before: float
+    after: float
+    random: float
+
+
+@dataclass(frozen=True)
+class Faithfulness:
+    """Whether an explanation is true of the model: words and regions apart, None where there are none."""
+
+    words: Removal | None
+    regions: Removal | None
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Attributions of one Judgement toward one target.
+
+    target: readable name ("margin A - B", "Counting, A - B").
+    tokens: per response, (text, start, end) with character offsets into the response.
+    token_values: per response, one number per token. patch_values: rows x columns of the visual grid.
+    prompt_value, other_value: what fell on the prompt and on the chat template's own tokens.
+    completeness_error: sum of all attributions - (target(input) - target(baseline)); None where the method
+    promises no completeness (then it is no error of the method). steps: forward/backward passes on the path, or
+    random orders; 0 where the method takes none. points: model evaluations. level: what a token is, "word" or "sentence". scope: "joint", or
+    "responses" where image and prompt were left as they are. peak_memory: bytes, None where not measured.
+    pair, target_key, method_key: what `explain` was asked for.
+    """
+
+    comparison_id: str
+    target: str
+    method: str
+    baseline: str
+    steps: int
+    tokens: tuple[tuple[tuple[str, int, int], ...], ...]
+    token_values: tuple[tuple[float, ...], ...]
+    patch_values: tuple[tuple[float, ...], ...]
+    prompt_value: float
+    other_value: float
+    target_value: float
+    baseline_value: float
+    completeness_error: float | None
+    seconds: float
+    dtype: str
+    level: str = "word"
+    scope: str = "joint"
+    peak_memory: int | None = None
+    points: int = 1
+    faithfulness: Faithfulness | None = None
+    pair: tuple[int, int] = (0, 1)
+    target_key: str = "margin"
+    method_key: str = ""
+
+
+@dataclass(frozen=True)
+class Reliance:
+    """Margins of a over b with the picture, with plain grey in its place, and with another record's (or None)."""
+
+    given: float
+    without: float
+    other: float | None
+
+    @property
+    def share(self) -> float:
+        """How much of the margin is gone without the picture: 1 all of it (or more), 0 none."""
+        return min(1.0, max(0.0, 1 - self.without / self.given)) if self.given else 0.0
+
+    @property
+    def badge(self) -> str:
+        if self.given * self.without <= 0:
+            return "decided by the picture"
+        if self.share >= 0.5:
+            return "leans on the picture"
+        return "would say the same without looking"
+
+
+@dataclass(frozen=True)
+class Familiarity:
+    """score: distance to the third nearest training picture, in standard deviations. unfamiliar: score > threshold."""
+
+    score: float
+    threshold: float
+    unfamiliar: bool
+    about: str
+
+
+def to_json(record: Judgement | Explanation) -> str:
+    return json.dumps(asdict(record), ensure_ascii=False)

@@ -1,0 +1,30 @@
+"""Texts and lists as records keep them: fit for UTF-8, hashed by content, tuples at every depth."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+
+def frozen(value: Any) -> Any:
+    """Lists, as JSON and Parquet give them back, made tuples again at every depth."""
+    return tuple(frozen(v) for v in value) if isinstance(value, list | tuple) else value
+
+
+def plain(value: Any) -> Any:
+    """The same with every text fit for UTF-8, at any depth: halves of a surrogate pair are joined where both stand
+    side by side, and become U+FFFD where one stands alone."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, dict):
+        return {plain(k): plain(v) for k, v in value.items()}
+    return [plain(v) for v in value] if isinstance(value, list | tuple) else value
+
+
+def content_hash(*parts: str | bytes) -> str:
+    """sha256 over length-prefixed parts, first 16 hex digits: the same content gives the same id."""
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part
+        digest.update(len(data).to_bytes(8, "big") + data)
+    return digest.hexdigest()[:16]

@@ -1,0 +1,164 @@
+"""What a leaderboard says about one run: accuracy per grouping, denominators, bias controls, calibration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pandas as pd
+
+from core.benchmarks import BENCHMARKS, Grouping
+from core.runs.metrics import (
+    Bin,
+    Paired,
+    Rate,
+    Report,
+    accuracy_plus,
+    calibration,
+    compare,
+    rate,
+    rate_of_counts,
+    report,
+)
+from core.runs.run import Run
+from core.taxonomy import KEYS
+
+
+@dataclass(frozen=True)
+class Entry:
+    """reports: one per grouping, the official one first. plus: Acc+ where the benchmark has it. controls: what judges
+    that read no picture score on the same labels. by_dimension: accuracy where a dimension decides (records that know
+    it) or is among the selected (all others)."""
+
+    reports: tuple[Report, ...]
+    plus: Rate | None
+    controls: dict[str, Rate]
+    by_dimension: dict[str, Rate]
+    by_dimension_means: str
+    calibration: tuple[list[Bin], float]
+    margins: np.ndarray
+
+
+def entry(run: Run, ties: str = "wrong") -> Entry:
+    return _entry(run.file, run.file.stat().st_mtime_ns, run.manifest.benchmark, ties)
+
+
+def overall(run: Run, ties: str = "wrong") -> Rate:
+    """Accuracy over all rows, from the counts of outcomes alone: cheap for a run of any size."""
+    with duckdb.connect() as db:
+        counts = db.execute(
+            "SELECT outcome, count(*) FROM read_parquet(?) GROUP BY 1", [str(run.file)]
+        ).fetchall()
+    return rate_of_counts(counts, ties)
+
+
+def outcomes(run: Run) -> pd.DataFrame:
+    """row (index), subgroup, cluster, outcome, in the order of rows."""
+    return run.table(["row", "subgroup", "cluster", "outcome"]).to_pandas().set_index("row").astype(object)
+
+
+@lru_cache(maxsize=64)
+def _entry(file: Path, version: int, benchmark: str, ties: str) -> Entry:
+    del version  # part of the cache's key
+    narrow = _narrow(file)
+    known = BENCHMARKS.get(benchmark)
+    groupings = known.groupings if known else ()
+    if not groupings:
+        groupings = (Grouping("as given", {s: s for s in narrow["subgroup"].unique()}),)
+    judged = narrow[narrow["margin"].notna()]
+    margins = judged["margin"].to_numpy(dtype=float)
+    right = (judged["outcome"] == "right").to_numpy()
+    dimensions, means = _by_dimension(file, narrow, ties)
+    return Entry(
+        reports=tuple(report(narrow, g, ties) for g in groupings),
+        plus=accuracy_plus(narrow, ties) if known and known.clustered else None,
+        controls=_controls(narrow, ties),
+        by_dimension=dimensions,
+        by_dimension_means=means,
+        calibration=calibration(margins, right),
+        margins=margins,
+    )
+
+
+def _narrow(file: Path) -> pd.DataFrame:
+    """Everything but texts and vectors: small enough for a million rows."""
+    with duckdb.connect() as db:
+        frame = db.execute(
+            "SELECT row, subgroup, cluster, outcome, margin, decisive, preferred, "
+            "stored[preferred + 1] AS preferred_stored, length(responses[preferred + 1]) AS preferred_length, "
+            "list_max(list_transform(responses, lambda t, i: CASE WHEN i = preferred + 1 THEN -1 ELSE length(t) END)) AS longest_other, "
+            "list_min(list_transform(responses, lambda t, i: CASE WHEN i = preferred + 1 THEN NULL ELSE length(t) END)) AS shortest_other "
+            "FROM read_parquet(?) ORDER BY row",
+            [str(file)],
+        ).df()
+    return frame.astype({"subgroup": object, "cluster": object, "outcome": object})
+
+
+def _controls(narrow: pd.DataFrame, ties: str) -> dict[str, Rate]:
+    """On every labelled row, judged or not: they need no judge."""
+    rows = narrow[narrow["preferred"].notna()]
+
+    def of(right: pd.Series, tied: pd.Series | None = None) -> Rate:
+        words = np.where(right, "right", "wrong")
+        if tied is not None:
+            words = np.where(tied, "tie", words)
+        return rate(pd.Series(words, dtype=object), ties)
+
+    length = rows["preferred_length"]
+    return {
+        "always first, as shown": of(rows["preferred"] == 0),
+        "always first, as stored": of(rows["preferred_stored"] == 0),
+        "longer wins": of(length > rows["longest_other"], length == rows["longest_other"]),
+        "shorter wins": of(length < rows["shortest_other"], length == rows["shortest_other"]),
+    }
+
+
+def _by_dimension(file: Path, narrow: pd.DataFrame, ties: str) -> tuple[dict[str, Rate], str]:
+    decisive = narrow[narrow["decisive"].notna()]
+    if len(decisive):
+        found = {d: rate(decisive.loc[decisive["decisive"] == d, "outcome"], ties) for d in KEYS}
+        return {d: r for d, r in found.items() if r.n}, "records that this dimension decides"
+    with duckdb.connect() as db:
+        pairs = db.execute("SELECT unnest(selected) AS d, outcome FROM read_parquet(?)", [str(file)]).df()
+    found = {KEYS[int(d)]: rate(g["outcome"].astype(object), ties) for d, g in pairs.groupby("d")}
+    return found, "records for which this dimension was selected"
+
+
+def paired(a: Run, b: Run) -> Paired:
+    """Two runs on the rows that both hold, matched by row and content."""
+    left, right = (
+        r.table(["row", "key", "outcome"]).to_pandas().set_index(["row", "key"])["outcome"] for r in (a, b)
+    )
+    common = left.index.intersection(right.index)
+    return compare(left.loc[common].astype(object), right.loc[common].astype(object))
+
+
+def table(runs: list[Run], ties: str = "wrong") -> pd.DataFrame:
+    """One row per run: accuracies in percent, interval, denominators."""
+    rows = []
+    for run in runs:
+        e = entry(run, ties)
+        first = e.reports[0]
+        o = first.overall
+        row = {
+            "judge": run.name, "overall": _percent(o.value), "95 % from": _percent(o.low), "to": _percent(o.high),
+            "macro": _percent(first.macro), **{g: _percent(r.value) for g, r in first.groups.items()},
+        }  # fmt: skip
+        if e.plus:
+            row |= {
+                "Acc+": _percent(e.plus.value),
+                "Acc+ from": _percent(e.plus.low),
+                "Acc+ to": _percent(e.plus.high),
+            }
+        row |= {"rows": sum(o.counts.values()), "in the denominator": o.n, "ties": o.counts["tie"],
+                "unparsed": o.counts["unparsed"], "missing": o.counts["missing"], "unlabelled": o.counts["unlabelled"],
+                "why no macro": first.refused}  # fmt: skip
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _percent(value: float | None) -> float | None:
+    return None if value is None or np.isnan(value) else round(100 * value, 2)

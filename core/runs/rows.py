@@ -1,0 +1,43 @@
+"""A row of a run as the record it was made from."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from PIL import Image
+
+from core.benchmarks import BENCHMARKS
+from core.images import open_image
+from core.records import Comparison
+from core.runs import browse
+from core.runs.run import Run
+
+
+def picture_of(run: Run, stored: dict[str, Any]) -> Image.Image | None:
+    """The stored thumbnail, or the picture of a built-in benchmark drawn anew; None where there is neither."""
+    if stored["image"]:
+        return open_image(stored["image"])
+    known = BENCHMARKS.get(run.manifest.benchmark)
+    if known and known.built_in_record and run.manifest.images == "as given":
+        return known.built_in_record(stored["row"]).load_image()
+    return None
+
+
+def comparison_of(run: Run, row: int) -> Comparison | None:
+    """The record of a run's row as far as the run knows it."""
+    stored = browse.record(run, row)
+    if stored is None or len(stored["responses"]) < 2:
+        return None
+    picture = picture_of(run, stored)
+    return Comparison(
+        id=f"{stored['row']}-{stored['key']}", image=_bytes(picture) if picture else None, prompt=stored["prompt"],
+        responses=tuple(stored["responses"]), preferred=stored["preferred"], benchmark=run.manifest.benchmark,
+        category=stored["subgroup"],
+    )  # fmt: skip
+
+
+def _bytes(image: Image.Image) -> bytes:
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    return out.getvalue()

@@ -1,0 +1,383 @@
+"""Runs a judge over a benchmark: `python -m core.runner --benchmark scene --judge vl-mdr --output runs/scene/vl-mdr`.
+
+Kill it at any moment and start it again: it continues and ends with the same judgements.parquet. Rows are taken in
+windows; inside a window they are batched by length; a finished window is one file in parts/, written whole or not
+at all. The next window's images are decoded while the model works on this one. Under `accelerate launch` each
+process takes every n-th window.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import io
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from accelerate import PartialState
+from filelock import FileLock, Timeout
+from PIL import Image
+
+from core.benchmarks import BENCHMARKS, BenchmarkError, Row
+from core.benchmarks.rows import Loaded
+from core.images import ImageError
+from core.judges import Judge
+from core.judges.registry import JUDGES, Options
+from core.model.loading import CheckpointError
+from core.records import Comparison, Judgement, RecordError
+from core.runs.data_checks import oddities
+from core.runs.run import Manifest, Run, RunError, open_run, write_whole
+from core.runs.schema import SCHEMA, row_of
+
+BATCH = 16
+WINDOW = 4  # batches
+THUMBNAIL = 512  # pixels, longest side, of the images kept for browsing
+
+Progress = Callable[[int, int | None, float], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to run. keep_images: store thumbnails, so that the folder can be browsed without the data."""
+
+    loaded: Loaded
+    judge: Judge
+    folder: Path
+    batch: int = BATCH
+    limit: int | None = None
+    swap_images: bool = False
+    keep_images: bool = True
+
+    def manifest(self) -> Manifest:
+        return Manifest(
+            benchmark=self.loaded.benchmark.name,
+            title=self.loaded.benchmark.title,
+            source=self.loaded.source,
+            data_revision=self.loaded.revision,
+            judge=self.judge.name + (", images swapped" if self.swap_images else ""),
+            judge_about=self.judge.about,
+            weights=self.judge.about.get("weights", ""),
+            images="swapped" if self.swap_images else "as given",
+            limit=self.limit,
+            batch=self.batch,
+            window=self.batch * WINDOW,
+            code=code_version(),
+            seed=0,
+        )
+
+
+def run(
+    job: Job,
+    progress: Progress = lambda done, total, seconds: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Run | None:
+    """Starts or continues a run; None if it was cancelled. Raises RunError where the folder holds another run."""
+    state = PartialState()
+    job.folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(job.folder / f".lock-{state.process_index}", blocking=False)
+    try:
+        with lock:
+            _check_manifest(job, state)
+            if not (job.folder / "judgements.parquet").exists():
+                started = time.perf_counter()
+                if not _windows(job, state, progress, cancelled):
+                    return None
+                state.wait_for_everyone()
+                if state.is_main_process:
+                    _merge(job, time.perf_counter() - started, state.num_processes)
+            state.wait_for_everyone()
+    except Timeout as error:
+        raise RunError(
+            f"{job.folder.name} is being written by another process: wait for it, or choose another folder."
+        ) from error
+    if state.is_main_process:
+        shutil.rmtree(job.folder / "parts", ignore_errors=True)
+    return open_run(job.folder)
+
+
+def _check_manifest(job: Job, state: PartialState) -> None:
+    wanted = job.manifest()
+    if (job.folder / "manifest.json").exists():
+        there, here = Manifest.load(job.folder).decides(), wanted.decides()
+        for name in here:
+            if there.get(name) != here[name]:
+                raise RunError(
+                    f"{job.folder.name} holds another run: its {name} is {str(there.get(name))[:80]!r}, not "
+                    f"{str(here[name])[:80]!r}. Choose another folder, or delete that one."
+                )
+    elif state.is_main_process:
+        wanted.save(job.folder)
+    state.wait_for_everyone()
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A window that is decoded and prepared. batches: (places in the window, what the judge's `prepare` gave)."""
+
+    rows: list[Row]
+    images: list[Image.Image | None]
+    batches: list[tuple[list[int], Any]]
+    problems: dict[int, str]
+
+
+def _windows(job: Job, state: PartialState, progress: Progress, cancelled: Callable[[], bool]) -> bool:
+    parts = job.folder / "parts"
+    parts.mkdir(exist_ok=True)
+    started, judged = time.perf_counter(), 0
+    total = _smaller(job.loaded.length, job.limit)
+    with ThreadPoolExecutor(1) as ahead:
+        for number, rows, ready in _prefetched(job, state, parts, ahead):
+            if cancelled():
+                return False
+            if ready is not None:
+                _write_part(parts / f"{number:07d}.parquet", _judge_window(job, ready.result()))
+                judged += len(rows)
+            done = number * job.batch * WINDOW + len(rows)
+            progress(done, total, (time.perf_counter() - started) / judged if judged else 0.0)
+    return True
+
+
+def _prefetched(
+    job: Job, state: PartialState, parts: Path, ahead: ThreadPoolExecutor
+) -> Iterator[tuple[int, list[Row], Future[Ready] | None]]:
+    """Windows of this process; the future is None for those that are finished. One window is prepared ahead."""
+    waiting: tuple[int, list[Row], Future[Ready] | None] | None = None
+    for number, rows in _split(job):
+        if number % state.num_processes != state.process_index:
+            continue
+        finished = (parts / f"{number:07d}.parquet").exists()
+        ready = None if finished else ahead.submit(_prepare_window, job, rows)
+        if waiting:
+            yield waiting
+        waiting = (number, rows, ready)
+    if waiting:
+        yield waiting
+
+
+def _split(job: Job) -> Iterator[tuple[int, list[Row]]]:
+    rows = iter(job.loaded.rows() if job.limit is None else islice(job.loaded.rows(), job.limit))
+    if job.swap_images:
+        rows = iter(_swapped(list(rows)))
+    number = 0
+    while window := list(islice(rows, job.batch * WINDOW)):
+        yield number, window
+        number += 1
+
+
+def _swapped(rows: list[Row]) -> list[Row]:
+    """Each row gets the image of another row of its subgroup, two places on (the next one may be its twin)."""
+    places: dict[str, list[int]] = {}
+    for i, row in enumerate(rows):
+        if row.comparison and row.comparison.image is not None:
+            places.setdefault(row.subgroup, []).append(i)
+    out = list(rows)
+    for members in places.values():
+        for n, i in enumerate(members):
+            other = rows[members[(n + 2) % len(members)]].comparison
+            mine = rows[i].comparison
+            assert mine and other
+            out[i] = replace(rows[i], comparison=replace(mine, image=other.image))
+    return out
+
+
+def _decode(row: Row) -> tuple[Image.Image | None, str]:
+    if row.comparison is None or row.comparison.image is None:
+        return None, row.problem
+    try:
+        return row.comparison.load_image(), ""
+    except ImageError as error:
+        return None, f"row {row.index}, column image: {error}"
+
+
+def _prepare_window(job: Job, rows: list[Row]) -> Ready:
+    """Everything before the model: images, batches of similar length, tokens. A row that the judge refuses must not
+    take its batch with it: then each is prepared alone."""
+    decoded = [_decode(row) for row in rows]
+    needs_image = job.judge.about.get("reads_image", True) or hasattr(job.judge, "seeing")
+    ready = Ready(rows, [image for image, _ in decoded], [], {i: p for i, (_, p) in enumerate(decoded) if p})
+    able = [
+        i for i, row in enumerate(rows) if row.comparison and (decoded[i][0] is not None or not needs_image)
+    ]
+    able.sort(key=lambda i: (_length(rows[i]), i))
+    for start in range(0, len(able), job.batch):
+        _prepare_batch(job.judge, ready, able[start : start + job.batch])
+    return ready
+
+
+def _prepare_batch(judge: Any, ready: Ready, batch: list[int]) -> None:
+    comparisons = [replace(ready.rows[i].comparison, image=ready.images[i]) for i in batch]  # type: ignore[type-var]
+    try:
+        ready.batches.append(
+            (batch, judge.prepare(comparisons) if hasattr(judge, "prepare") else comparisons)
+        )
+    except (RecordError, ImageError) as error:
+        if len(batch) == 1:
+            ready.problems[batch[0]] = f"row {ready.rows[batch[0]].index}: {error}"
+            return
+        for i in batch:
+            _prepare_batch(judge, ready, [i])
+
+
+def _judge_window(job: Job, ready: Ready) -> pa.Table:
+    judge: Any = job.judge
+    judgements: dict[int, Judgement] = {}
+    for batch, prepared in ready.batches:
+        if hasattr(judge, "judge_prepared"):
+            judgements.update(zip(batch, judge.judge_prepared(prepared), strict=True))
+        else:
+            _judge_plain(judge, ready, batch, prepared, judgements)
+    table = [
+        row_of(
+            row,
+            judgements.get(i),
+            ready.problems.get(i, ""),
+            _thumbnail(ready.images[i]) if job.keep_images else None,
+        )
+        for i, row in enumerate(ready.rows)
+    ]
+    return pa.Table.from_pylist(table, SCHEMA)
+
+
+def _judge_plain(
+    judge: Judge,
+    ready: Ready,
+    batch: list[int],
+    comparisons: list[Comparison],
+    judgements: dict[int, Judgement],
+) -> None:
+    """For judges without `prepare`: a refusal shows only here."""
+    try:
+        judgements.update(zip(batch, judge.judge_batch(comparisons), strict=True))
+    except (RecordError, ImageError) as error:
+        if len(batch) == 1:
+            ready.problems[batch[0]] = f"row {ready.rows[batch[0]].index}: {error}"
+            return
+        for i, comparison in zip(batch, comparisons, strict=True):
+            _judge_plain(judge, ready, [i], [comparison], judgements)
+
+
+def _length(row: Row) -> int:
+    assert row.comparison
+    return len(row.comparison.prompt) + max(map(len, row.comparison.responses))
+
+
+def _thumbnail(image: Image.Image | None) -> bytes | None:
+    if image is None:
+        return None
+    small = image.copy()
+    small.thumbnail((THUMBNAIL, THUMBNAIL))
+    out = io.BytesIO()
+    small.save(out, "WEBP", quality=80, method=4)
+    return out.getvalue()
+
+
+def _write_part(path: Path, table: pa.Table) -> None:
+    out = io.BytesIO()
+    pq.write_table(table, out, compression="zstd")
+    write_whole(path, out.getvalue())
+
+
+def _merge(job: Job, seconds: float, processes: int) -> None:
+    """parts/ -> judgements.parquet, in the order of rows; the digest of keys and labels goes into the manifest."""
+    parts = sorted((job.folder / "parts").glob("*.parquet"))
+    temporary = job.folder / "judgements.parquet.tmp"
+    digest, count = hashlib.sha256(), 0
+    with pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
+        for part in parts:
+            table = pq.read_table(part)
+            writer.write_table(table)
+            for key, preferred in zip(table["key"].to_pylist(), table["preferred"].to_pylist(), strict=True):
+                digest.update(f"{key}:{preferred};".encode())
+            count += len(table)
+    manifest = Manifest.load(job.folder)
+    manifest.how = {"rows": count, "data_hash": digest.hexdigest()[:16], "seconds_of_last_start": round(seconds, 1),
+                    "findings": oddities(temporary, job.loaded.benchmark.clustered), "processes": processes, "finished": time.strftime("%Y-%m-%d %H:%M:%S")}  # fmt: skip
+    manifest.save(job.folder)
+    temporary.replace(job.folder / "judgements.parquet")
+
+
+def _smaller(a: int | None, b: int | None) -> int | None:
+    return min(a, b) if a is not None and b is not None else a if b is None else b if a is None else None
+
+
+def code_version() -> str:
+    here = Path(__file__).parent
+    found = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=here, capture_output=True, text=True, check=False
+    )
+    return found.stdout.strip() or "not a git checkout"
+
+
+def _terminal(done: int, total: int | None, each: float) -> None:
+    left = f", {(total - done) * each:,.0f} s left" if total and each else ""
+    rate = f", {1 / each:,.1f} rows/s" if each else ""
+    end = "\n" if total and done >= total else ""
+    print(
+        f"\r{done:,}{f' of {total:,}' if total else ''} rows{rate}{left}   ",
+        end=end,
+        flush=True,
+        file=sys.stderr,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m core.runner", description=__doc__)
+    parser.add_argument("--benchmark", choices=sorted(BENCHMARKS), required=True)
+    parser.add_argument(
+        "--source", help="local file or folder, or a hub id; by default the benchmark's own hub address"
+    )
+    parser.add_argument("--images", type=Path, help="folder of the image files, if it is not the data's own")
+    parser.add_argument("--data-revision", help="revision of a hub data set")
+    parser.add_argument("--streaming", action="store_true", help="do not download a hub data set first")
+    parser.add_argument("--judge", choices=sorted(JUDGES), default="vl-mdr")
+    parser.add_argument("--model", help="folder or hub id of a checkpoint; the embedded one by default")
+    parser.add_argument("--model-revision")
+    parser.add_argument("--device")
+    parser.add_argument("--dtype")
+    parser.add_argument("--batch", type=int, default=BATCH)
+    parser.add_argument("--limit", type=int, help="only the first so many rows")
+    parser.add_argument(
+        "--swap-images", action="store_true", help="control: every row gets another row's image"
+    )
+    parser.add_argument(
+        "--no-thumbnails", action="store_true", help="do not store small copies of the images"
+    )
+    parser.add_argument("--output", type=Path, required=True, help="the run's folder")
+    args = parser.parse_args()
+    try:
+        loaded = BENCHMARKS[args.benchmark].open(
+            args.source, images=args.images, revision=args.data_revision, streaming=args.streaming
+        )
+        judge = JUDGES[args.judge](Options(args.model, args.model_revision, args.device, args.dtype))
+        keep = not args.no_thumbnails and loaded.benchmark.built_in is None
+        job = Job(loaded, judge, args.output, args.batch, args.limit, args.swap_images, keep)
+        done = run(job, _terminal)
+    except (BenchmarkError, CheckpointError, RunError) as error:
+        sys.exit(f"Cannot run: {error}")
+    except KeyboardInterrupt:
+        sys.exit("\nStopped. The same command continues.")
+    if done:
+        _say(done)
+
+
+def _say(done: Run) -> None:
+    outcomes: dict[str, Any] = {}
+    for value in done.table(["outcome"])["outcome"].to_pylist():
+        outcomes[value] = outcomes.get(value, 0) + 1
+    print(f"{done.folder}: " + ", ".join(f"{n:,} {name}" for name, n in sorted(outcomes.items())))
+    for kind, found in done.manifest.how.get("findings", {}).items():
+        print(f"  data: {kind}: {found['count']:,}, first in rows {found['first'][0][0]}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,228 @@
+"""Browsing and the leaderboard against plain Python over the same rows."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.benchmarks import BENCHMARKS
+from core.judges.rules import RuleJudge, longer
+from core.records import Comparison, Judgement
+from core.runs import browse, leaderboard
+from core.runs.browse import Filters
+from core.runs.run import Run
+from core.runs.runner import Job, run
+from core.taxonomy import INDEX, KEYS, NUM_DIMENSIONS
+
+N = 120
+
+
+class Dimensions:
+    """Random gates and scores from the record's own text: a judge with all fields, and no model."""
+
+    def __init__(self, name: str, seed: int) -> None:
+        self.name, self.seed, self.about = name, seed, {"reads_image": False}
+
+    def judge(self, comparison: Comparison) -> Judgement:
+        rng = np.random.default_rng([self.seed, *comparison.prompt.encode()])
+        n = len(comparison.responses)
+        logits = rng.normal(size=NUM_DIMENSIONS)
+        selected = tuple(int(d) for d in np.argsort(-logits)[:3])
+        weights = np.zeros(NUM_DIMENSIONS)
+        weights[list(selected)] = rng.dirichlet([1, 1, 1])
+        scores = rng.normal(size=(n, NUM_DIMENSIONS))
+        return Judgement(comparison.id, self.name, tuple(scores @ weights), tuple(logits), (), selected,
+                         tuple(weights), tuple(map(tuple, scores)))  # fmt: skip
+
+    def judge_batch(self, comparisons: list[Comparison]) -> list[Judgement]:
+        return [self.judge(c) for c in comparisons]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory) -> tuple[Run, Run]:
+    folder = tmp_path_factory.mktemp("runs")
+    rng = random.Random(3)
+    rows = [
+        {"id": f"id{i}", "prompt": f"What's {i}? {'50% _off_' if i % 7 == 0 else ''}", "preferred": rng.randrange(2),
+         "responses": ["a" * rng.randint(1, 30), "b" * rng.randint(1, 30)], "category": rng.choice("xyz")}
+        for i in range(N)
+    ]  # fmt: skip
+    (folder / "d.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    made = [
+        run(Job(BENCHMARKS["own"].open(folder / "d.jsonl"), Dimensions(f"judge {s}", s), folder / str(s)))
+        for s in (1, 2)
+    ]
+    assert made[0] and made[1]
+    return made[0], made[1]
+
+
+def plain(rows: list[dict], f: Filters, others: dict) -> list[dict]:
+    out = []
+    for r in rows:
+        lengths = [len(t) for t in r["responses"]]
+        mine, rest = lengths[r["preferred"]], max(v for i, v in enumerate(lengths) if i != r["preferred"])
+        text = "\n".join([r["prompt"], *r["responses"]]).lower()
+        other = others[r["row"]]["outcome"] == "right"
+        right = r["outcome"] == "right"
+        keep = {
+            "": True, browse.VERSUS_CHOICES[0]: not right and other, browse.VERSUS_CHOICES[1]: right and not other,
+            browse.VERSUS_CHOICES[2]: not right and not other, browse.VERSUS_CHOICES[3]: right != other,
+        }[f.versus]  # fmt: skip
+        if not f.versus:
+            keep = {"mistakes": not right, "right": right, "ties": r["outcome"] == "tie", "everything": True,
+                    "not judged": False}[f.outcome]  # fmt: skip
+        keep = keep and (not f.subgroup or r["subgroup"] == f.subgroup)
+        keep = keep and (not f.dimension or INDEX[f.dimension] in r["selected"])
+        keep = keep and (f.margin[0] is None or r["margin"] >= f.margin[0])
+        keep = keep and (f.margin[1] is None or r["margin"] <= f.margin[1])
+        keep = keep and (not f.longer or (mine > rest if f.longer == "longer" else mine < rest))
+        keep = keep and (not f.search or f.search.lower() in text or f.search.lower() == r["id"])
+        if keep:
+            out.append(r)
+    key = {
+        "most confident mistakes": lambda r: (r["margin"], r["row"]), "order of the data": lambda r: r["row"],
+        "smallest margins": lambda r: (abs(r["margin"]), r["row"]),
+        "most confident and right": lambda r: (-r["margin"], r["row"]),
+    }[f.sort]  # fmt: skip
+    return sorted(out, key=key)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    outcome=st.sampled_from(browse.OUTCOME_CHOICES),
+    subgroup=st.sampled_from(["", "x", "y", "nowhere"]),
+    dimension=st.sampled_from(["", *KEYS[:6]]),
+    low=st.sampled_from([None, -1.0, 0.0]),
+    high=st.sampled_from([None, 0.5]),
+    longer=st.sampled_from(["", "longer", "shorter"]),
+    search=st.sampled_from(["", "what's 1", "50% _OFF_", "' OR 1=1 --", "id7", "%", "\x00", "aaaa"]),
+    versus=st.sampled_from(["", *browse.VERSUS_CHOICES]),
+    sort=st.sampled_from(list(browse.SORTS)),
+)
+def test_a_page_is_what_plain_python_finds(
+    runs, outcome, subgroup, dimension, low, high, longer, search, versus, sort
+) -> None:
+    a, b = runs
+    f = Filters(
+        outcome,
+        subgroup,
+        dimension,
+        (low, high),
+        longer,
+        search,
+        b if versus else None,
+        versus,
+        None,
+        False,
+        sort,
+    )
+    others = {r["row"]: r for r in b.table().to_pylist()}
+    expected = plain(a.table().to_pylist(), f, others)
+    found = browse.page(a, f, limit=10)
+    assert found.total == len(expected)
+    assert found.rows["row"].tolist() == [r["row"] for r in expected[:10]]
+    second = browse.page(a, f, offset=10, limit=10)
+    assert second.rows["row"].tolist() == [r["row"] for r in expected[10:20]]
+
+
+def test_slice_accuracy_ignores_the_choice_of_mistakes(runs) -> None:
+    rows = [r for r in runs[0].table().to_pylist() if r["subgroup"] == "x"]
+    found = browse.page(runs[0], Filters("mistakes", "x")).slice_rate
+    assert (found.points, found.n) == (sum(r["outcome"] == "right" for r in rows), len(rows))
+
+
+def test_right_for_the_wrong_reason(runs) -> None:
+    a, b = runs
+    found = browse.page(a, Filters(blind=b, wrong_reason=True, sort="order of the data"), limit=N)
+    right = [{r["row"] for r in x.table().to_pylist() if r["outcome"] == "right"} for x in runs]
+    assert found.rows["row"].tolist() == sorted(right[0] & right[1])
+
+
+def test_similar_failures_by_a_plain_loop(runs) -> None:
+    rows = {r["row"]: r for r in runs[0].table().to_pylist()}
+
+    def vector(r: dict) -> np.ndarray:
+        scores, p = np.array(r["scores"]).reshape(2, -1), r["preferred"]
+        return np.array(r["weights"]) * (scores[p] - scores[1 - p])
+
+    start = next(i for i, r in rows.items() if r["outcome"] == "wrong")
+    distances = sorted((float(np.linalg.norm(vector(r) - vector(rows[start]))), i)
+                       for i, r in rows.items() if r["outcome"] != "right" and i != start)  # fmt: skip
+    found = browse.similar(runs[0], start)
+    assert found and [i for i, _ in found.rows] == [i for _, i in distances[: browse.SIMILAR]]
+    alike = [r for r in rows.values() if set(r["selected"]) == set(rows[start]["selected"])]
+    assert found.same_dimensions.n == len(alike)
+    assert float(vector(rows[start]).sum()) == pytest.approx(rows[start]["margin"], abs=1e-5)
+
+
+def test_what_cannot_be_similar(runs, tmp_path) -> None:
+    assert browse.similar(runs[0], 10**6) is None and browse.record(runs[0], 10**6) is None
+    plain_run = run(Job(BENCHMARKS["scene"].open().first(46), longer(), tmp_path / "r", keep_images=False))
+    assert plain_run and browse.similar(plain_run, 0) is None
+
+
+def test_controls_by_hand(runs) -> None:
+    rows = runs[0].table().to_pylist()
+    found = leaderboard.entry(runs[0]).controls
+    assert found["always first, as shown"].points == sum(r["preferred"] == 0 for r in rows)
+    assert found["always first, as stored"].points == sum(r["stored"][r["preferred"]] == 0 for r in rows)
+    lengths = [(len(r["responses"][r["preferred"]]), len(r["responses"][1 - r["preferred"]])) for r in rows]
+    assert found["longer wins"].points == sum(a > b for a, b in lengths)
+    assert found["shorter wins"].points == sum(a < b for a, b in lengths)
+    assert found["longer wins"].counts["tie"] == sum(a == b for a, b in lengths)
+
+
+def test_entry_and_table(runs) -> None:
+    rows = runs[0].table().to_pylist()
+    e = leaderboard.entry(runs[0])
+    assert e.reports[0].overall.points == sum(r["outcome"] == "right" for r in rows)
+    assert e.plus is None
+    for d, found in e.by_dimension.items():
+        assert found.n == sum(INDEX[d] in r["selected"] for r in rows)
+    table = leaderboard.table(list(runs))
+    assert table["rows"].tolist() == [N, N] and table["judge"].tolist() == ["judge 1", "judge 2"]
+
+
+def test_scene_runs_know_the_decisive_dimension(tmp_path) -> None:
+    done = run(
+        Job(
+            BENCHMARKS["scene"].open().first(92),
+            RuleJudge("x", "", lambda r: [1.0, 0.0]),
+            tmp_path / "r",
+            keep_images=False,
+        )
+    )
+    assert done
+    e = leaderboard.entry(done)
+    assert e.by_dimension_means.startswith("records that this dimension decides")
+    assert sum(r.n for r in e.by_dimension.values()) == 92
+    assert e.controls["always first, as shown"].points == e.reports[0].overall.points
+    assert len(e.reports) == 2
+
+
+def test_paired_is_matched_by_row_and_content(runs) -> None:
+    a, b = (r.table().to_pylist() for r in runs)
+    found = leaderboard.paired(*runs)
+    assert found.only_a == sum(
+        x["outcome"] == "right" and y["outcome"] != "right" for x, y in zip(a, b, strict=True)
+    )
+    assert found.n == N
+
+
+def test_the_cheap_overall_is_the_leaderboards(runs) -> None:
+    for one in runs:
+        assert leaderboard.overall(one) == leaderboard.entry(one).reports[0].overall
+
+
+def test_margins_of_the_runs_beside_it_stand_on_the_page(runs) -> None:
+    a, b = runs
+    found = browse.page(a, Filters("everything", blind=b, sort="order of the data"), limit=N).rows
+    theirs = {r["row"]: r["margin"] for r in b.table().to_pylist()}
+    assert len(found) == N
+    for row, margin in zip(found["row"], found["margin_blind"], strict=True):
+        assert margin == theirs[row] or (theirs[row] is None and np.isnan(margin))

@@ -68,14 +68,17 @@ def test_the_scores_are_those_of_every_response():
     [
         (
             ((2, 1, 0.5), (0, 1, 0.5)),
-            "B lost by 1.20, almost all of it on Counting: it gives the wrong number.",
+            "The model prefers A (77%). Nearly all of the gap is Counting: it rates B's number as wrong.",
         ),
         (
             ((0, 1, 0.5), (2, 1, 0.5)),
-            "A lost by 1.20, almost all of it on Counting: it gives the wrong number.",
+            "The model prefers B (77%). Nearly all of the gap is Counting: it rates A's number as wrong.",
         ),
-        (((2, 3, 0.5), (0, 0, 0.5)), "B lost by 2.10, mostly on Counting: it gives the wrong number."),
-        (((1, 1, 1), (1, 1, 1)), "A tie: the model sees no difference between A and B."),
+        (
+            ((2, 3, 0.5), (0, 0, 0.5)),
+            "The model prefers A (89%). Most of the gap is Counting: it rates B's number as wrong.",
+        ),
+        (((1, 1, 1), (1, 1, 1)), "A tie: the model rates A and B alike."),
     ],
 )
 def test_the_verdict_in_words(scores, expected):

@@ -11,7 +11,7 @@ from PIL import Image
 from app.common import figures, heat, words
 from core.model.ood import OODScore
 from core.records import Comparison, Explanation, Judgement
-from core.taxonomy import INDEX, NAMES
+from core.taxonomy import DIMENSIONS, INDEX, NAMES
 
 
 def judgement(
@@ -26,8 +26,9 @@ def judgement(
     rewards = tuple(sum(a * b for a, b in zip(weight, row, strict=True)) for row in table)
     relevance = tuple(0.9 if d in selected else 0.1 for d in range(21))
     return Judgement(
-        "c", "j", rewards, (0.0,) * 21, relevance, selected, tuple(weight), tuple(map(tuple, table))
-    )
+        "c", "j", rewards, (0.0,) * 21, relevance, selected, tuple(weight), tuple(map(tuple, table)),
+        dimensions=DIMENSIONS,
+    )  # fmt: skip
 
 
 def explanation(

@@ -34,7 +34,7 @@ import sys, time
 from pathlib import Path
 from core.benchmarks import BENCHMARKS
 from core.judges.rules import longer
-from core.runner import Job, run
+from core.runs.runner import Job, run
 judge = longer()
 fast = judge.judge_batch
 judge.judge_batch = lambda batch: (time.sleep(0.02), fast(batch))[1]

@@ -1,0 +1,96 @@
+"""`python -m core run`: a judge over a benchmark, into a folder."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from core.benchmarks import BENCHMARKS
+from core.commands.options import Device, DType, JudgeName, Model, one_of, refuse, saying
+
+if TYPE_CHECKING:
+    from core.runs.run import Run
+
+
+def run(
+    benchmark: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            callback=one_of("benchmark", lambda: sorted(BENCHMARKS)),
+            help=f"one of {', '.join(sorted(BENCHMARKS))}",
+        ),
+    ],
+    output: Annotated[Path, typer.Option(metavar="FOLDER", help="the run's folder")],
+    source: Annotated[
+        str | None,
+        typer.Option(help="local file or folder, or a hub id; the benchmark's own hub address without it"),
+    ] = None,
+    images: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="the image files, if they are not beside the data")
+    ] = None,
+    data_revision: Annotated[str | None, typer.Option(help="revision of a hub data set")] = None,
+    streaming: Annotated[
+        bool, typer.Option("--streaming", help="do not download a hub data set first")
+    ] = False,
+    judge: JudgeName = "vl-mdr",
+    model: Model = None,
+    model_revision: Annotated[str | None, typer.Option(help="revision of a hub checkpoint")] = None,
+    device: Device = None,
+    dtype: DType = None,
+    batch: Annotated[int, typer.Option(min=1, help="rows judged at once")] = 16,
+    limit: Annotated[int | None, typer.Option(min=1, help="only the first so many rows")] = None,
+    swap_images: Annotated[
+        bool, typer.Option("--swap-images", help="control: every row gets another row's image")
+    ] = False,
+    no_thumbnails: Annotated[
+        bool, typer.Option("--no-thumbnails", help="do not store small copies of the images")
+    ] = False,
+) -> None:
+    """Run a judge over a benchmark.
+
+    Stop it at any moment and start it again: it continues. Works the same under `accelerate launch`.
+    """
+    from core.benchmarks import BenchmarkError
+    from core.judges.registry import JUDGES, Options
+    from core.model.loading import CheckpointError
+    from core.runs.run import RunError
+    from core.runs.runner import Job
+    from core.runs.runner import run as start
+
+    try:
+        with saying("run", BenchmarkError, CheckpointError, RunError):
+            loaded = BENCHMARKS[benchmark].open(
+                source, images=images, revision=data_revision, streaming=streaming
+            )
+            chosen = JUDGES[judge](Options(model, model_revision, device, dtype))
+            keep = not no_thumbnails and loaded.benchmark.built_in is None
+            job = Job(loaded, chosen, output, batch, limit, swap_images, keep)
+            done = start(job, _progress)
+    except KeyboardInterrupt:
+        raise refuse("\nStopped. The same command continues.", 130) from None
+    if done:
+        _say(done)
+
+
+def _progress(done: int, total: int | None, each: float) -> None:
+    left = f", {(total - done) * each:,.0f} s left" if total and each else ""
+    rate = f", {1 / each:,.1f} rows/s" if each else ""
+    end = "\n" if total and done >= total else ""
+    print(
+        f"\r{done:,}{f' of {total:,}' if total else ''} rows{rate}{left}   ",
+        end=end,
+        flush=True,
+        file=sys.stderr,
+    )
+
+
+def _say(done: Run) -> None:
+    outcomes = Counter(done.table(["outcome"])["outcome"].to_pylist())
+    print(f"{done.folder}: " + ", ".join(f"{n:,} {name}" for name, n in sorted(outcomes.items())))
+    for kind, found in done.manifest.how.get("findings", {}).items():
+        print(f"  data: {kind}: {found['count']:,}, first in rows {found['first'][0][0]}")

@@ -12,11 +12,15 @@ from core.commands.options import Model, Output, saying
 
 def evaluate(
     model: Model = None,
-    records: Annotated[int, typer.Option(min=1, help="how many held-out records")] = 2000,
-    seed: Annotated[int, typer.Option(help="which of them")] = 0,
+    records: Annotated[int, typer.Option(metavar="N", min=1, help="how many held-out records")] = 2000,
+    seed: Annotated[int, typer.Option(metavar="N", help="which of them")] = 0,
     output: Output = None,
 ) -> None:
-    """Measure VL-MDR on held-out records of the scene world, with text-only controls."""
+    """Measure VL-MDR on the scene world.
+
+    On held-out records, which share no combination with the training pictures, and with blank and shuffled images as
+    controls. Prints JSON.
+    """
     from core.evaluation.scene_world import evaluate as measure
     from core.judges.vlmdr import VLMDRJudge
     from core.model.loading import CheckpointError

@@ -12,11 +12,16 @@ from core.commands.options import Model, Output, saying
 
 def explain_benchmark(
     model: Model = None,
-    records: Annotated[int, typer.Option(min=1, help="how many held-out records")] = 1000,
-    part: Annotated[int, typer.Option(min=1, help="how many of them get the costly measures")] = 150,
+    records: Annotated[int, typer.Option(metavar="N", min=1, help="how many held-out records")] = 1000,
+    part: Annotated[
+        int, typer.Option(metavar="N", min=1, help="how many of them get the costly measures")
+    ] = 150,
     output: Output = None,
 ) -> None:
-    """Score methods of explanation against the scene world's answer keys."""
+    """Score the explanation methods.
+
+    Against the scene world's answer keys, on held-out comparisons that the model judges right.
+    """
     from core.evaluation.explanations import run
     from core.judges.vlmdr import VLMDRJudge
     from core.model.loading import CheckpointError

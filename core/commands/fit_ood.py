@@ -11,8 +11,10 @@ from core.commands.options import refuse, saying
 
 
 def fit_ood(
-    real: Annotated[list[Path], typer.Option(metavar="FOLDER ...", help="folders of real images")],
-    more: Annotated[list[Path] | None, typer.Argument(metavar="", hidden=True)] = None,
+    real: Annotated[
+        list[Path], typer.Option(metavar="FOLDER", help="real images; several folders may follow")
+    ],
+    more: Annotated[list[Path] | None, typer.Argument(metavar="FOLDER", hidden=True)] = None,
     model: Annotated[
         Path | None,
         typer.Option(
@@ -20,7 +22,10 @@ def fit_ood(
         ),
     ] = None,
 ) -> None:
-    """Fit the out-of-distribution score on training pictures, and measure it on held-out ones and on real images."""
+    """Fit the out-of-distribution score.
+
+    On training pictures of the scene world; measured on held-out ones and on real images, none of which is used to fit.
+    """
     folders = [*real, *(more or [])]  # `--real A B` as well as `--real A --real B`
     if missing := [f for f in folders if not f.is_dir()]:
         raise refuse(f"Cannot fit: there is no folder '{missing[0]}'.")

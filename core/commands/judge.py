@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from core.commands.options import Device, DType, JudgeName, Model, saying
+from core.commands.options import Device, DType, JudgeName, Model, open_judge, saying
 from core.taxonomy import DIMENSIONS
 
 if TYPE_CHECKING:
@@ -16,31 +16,34 @@ if TYPE_CHECKING:
 
 
 def judge(
-    image: Annotated[Path, typer.Argument(help="PNG, JPEG, WebP or GIF file")],
-    prompt: Annotated[str, typer.Argument(help="the question about the image")],
+    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="PNG, JPEG, WebP or GIF file")],
+    prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="the question about the image")],
     responses: Annotated[list[str], typer.Argument(metavar="A B [C ...]", help="two or more responses")],
     judge: JudgeName = "vl-mdr",
     model: Model = None,
-    revision: Annotated[str | None, typer.Option(help="revision of a hub checkpoint")] = None,
+    revision: Annotated[str | None, typer.Option(metavar="REVISION", help="of a hub checkpoint")] = None,
     device: Device = None,
     dtype: DType = None,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """Judge two or more responses to a prompt about an image.
 
-    Prints the verdict, the rewards, and what each active dimension contributes. A response that begins with a dash goes
-    behind `--`.
+    Prints the verdict, the rewards, and what each active dimension contributes. Write `--` before the
+    responses if one of them begins with a dash.
     """
-    from core.images import ImageError
-    from core.judges.registry import JUDGES, Options
-    from core.judges.vlmdr import VLMDRJudge
-    from core.model.loading import CheckpointError
+    from core.images import ImageError, open_image
     from core.records import Comparison, RecordError
 
-    with saying("judge", CheckpointError, ImageError, RecordError):
-        comparison = Comparison("command line", image, prompt, tuple(responses))
-        picture = comparison.load_image()  # refused before a model is loaded
-        loaded = JUDGES[judge](Options(model, revision, device, dtype))
+    with saying(f"open {image}", ImageError):
+        picture = open_image(image)
+    with saying("judge", RecordError):
+        comparison = Comparison("command line", picture, prompt, tuple(responses))
+
+    from core.judges.vlmdr import VLMDRJudge  # torch, once everything else is in order
+    from core.model.loading import CheckpointError
+
+    with saying("judge", CheckpointError, RecordError):
+        loaded = open_judge(judge, model, revision, device, dtype)
         judgement = loaded.judge(comparison)
     unknown = loaded.unfamiliarity(picture) if isinstance(loaded, VLMDRJudge) else None
     found = summary(judgement) | {"out_of_distribution": unknown.unfamiliar if unknown else None}

@@ -15,10 +15,13 @@ def label_errors(
         list[Path],
         typer.Option(metavar="FOLDER", help="a finished run; may be given several times, for several judges"),
     ],
-    most: Annotated[int, typer.Option(min=1, help="how many rows the report shows")] = 50,
+    most: Annotated[int, typer.Option(metavar="N", min=1, help="how many rows the report shows")] = 50,
     output: Output = None,
 ) -> None:
-    """Rank comparisons by how likely their label is wrong, as a report in Markdown."""
+    """Report likely label errors.
+
+    The comparisons of finished runs, ranked by how likely their label is wrong, as Markdown.
+    """
     from core.label_errors.ranking import suspects
     from core.label_errors.report import report
     from core.runs.run import RunError, open_run

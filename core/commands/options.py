@@ -1,64 +1,75 @@
-"""What the sub-commands share: the options that load a judge, where results go, and how a command says no."""
+"""What the sub-commands share: options, the judge they name, and how a command says no."""
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-
-def one_of(what: str, names: Callable[[], Iterable[str]]) -> Callable[[str], str]:
-    """A check that a name is known. names: a function, for some lists cost an import of torch."""
-
-    def check(value: str) -> str:
-        known = list(names())
-        if value not in known:
-            raise typer.BadParameter(f"there is no {what} '{value}'; use one of {', '.join(known)}.")
-        return value
-
-    return check
+if TYPE_CHECKING:
+    from core.judges import Judge
 
 
-def _judges() -> Iterable[str]:
-    from core.judges.registry import JUDGES
+def known(option: str, value: str, names: Iterable[str]) -> None:
+    """Raises typer.BadParameter where `value` is not among the names."""
+    names = list(names)
+    if value not in names:
+        raise typer.BadParameter(f"use one of {', '.join(names)}, not '{value}'.", param_hint=f"'{option}'")
 
-    return sorted(JUDGES)
 
-
-def _in_a_folder(path: Path | None) -> Path | None:
+def _file(path: Path | None) -> Path | None:
     """Said before the work begins, not after it."""
-    if path is not None and path.is_dir():
-        raise typer.BadParameter(f"'{path}' is a folder; name a file.")
-    if path is not None and not path.absolute().parent.is_dir():
-        raise typer.BadParameter(f"there is no folder '{path.parent}'; make it first.")
+    if path is not None:
+        folder = path.absolute().parent
+        if path.is_dir():
+            raise typer.BadParameter(f"'{path}' is a folder; name a file.")
+        if not folder.is_dir():
+            raise typer.BadParameter(f"there is no folder '{folder}'; make it first.")
+        if not os.access(path if path.exists() else folder, os.W_OK):
+            raise typer.BadParameter(f"'{path}' must not be written to; name another file.")
+    return path
+
+
+def folder(path: Path | None) -> Path | None:
+    """Callback of options that name a folder to write to, which may be a new one."""
+    if path is not None and path.exists() and not path.is_dir():
+        raise typer.BadParameter(f"'{path}' is a file; name a folder.")
     return path
 
 
 JudgeName = Annotated[
     str,
     typer.Option(
-        "--judge",
         metavar="NAME",
-        callback=one_of("judge", _judges),
         help="vl-mdr, vl-mdr-blind (never sees the picture), scalar, always-first, longer or shorter",
     ),
 ]
 Model = Annotated[
     str | None,
-    typer.Option(metavar="FOLDER_OR_HUB_ID", help="a checkpoint; the model that comes with Rewardscope without it"),
-]  # fmt: skip
-Device = Annotated[str | None, typer.Option(help="cuda, mps or cpu; chosen automatically without it")]
+    typer.Option(metavar="FOLDER|HUB_ID", help="a checkpoint; without it, Rewardscope's own model"),
+]
+Device = Annotated[
+    str | None, typer.Option(metavar="DEVICE", help="cuda, mps or cpu; without it, the best there is")
+]
 DType = Annotated[
-    str | None,
-    typer.Option("--dtype", help="float32, bfloat16 or float16; chosen automatically without it"),
-]
-Output = Annotated[
-    Path | None, typer.Option(metavar="FILE", callback=_in_a_folder, help="write the result to this file")
-]
+    str | None, typer.Option(metavar="TYPE", help="float32, bfloat16 or float16; without it, what fits the device")
+]  # fmt: skip
+Output = Annotated[Path | None, typer.Option(metavar="FILE", callback=_file, help="write the result here")]
+
+
+def open_judge(
+    name: str, model: str | None, revision: str | None, device: str | None, dtype: str | None
+) -> Judge:
+    """The judge that the options name. Raises typer.BadParameter and core.model.loading.CheckpointError."""
+    from core.judges.registry import JUDGES, Options
+
+    known("--judge", name, sorted(JUDGES))
+    return JUDGES[name](Options(model, revision, device, dtype))
 
 
 def refuse(sentence: str, code: int = 2) -> typer.Exit:
@@ -69,7 +80,7 @@ def refuse(sentence: str, code: int = 2) -> typer.Exit:
 
 @contextmanager
 def saying(what: str, *errors: type[Exception]) -> Iterator[None]:
-    """What the caller can mend becomes `Cannot <what>: <sentence>` and exit code 2; everything else keeps its traceback."""
+    """Errors that the caller can mend become `Cannot <what>: <sentence>` and exit code 2; others keep their traceback."""
     try:
         yield
     except errors as error:

@@ -9,41 +9,36 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from core.benchmarks import BENCHMARKS
-from core.commands.options import Device, DType, JudgeName, Model, one_of, refuse, saying
+from core.benchmarks import BENCHMARKS, BenchmarkError
+from core.commands.options import Device, DType, JudgeName, Model, folder, known, open_judge, refuse, saying
 
 if TYPE_CHECKING:
     from core.runs.run import Run
 
 
 def run(
-    benchmark: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            callback=one_of("benchmark", lambda: sorted(BENCHMARKS)),
-            help=f"one of {', '.join(sorted(BENCHMARKS))}",
-        ),
-    ],
-    output: Annotated[Path, typer.Option(metavar="FOLDER", help="the run's folder")],
+    benchmark: Annotated[str, typer.Option(metavar="NAME", help=", ".join(sorted(BENCHMARKS)))],
+    output: Annotated[Path, typer.Option(metavar="FOLDER", callback=folder, help="the run's folder")],
     source: Annotated[
         str | None,
-        typer.Option(help="local file or folder, or a hub id; the benchmark's own hub address without it"),
+        typer.Option(metavar="PATH|HUB_ID", help="the data; without it, the benchmark's own hub address"),
     ] = None,
     images: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="the image files, if they are not beside the data")
     ] = None,
-    data_revision: Annotated[str | None, typer.Option(help="revision of a hub data set")] = None,
+    data_revision: Annotated[str | None, typer.Option(metavar="REVISION", help="of a hub data set")] = None,
     streaming: Annotated[
         bool, typer.Option("--streaming", help="do not download a hub data set first")
     ] = False,
     judge: JudgeName = "vl-mdr",
     model: Model = None,
-    model_revision: Annotated[str | None, typer.Option(help="revision of a hub checkpoint")] = None,
+    model_revision: Annotated[
+        str | None, typer.Option(metavar="REVISION", help="of a hub checkpoint")
+    ] = None,
     device: Device = None,
     dtype: DType = None,
-    batch: Annotated[int, typer.Option(min=1, help="rows judged at once")] = 16,
-    limit: Annotated[int | None, typer.Option(min=1, help="only the first so many rows")] = None,
+    batch: Annotated[int, typer.Option(metavar="N", min=1, help="rows judged at once")] = 16,
+    limit: Annotated[int | None, typer.Option(metavar="N", min=1, help="only the first so many rows")] = None,
     swap_images: Annotated[
         bool, typer.Option("--swap-images", help="control: every row gets another row's image")
     ] = False,
@@ -55,19 +50,20 @@ def run(
 
     Stop it at any moment and start it again: it continues. Works the same under `accelerate launch`.
     """
-    from core.benchmarks import BenchmarkError
-    from core.judges.registry import JUDGES, Options
-    from core.model.loading import CheckpointError
+    known("--benchmark", benchmark, sorted(BENCHMARKS))
+    with saying("run", BenchmarkError):
+        loaded = BENCHMARKS[benchmark].open(
+            source, images=images, revision=data_revision, streaming=streaming
+        )
+
+    from core.model.loading import CheckpointError  # torch, once the data can be read
     from core.runs.run import RunError
     from core.runs.runner import Job
     from core.runs.runner import run as start
 
     try:
         with saying("run", BenchmarkError, CheckpointError, RunError):
-            loaded = BENCHMARKS[benchmark].open(
-                source, images=images, revision=data_revision, streaming=streaming
-            )
-            chosen = JUDGES[judge](Options(model, model_revision, device, dtype))
+            chosen = open_judge(judge, model, model_revision, device, dtype)
             keep = not no_thumbnails and loaded.benchmark.built_in is None
             job = Job(loaded, chosen, output, batch, limit, swap_images, keep)
             done = start(job, _progress)

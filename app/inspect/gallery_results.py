@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
 import zipfile
@@ -76,6 +77,7 @@ def _look(bundle: Bundle, plan: Plan, judge: VLMDRJudge) -> FirstLook:
 
 
 def main() -> None:
+    argparse.ArgumentParser(prog="python -m app.gallery_results", description=__doc__).parse_args()
     data = results(VLMDRJudge.load(device="cpu"))
     FILE.write_bytes(data)
     print(f"{len(gallery())} first looks, {len(data):,} bytes, in {FILE.relative_to(FILE.parents[2])}")

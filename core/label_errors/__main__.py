@@ -1,6 +1,0 @@
-"""The command of release 0.1; today `python -m core label-errors`."""
-
-from core.commands.app import main
-
-if __name__ == "__main__":
-    main("label-errors")

@@ -6,9 +6,8 @@ from typing import Any
 
 from core.benchmarks import fields
 from core.benchmarks.rows import Benchmark, Fields
-from core.records import content_hash
+from core.records import content_hash, letter
 
-LETTERS = "ABCD"
 PROMPTS = ("prompt", "query", "question", "instruction")
 RESPONSES = ("responses", "response")
 LABELS = ("preferred", "label", "better")
@@ -16,7 +15,7 @@ LABELS = ("preferred", "label", "better")
 
 def label(column: str, value: Any, responses: int) -> int:
     """0-based number or letter of the preferred response."""
-    letters = LETTERS[:responses]
+    letters = "".join(letter(i) for i in range(responses))
     if isinstance(value, str):
         if value.strip().upper() in letters and len(value.strip()) == 1:
             return letters.index(value.strip().upper())

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from core.commands.options import Device, DType, JudgeName, Model, open_judge, saying
-from core.taxonomy import DIMENSIONS
 
 if TYPE_CHECKING:
     from core.records import Judgement
@@ -39,20 +38,19 @@ def judge(
     with saying("judge", RecordError):
         comparison = Comparison("command line", picture, prompt, tuple(responses))
 
-    from core.judges.vlmdr import VLMDRJudge  # torch, once everything else is in order
-    from core.model.loading import CheckpointError
+    from core.model.loading import CheckpointError  # torch, once everything else is in order
 
     with saying("judge", CheckpointError, RecordError):
         loaded = open_judge(judge, model, revision, device, dtype)
         judgement = loaded.judge(comparison)
-    unknown = loaded.unfamiliarity(picture) if isinstance(loaded, VLMDRJudge) else None
-    found = summary(judgement) | {"out_of_distribution": unknown.unfamiliar if unknown else None}
-    print(json.dumps(found, ensure_ascii=False) if as_json else "\n".join(lines(found)))
+    found = summary(judgement)
+    print(json.dumps(found, ensure_ascii=False) if as_json else "\n".join(lines(loaded.card.name, found)))
 
 
 def summary(judgement: Judgement) -> dict[str, Any]:
     """preferred: index of the best response, None where the best two tie; runner_up: the second best. dimensions: the
-    active ones by falling weight; their contributions sum to the margin of the best response over the runner-up."""
+    active ones by falling weight; their contributions sum to the margin of the best response over the runner-up.
+    out_of_distribution: None where the judge does not measure it."""
     best, second = judgement.ranking[:2]
     margin = judgement.margin(best, second)
     contributions = judgement.contributions(best, second)
@@ -64,24 +62,25 @@ def summary(judgement: Judgement) -> dict[str, Any]:
         "rewards": list(judgement.rewards),
         "dimensions": [
             {
-                "name": DIMENSIONS[d].name,
+                "name": judgement.dimensions[d].name,
                 "weight": judgement.weights[d],
                 "scores": [scores[d] for scores in judgement.scores],
                 "contribution": contributions[d],
             }
             for d in sorted(judgement.selected, key=lambda d: -judgement.weights[d])
         ],
+        "out_of_distribution": judgement.ood and judgement.ood.outside,
     }
 
 
-def lines(found: dict[str, Any]) -> list[str]:
-    """The summary for a terminal."""
+def lines(judge: str, found: dict[str, Any]) -> list[str]:
+    """The summary for a terminal. judge: its name for people."""
     rewards = found["rewards"]
     best, second = found["preferred"], letter(found["runner_up"])
     if best is None:
-        out = [f"{found['judge']} sees no difference between the best responses: their rewards are equal."]
+        out = [f"{judge} sees no difference between the best responses: their rewards are equal."]
     else:
-        out = [f"{found['judge']} prefers {letter(best)}, by {found['margin']:.2f} over {second}."]
+        out = [f"{judge} prefers {letter(best)}, by {found['margin']:.2f} over {second}."]
     out += ["", "Rewards", *(f"  {letter(i)}  {reward:+8.2f}" for i, reward in enumerate(rewards))]
     if found["dimensions"]:
         first = letter(max(range(len(rewards)), key=rewards.__getitem__))

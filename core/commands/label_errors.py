@@ -24,7 +24,8 @@ def label_errors(
     """
     from core.label_errors.ranking import suspects
     from core.label_errors.report import report
-    from core.runs.run import RunError, open_run
+    from core.runs.manifest import RunError
+    from core.runs.run import open_run
 
     with saying("rank", RunError):
         runs = [open_run(folder) for folder in run]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from core.judges import Judge
+    from core.judges.protocols import Judge
 
 
 def known(option: str, value: str, names: Iterable[str]) -> None:
@@ -46,7 +46,7 @@ JudgeName = Annotated[
     str,
     typer.Option(
         metavar="NAME",
-        help="vl-mdr, vl-mdr-blind (never sees the picture), scalar, always-first, longer or shorter",
+        help="vl-mdr, scalar, always-first, longer or shorter",
     ),
 ]
 Model = Annotated[

@@ -11,6 +11,7 @@ import typer
 
 from core.benchmarks import BENCHMARKS, BenchmarkError
 from core.commands.options import Device, DType, JudgeName, Model, folder, known, open_judge, refuse, saying
+from core.records import Condition
 
 if TYPE_CHECKING:
     from core.runs.run import Run
@@ -39,8 +40,11 @@ def run(
     dtype: DType = None,
     batch: Annotated[int, typer.Option(metavar="N", min=1, help="rows judged at once")] = 16,
     limit: Annotated[int | None, typer.Option(metavar="N", min=1, help="only the first so many rows")] = None,
+    condition: Annotated[
+        Condition, typer.Option(help="control: judge with a blank image, or with another row's")
+    ] = Condition.AS_GIVEN,
     swap_images: Annotated[
-        bool, typer.Option("--swap-images", help="control: every row gets another row's image")
+        bool, typer.Option("--swap-images", help="the same as --condition 'shuffled image'")
     ] = False,
     no_thumbnails: Annotated[
         bool, typer.Option("--no-thumbnails", help="do not store small copies of the images")
@@ -57,15 +61,19 @@ def run(
         )
 
     from core.model.loading import CheckpointError  # torch, once the data can be read
-    from core.runs.run import RunError
+    from core.runs.manifest import RunError
     from core.runs.runner import Job
     from core.runs.runner import run as start
 
+    if judge == "vl-mdr-blind":  # a judge of release 0.1
+        judge, condition = "vl-mdr", Condition.BLANK
+    if swap_images:
+        condition = Condition.SHUFFLED
     try:
         with saying("run", BenchmarkError, CheckpointError, RunError):
             chosen = open_judge(judge, model, model_revision, device, dtype)
             keep = not no_thumbnails and loaded.benchmark.built_in is None
-            job = Job(loaded, chosen, output, batch, limit, swap_images, keep)
+            job = Job(loaded, chosen, output, batch, limit, condition, keep)
             done = start(job, _progress)
     except KeyboardInterrupt:
         raise refuse("\nStopped. The same command continues.", 130) from None
@@ -88,5 +96,5 @@ def _progress(done: int, total: int | None, each: float) -> None:
 def _say(done: Run) -> None:
     outcomes = Counter(done.table(["outcome"])["outcome"].to_pylist())
     print(f"{done.folder}: " + ", ".join(f"{n:,} {name}" for name, n in sorted(outcomes.items())))
-    for kind, found in done.manifest.how.get("findings", {}).items():
+    for kind, found in done.manifest.stats.get("findings", {}).items():
         print(f"  data: {kind}: {found['count']:,}, first in rows {found['first'][0][0]}")

@@ -23,7 +23,7 @@ OLD = [
         "core.runner",
         ["run"],
         "--benchmark --source --images --data-revision --streaming --judge --model --model-revision --device --dtype --batch "
-        "--limit --swap-images --no-thumbnails --output",
+        "--limit --condition --swap-images --no-thumbnails --output",
     ),
     ("core.evaluate", ["evaluate"], "--model --records --seed --output"),
     ("core.fit_familiarity", ["fit-ood"], "--model --real"),

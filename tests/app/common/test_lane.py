@@ -97,7 +97,7 @@ def test_judging_in_a_fork_gives_the_same_numbers(zero, judge, comparison, view)
         sum(here.explanation.token_values, ()), abs=1e-4
     )
     assert view.reliance.other == pytest.approx(here.reliance.other, abs=1e-4)
-    assert view.familiarity.score == pytest.approx(here.familiarity.score, abs=1e-4)
+    assert view.ood.score == pytest.approx(here.ood.score, abs=1e-4)
     assert view.plan == here.plan
 
 

@@ -117,7 +117,7 @@ def test_the_gallery_opens_without_the_model(embedded_judge, counted):
         view = views.known_view(found, comparison_of(example))
         assert view, f"no stored result for {example.id}: run `python -m app.gallery_results`"
         assert view.judgement.comparison_id == view.explanation.comparison_id == view.comparison.id
-        assert view.familiarity and view.reliance and view.explanation.faithfulness and view.plan
+        assert view.ood and view.reliance and view.explanation.faithfulness and view.plan
         assert views.verdict_html(view) and views.heat_html(view) and views.figures_of(view)
     assert not counted
 
@@ -134,7 +134,7 @@ def test_stored_numbers_are_what_the_model_gives_now(embedded_judge):
             assert ours == pytest.approx(theirs, abs=1e-4)
         assert kept.explanation.tokens == now.explanation.tokens and kept.plan == now.plan
         assert kept.reliance.other == pytest.approx(now.reliance.other, abs=1e-4)
-        assert kept.familiarity.score == pytest.approx(now.familiarity.score, abs=1e-4)
+        assert kept.ood.score == pytest.approx(now.ood.score, abs=1e-4)
 
 
 def test_other_weights_or_no_file_means_live(embedded_judge, random_judge, tmp_path, monkeypatch):
@@ -159,4 +159,4 @@ def test_the_file_is_small_and_holds_ordinary_bundles():
 
     assert gallery_results.FILE.stat().st_size < 1_000_000
     with zipfile.ZipFile(gallery_results.FILE) as archive:
-        assert read(archive.read("count.zip")).familiarity
+        assert read(archive.read("count.zip")).ood

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from core.benchmarks import BENCHMARKS
-from core.judges.rules import longer, nobody
+from core.judges.rules import longer, no_judge
 from core.labels import queues
 from core.labels.records import LabelError, Opinion
 from core.labels.store import LabelStore
@@ -29,7 +29,7 @@ def scene(*names):
     return {f"scene/{n}": open_run(SCENE / n) for n in names}
 
 
-def own(tmp_path, rows, judge=nobody):
+def own(tmp_path, rows, judge=no_judge):
     file = tmp_path / "rows.jsonl"
     file.write_text("".join(json.dumps(r) + "\n" for r in rows))
     return {"own": run(Job(BENCHMARKS["own"].open(file), judge(), tmp_path / f"run-{judge.__name__}"))}

@@ -27,7 +27,7 @@ class RunMaker:
 
     def build(self) -> None:
         gr.Markdown("A run judges every record of a benchmark and keeps each judgement. A run that was stopped continues "
-                    "where it was. Large runs belong on the command line: `python -m core run --help`.")  # fmt: skip
+                    "where it was. Large runs belong on the command line: `python -m core.runner --help`.")  # fmt: skip
         with gr.Row():
             self.new_judge = gr.Dropdown(list(JUDGES), value="vl-mdr", label="Judge", elem_id="new-judge")
             self.new_benchmark = gr.Dropdown(

@@ -8,11 +8,14 @@ from typing import Annotated
 import typer
 
 from core.commands.options import Model, Output, saying
+from core.world.questions import FAMILIES
+
+FEWEST = 4 * len(FAMILIES)  # two minimal pairs a family: with one there is no other image to shuffle with
 
 
 def evaluate(
     model: Model = None,
-    records: Annotated[int, typer.Option(metavar="N", min=1, help="how many held-out records")] = 2000,
+    records: Annotated[int, typer.Option(metavar="N", min=FEWEST, help="how many held-out records")] = 2000,
     seed: Annotated[int, typer.Option(metavar="N", help="which of them")] = 0,
     output: Output = None,
 ) -> None:

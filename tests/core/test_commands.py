@@ -145,6 +145,7 @@ def test_judge_takes_judges_without_dimensions_and_says_ties(picture):
         ("run --benchmark own --output x", "Cannot run: "),
         ("run --benchmark own --source nope.json --output x", "Cannot run: There is no file or folder 'nope.json'."),
         ("run --benchmark own --source nope.json --output README.md", "'README.md' is a file; name a folder."),
+        ("evaluate --records 91", "Invalid value for '--records'"),
         ("evaluate --output nowhere/x.json", "nowhere'; make it first."),
         ("evaluate --output core", "'core' is a folder; name a file."),
         ("evaluate --model core", "Cannot evaluate: The folder 'core' has no config.json"),
@@ -226,7 +227,7 @@ def test_a_run_that_is_stopped_says_how_it_goes_on(rows, tmp_path, monkeypatch):
 
 
 def test_evaluate_writes_what_it_prints(tmp_path):
-    done = call("evaluate", "--records", 46, "--seed", 3, "--output", tmp_path / "e.json")
+    done = call("evaluate", "--records", 92, "--seed", 3, "--output", tmp_path / "e.json")
     assert json.loads(done.stdout) == json.loads((tmp_path / "e.json").read_text())
     assert json.loads(done.stdout)["accuracy"] > 0.9
 

@@ -70,6 +70,7 @@ def summary(judgement: Judgement) -> dict[str, Any]:
             for d in sorted(judgement.selected, key=lambda d: -judgement.weights[d])
         ],
         "out_of_distribution": judgement.ood and judgement.ood.outside,
+        "critique": judgement.critique,
     }
 
 
@@ -96,6 +97,9 @@ def lines(judge: str, found: dict[str, Any]) -> list[str]:
             + f"{d['contribution']:+15.2f}"
             for d in found["dimensions"]
         ]
+    if found["critique"]:
+        # A model's own text: nothing in it may steer the terminal.
+        out += ["", "Critique", "".join(c for c in found["critique"] if c.isprintable() or c == "\n")]
     if found["out_of_distribution"]:
         out += ["", "Warning: this image is out of distribution for this model; do not trust the result."]
     return out

@@ -13,7 +13,9 @@ from typer.testing import CliRunner
 
 from core.benchmarks.published import audit, published
 from core.commands.app import app
+from core.commands.judge import lines, summary
 from core.judges.registry import JUDGES
+from core.records import Judgement
 from core.world.splits import held_out
 
 ROOT = Path(__file__).parents[2]
@@ -124,6 +126,12 @@ def test_judge_takes_judges_without_dimensions_and_says_ties(picture):
         json.loads(call("judge", "--json", "--judge", "longer", picture, "Q", "2", "3").stdout)["preferred"]
         is None
     )
+
+
+def test_a_critique_is_printed_but_does_not_steer_the_terminal():
+    found = summary(Judgement("c", "writer", (1.0, 0.5, 2.0), critique="C counts\nrightly.\x1b[2J"))
+    text = "\n".join(lines("A judge that writes", found))
+    assert "prefers C, by 1.00 over A." in text and "C counts\nrightly.[2J" in text and "\x1b" not in text
 
 
 # -- what cannot be done is said in a sentence ---------------------------------------------------------------

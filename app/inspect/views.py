@@ -30,6 +30,7 @@ from core.records import (
     letter,
 )
 from core.records.bundle import Bundle
+from core.records.headline import TIE
 
 MAX_PROMPT = 4_000
 MAX_RESPONSE = 12_000
@@ -136,7 +137,7 @@ def verdict_html(view: View) -> str:
         + f'<p class="rewards">reward {html.escape(words.reward_line(view.judgement))}<br>'
         f"margin {letter(view.pair[0])} − {letter(view.pair[1])} = {margin:+.3f} "
         f"· judged in {view.judgement.seconds:.2f} s{'' if view.anew else ', kept from before'}</p>"
-        + item_view.reliance_html(view.reliance if abs(view.reliance.given) >= words.TIE else None)
+        + item_view.reliance_html(view.reliance if abs(view.reliance.given) >= TIE else None)
     )
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import gradio as gr
 
-from app.common import words
 from app.inspect.views import View
 from core.records import JudgeCard, RecordError, letter
+from core.records.headline import TIE
 from core.records.what_if import Flip, Gate, Outcome, apply, gate_of, smallest_flip
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
@@ -98,13 +98,13 @@ def what_if_html(view: View, gate: Gate) -> str:
 
 
 def _sentence(before: float, after: float, a: int, b: int) -> str:
-    if abs(after) < words.TIE:
+    if abs(after) < TIE:
         return f"A tie: the margin would be {after:+.2f} instead of {before:+.2f}."
     loser = letter(b) if after > 0 else letter(a)
     if before * after < 0:
         return f"The verdict turns: {loser} would lose by {abs(after):.2f} (the margin was {before:+.2f})."
     return f"{loser} loses by {abs(after):.2f}" + (
-        "." if abs(after - before) < words.TIE else f" instead of {abs(before):.2f}."
+        "." if abs(after - before) < TIE else f" instead of {abs(before):.2f}."
     )
 
 

@@ -27,7 +27,8 @@ from core.labels.records import LabelError, Queue
 from core.labels.store import LabelStore
 from core.records import letter
 from core.runs.library import Library
-from core.runs.run import Run, RunError
+from core.runs.manifest import RunError
+from core.runs.run import Run
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 REPORTED = 100  # suspects in a report

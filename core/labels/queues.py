@@ -119,7 +119,7 @@ def _judged(run: Run, row: dict[str, Any]) -> dict[str, Any] | None:
         return None
     said = judgement_of(row, run.manifest).to_row()
     kept = {k: v for k, v in said.items() if v and k not in ("comparison_id", "seconds", "ood")}
-    return {**kept, "revision": run.manifest.judge.fingerprint}
+    return {**kept, "judge_name": run.manifest.judge.name, "revision": run.manifest.judge.fingerprint}
 
 
 def in_words(verdict: str) -> str:

@@ -123,7 +123,7 @@ def _by_dimension(
     decisive = narrow[narrow["decisive"].notna()]
     if len(decisive):
         there = set(decisive["decisive"])
-        named = [d for d in keys or KEYS if d in there]
+        named = [d for d in dict.fromkeys((*KEYS, *keys, *sorted(there))) if d in there]
         return {
             d: rate(decisive.loc[decisive["decisive"] == d, "outcome"], ties) for d in named
         }, "records that this dimension decides"

@@ -49,11 +49,11 @@ FOREIGN = {
 @pytest.mark.parametrize("name", FOREIGN)
 def test_foreign_pictures_are_warned_of(judge: VLMDRJudge, name: str) -> None:
     found = judge.out_of_distribution(FOREIGN[name])
-    assert found and found.unfamiliar and found.score > found.threshold
+    assert found and found.outside and found.score > found.threshold
 
 
 def test_held_out_pictures_mostly_pass(judge: VLMDRJudge) -> None:
-    warned = [judge.out_of_distribution(r.load_image()).unfamiliar for r in held_out(92, seed=11)]  # type: ignore[union-attr]
+    warned = [judge.out_of_distribution(r.load_image()).outside for r in held_out(92, seed=11)]  # type: ignore[union-attr]
     assert (
         sum(warned) <= 6
     )  # the measured rate of false alarms is below 2 %: 7 of 92 has a chance below 1 in 1,000
@@ -85,7 +85,7 @@ def test_score_is_the_distance_to_the_third_neighbour() -> None:
     known = np.stack([described(*p) for p in pictures[::2]])
     spread = np.maximum(known.std(0, ddof=1), 1e-3)
     distances = np.linalg.norm((known - described(image, tokens)) / spread, axis=1)
-    assert model.score(image, tokens) == pytest.approx(np.sort(distances)[2], rel=1e-3)
+    assert model.score(pixel_statistics(image), tokens) == pytest.approx(np.sort(distances)[2], rel=1e-3)
 
 
 def test_saved_and_loaded_it_says_the_same(tmp_path) -> None:
@@ -95,4 +95,4 @@ def test_saved_and_loaded_it_says_the_same(tmp_path) -> None:
     loaded = OODModel.load_for(tmp_path)
     assert loaded and loaded.threshold == model.threshold and loaded.about() == model.about()
     image, tokens = photograph_like(50), torch.randn(5, 8)
-    assert loaded.score(image, tokens) == model.score(image, tokens)
+    assert loaded.score(pixel_statistics(image), tokens) == model.score(pixel_statistics(image), tokens)

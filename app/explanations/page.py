@@ -89,7 +89,7 @@ def build_explanations(demo: gr.Blocks) -> None:
         "which pixels prove it, so each method's maps are measured, and the best is the default.</p></header>"
     )
     if not MEASURED.exists():
-        gr.Markdown("The benchmark has not been run yet: `python -m core.explain.benchmark`.")
+        gr.Markdown("The benchmark has not been run yet: `python -m core explain-benchmark`.")
         return
     measured = load()
     gr.HTML(

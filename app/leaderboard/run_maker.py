@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from app.common import lane
+from app.common.html import html
 from app.common.lane import LANE
 from app.common.tasks import RunWanted, make_run
 from core.benchmarks import BENCHMARKS, BenchmarkError
@@ -83,4 +84,8 @@ class RunMaker:
             )
         except (BenchmarkError, CheckpointError, RunError) as error:
             raise gr.Error(str(error), title="This cannot be run", duration=15) from error
-        return f'<p class="small" role="status">{rows:,} rows judged in {time.perf_counter() - started:.1f} s.</p>'
+        return html(
+            '<p class="small" role="status">{{ rows|f(",") }} rows judged in {{ seconds|f(".1f") }} s.</p>',
+            rows=rows,
+            seconds=time.perf_counter() - started,
+        )

@@ -12,6 +12,7 @@ import gradio as gr
 
 from app.common import downloads
 from app.common.downloads import Downloads
+from app.common.html import html
 from app.common.identity import Door
 from app.common.words import queue_title
 from app.queues import results
@@ -53,7 +54,7 @@ class QueuesPage:
             "<header><h1>Queues</h1><p>Which comparisons people are asked about, and what came of it.</p></header>"
         )
         if storage:
-            gr.HTML(f'<div class="warning" role="note">{storage}</div>')
+            gr.HTML(html('<div class="warning" role="note">{{ text }}</div>', text=storage))
         self.door.build()
         self.queue = gr.Dropdown([], label="Queue", elem_id="queue")
         self.head = gr.HTML(elem_id="queue-head")

@@ -5,28 +5,13 @@ from __future__ import annotations
 import base64
 import html
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 
 from app.common.item_view import LONGEST, differences, ledger
-from core.labels.records import UNDECIDED, Claim, Item, Label
+from app.common.label_words import reason_words, sides, verdict_words
+from core.labels.records import Claim, Item, Label
 from core.records import Judgement, plain
-
-WORDS = {"tie": "a tie", "bad": "both bad", "unsure": "cannot tell"}
-PAIR = ("Left", "Right")
-MORE = ("First", "Second", "Third", "Fourth")
-
-
-def sides(responses: int) -> Sequence[str]:
-    return PAIR if responses == 2 else MORE[:responses]
-
-
-def said(verdict: str, shown: Sequence[int]) -> str:
-    """A verdict in the words of the screen."""
-    if verdict in UNDECIDED:
-        return WORDS[verdict]
-    return sides(len(shown))[list(shown).index(int(verdict))]
 
 
 def item_html(claim: Claim, picture: bytes | None) -> str:
@@ -62,24 +47,18 @@ def _picture(picture: bytes | None) -> str:
 def reveal_html(claim: Claim, label: Label) -> str:
     """What was hidden: the old label, what each judge said with its ledger, and why the item is in the queue."""
     item, shown = claim.item, claim.shown
-    old = "none" if item.preferred is None else said(str(item.preferred), shown)
-    first = html.escape(said(label.first, shown))
-    changed = f", then {html.escape(said(label.final, shown))}" if label.final != label.first else ""
+    old = "none" if item.preferred is None else verdict_words(str(item.preferred), shown)
+    first = html.escape(verdict_words(label.first, shown))
+    changed = f", then {html.escape(verdict_words(label.final, shown))}" if label.final != label.first else ""
     # The first judge is the model that the queue is about; the others are said in a line each.
     judges = "".join(_judge(item, j, shown, n == 0) for n, j in enumerate(item.judged))
-    why = "".join(f"<li>{html.escape(_of_screen(r, shown))}</li>" for r in item.evidence.get("reasons", ()))
+    why = "".join(f"<li>{html.escape(reason_words(r, shown))}</li>" for r in item.evidence.get("reasons", ()))
     why = f'<p class="small">Why this item is here:</p><ul class="small">{why}</ul>' if why else ""
     return plain(
         f'<div class="reveal" role="status"><p><b>You said {first}{changed}.</b> The label says <b>{html.escape(old)}</b>. '
         f"Change your mind with the same buttons, or go on.</p>{judges}{why}"
         f'<p class="small">row {item.row} · {html.escape(item.id)} · {html.escape(item.subgroup)}</p></div>'
     )
-
-
-def _of_screen(reason: str, shown: Sequence[int]) -> str:
-    """A reason of core.label_errors.ranking, which names responses by the record's letters, in the words of the screen."""
-    names = {"ABCD"[i]: name for i, name in zip(shown, sides(len(shown)), strict=True)}
-    return re.sub(r"\bresponse ([A-D])\b", lambda m: f"the {names.get(m[1], m[1])} response", reason)
 
 
 def _judge(item: Item, row: dict, shown: Sequence[int], whole: bool) -> str:

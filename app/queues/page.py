@@ -13,6 +13,7 @@ import gradio as gr
 from app.common import downloads
 from app.common.downloads import Downloads
 from app.common.identity import Door
+from app.common.label_words import verdict_words
 from app.common.words import queue_title
 from app.queues import results
 from app.queues.maker import QueueMaker
@@ -101,7 +102,10 @@ class QueuesPage:
                 return menu, head, '<p class="small">Nobody has labelled anything here yet.</p>'
             found = rescored(self._runs(queue).values(), self._corrections(queue).rows())
             shown = results.results_html(
-                summary(labels, items), error_rate(labels, items), queue.about["order"], known_reader
+                summary(labels, items, tuple(queue.dimensions)),
+                error_rate(labels, items),
+                queue,
+                known_reader,
             )
             return menu, head, shown + results.rescored_html(found)
 
@@ -175,16 +179,12 @@ WRITERS: dict[str, Callable[[QueuesPage, Queue, Path], Path]] = {
 
 def _words(verdict: str, preferred: int | None, votes: dict[str, int]) -> str:
     """What people said of a label, for the report."""
-    count = f" ({', '.join(f'{n} x {queues.in_words(v)}' for v, n in votes.items())})"
+    count = f" ({', '.join(f'{n} x {verdict_words(v)}' for v, n in votes.items())})"
     if not verdict.isdecimal():
         return {"tie": "see a tie", "bad": "find both bad", "unsure": "cannot tell", "disputed": "disagree"}[
             verdict
         ] + count
-    same = (
-        "agree with the label"
-        if int(verdict) == preferred
-        else f"prefer response {'ABCD'[int(verdict)]} instead"
-    )
+    same = "agree with the label" if int(verdict) == preferred else f"prefer {verdict_words(verdict)} instead"
     return same + count
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from core.label_analysis.agreement import (
     AgainstJudge,
@@ -18,9 +18,6 @@ from core.label_analysis.corrections import Rescored
 from core.labels.queues import ORDERS
 from core.labels.records import Progress, Queue
 from core.runs.metrics import Rate
-from core.taxonomy import DIMENSIONS
-
-NAMES = {d.key: d.name for d in DIMENSIONS}
 
 
 def queue_html(queue: Queue, progress: Progress, people: int, known: bool) -> str:
@@ -37,10 +34,10 @@ def queue_html(queue: Queue, progress: Progress, people: int, known: bool) -> st
     )
 
 
-def results_html(summary: Summary, errors: ErrorRate, order: str, known: bool) -> str:
+def results_html(summary: Summary, errors: ErrorRate, queue: Queue, known: bool) -> str:
     return (
-        _errors(errors, order) + _changes(summary.changes) + _judges(summary.judges)
-        + _agreement(summary.first, summary.final, known) + _dimensions(summary.dimensions)
+        _errors(errors, queue.about["order"]) + _changes(summary.changes) + _judges(summary.judges)
+        + _agreement(summary.first, summary.final, known) + _dimensions(summary.dimensions, queue.dimensions)
     )  # fmt: skip
 
 
@@ -95,9 +92,9 @@ def _agreement(first: Agreement, final: Agreement, known: bool) -> str:
     return f"<h3>Do people agree with each other?</h3>{out}"
 
 
-def _dimensions(found: Sequence[DimensionAgreement]) -> str:
+def _dimensions(found: Sequence[DimensionAgreement], names: Mapping[str, str]) -> str:
     rows = "".join(
-        f"<tr><td>{html.escape(NAMES[d.key])}</td><td>{share_words(d.ticked)}</td><td>{coefficient_words(d.alpha)}</td></tr>"
+        f"<tr><td>{html.escape(names[d.key])}</td><td>{share_words(d.ticked)}</td><td>{coefficient_words(d.alpha)}</td></tr>"
         for d in found if d.ticked.k
     )  # fmt: skip
     head = "<tr><th>dimension</th><th>named</th><th>Krippendorff's α</th></tr>"

@@ -5,6 +5,7 @@ The files are written by core.label_analysis.export.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from core.labels.consensus import DISPUTED, Consensus, consensus
-from core.labels.records import BAD, TIE, UNSURE, Item, Label
+from core.labels.records import BAD, TIE, UNSURE, Item, Label, letter
 from core.runs.metrics import Rate, outcome, rate
 from core.runs.run import Run
 
@@ -53,7 +54,8 @@ class Corrected:
     status: "kept" (nobody looked, the old label stands), "confirmed", "corrected" (people prefer another response, or
     there was no old label), "no preference" (tie or both bad), "disputed" (two verdicts have the most votes), "unsure"
     (nobody was sure), "unlabelled" (nobody looked, and there was no old label). votes: how many final verdicts of each
-    kind. annotators: how many people. reasons: why the row stood in the queue.
+    kind. annotators: how many people. reasons: why the row stood in the queue, a sentence each, or {"kind", parameters} as
+    JSON.
     """
 
     row: int
@@ -113,6 +115,11 @@ class Corrections:
                 "the run is of other data than the one the queue came from."
             )
 
+    @property
+    def most_responses(self) -> int:
+        """Of an item of the queue: only those can have votes."""
+        return max((len(i.responses) for i in self.items.values()), default=0)
+
     def rows(self) -> Iterator[Corrected]:
         return (row for row, _ in self.with_pictures(False))
 
@@ -141,7 +148,7 @@ class Corrections:
         return Corrected(
             item.row, item.key, item.id, item.subgroup, item.prompt, item.responses, item.preferred, preferred, status,
             dict(found.votes) if found else {}, found.annotators if found else 0,
-            tuple(item.evidence.get("reasons") or ()), self.data,
+            tuple(_reason(r) for r in item.evidence.get("reasons") or ()), self.data,
         )  # fmt: skip
 
 
@@ -151,8 +158,14 @@ def _check(position: int, found: Consensus, item: Item | None) -> None:
     for verdict in found.votes:
         if verdict not in (TIE, BAD, UNSURE) and int(verdict) >= len(item.responses):
             raise CorrectionError(
-                f"A label of item {position} prefers response {'ABCD'[int(verdict)]}, but there are {len(item.responses)}."
+                f"A label of item {position} prefers response {letter(int(verdict))}, but there are {len(item.responses)}."
             )
+
+
+def _reason(reason: Any) -> str:
+    if isinstance(reason, str):
+        return reason
+    return str(reason["text"]) if reason.get("kind") == "sentence" else json.dumps(reason, sort_keys=True)
 
 
 def _stand_in(stored: dict[str, Any]) -> Item:

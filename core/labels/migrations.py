@@ -86,15 +86,15 @@ def version_of(db: sa.Connection, name: str) -> int:
     tables = sa.inspect(db).get_table_names()
     if store_format.name not in tables:
         return 1 if "events" in tables else NEWEST
-    # As text: a damaged SQLite file may hold anything in a column of numbers.
-    found = [v for (v,) in db.execute(sa.select(sa.cast(store_format.c.version, sa.String)))]
-    if len(found) != 1 or not str(found[0]).isascii() or not str(found[0]).isdecimal() or int(found[0]) < 1:
+    # A damaged SQLite file may hold anything in a column of numbers.
+    found = list(db.execute(sa.select(store_format.c.version)).scalars())
+    if len(found) != 1 or not isinstance(found[0], int) or found[0] < 1:
         said = ", ".join(repr(v) for v in found) or "nothing"
         raise LabelError(
             f"The version of the label store {name} is damaged: it says {said[:80]} where one number has to stand. Nothing was "
             "changed. Restore the store from a backup, or start with an empty one (--labels)."
         )
-    return int(found[0])
+    return found[0]
 
 
 def newer(what: str, version: int) -> str:

@@ -74,7 +74,7 @@ def test_a_whole_visit_by_keyboard_alone(page, desk):
     expect(page.locator("#reveal .reveal")).to_have_count(0)
     second = page.locator("#item .side").all_inner_texts()
     page.keyboard.press("s")
-    expect(page.locator("#item .side")).not_to_have_text(second)
+    expect(page.locator("#item .side")).not_to_have_text(second, use_inner_text=True)
     page.keyboard.press("b")
     expect(page.locator(".reveal")).to_contain_text("both bad")
     page.keyboard.press("k")

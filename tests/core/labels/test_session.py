@@ -185,6 +185,33 @@ def test_two_undone_items_and_the_one_left_come_again_in_their_order(store):
     }
 
 
+def test_a_note_typed_after_a_change_of_mind_changes_the_note_alone(store):
+    queue = fill(store)
+    ann = session(store)
+    state = ann.verdict(ann.verdict(ann.open(queue), place(ann.open(queue), 0), NOTHING), "tie", NOTHING)
+    ann.next(state, Typed((), "why"))
+    (label,) = store.labels(queue)
+    assert (label.first, label.final, label.note) == ("0", "tie", "why")
+
+
+def test_a_skipped_item_goes_to_others_and_comes_back_last(store):
+    queue = fill(store, 3)
+    ann, bob = session(store), session(store, "bob")
+    state = ann.skip(ann.open(queue))
+    assert state.claim.item.position == 1 and state.streak == 0
+    assert [e["kind"] for e in store.events()].count("skip") == 1
+    order = [state.claim.item.position]
+    while state.claim:
+        state = ann.next(ann.verdict(state, "0", NOTHING), NOTHING)
+        order += [state.claim.item.position] if state.claim else []
+    assert order == [1, 2, 0] and bob.open(queue).claim is None
+    other = fill(store, 2)
+    ann.skip(ann.open(other))
+    assert bob.open(other).claim.item.position == 0
+    with pytest.raises(LabelError, match="your verdict already"):
+        ann.skip(ann.verdict(ann.open(other), "0", NOTHING))
+
+
 def test_an_undo_pressed_twice_takes_one_verdict_back(store):
     queue = fill(store)
     ann = session(store)

@@ -1,12 +1,13 @@
 """Edits do what they say, and every number shown is a fresh judgement's."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from core.explain import explain
+from core.explain import counterfactual, explain
 from core.explain.counterfactual import (
     change_region,
     delete_span,
@@ -20,6 +21,7 @@ from core.explain.counterfactual import (
     with_text,
 )
 from core.explain.explanation import set_up
+from core.records import Reliance
 from core.world.splits import couple
 
 
@@ -91,6 +93,56 @@ def test_suggestions_are_verified_and_name_the_right_number(embedded_judge):
     assert named >= 4
 
 
+@pytest.mark.parametrize("half", [0, 1])
+def test_the_words_that_are_tried_are_those_the_gradient_points_to(embedded_judge, monkeypatch, half):
+    """HotFlip's direction, with the gradient measured by differences: of all words, those are tried toward which
+    the losing response gains most. One half of the couple is lost by A, the other by B."""
+    record = couple("colour", "hotflip-0")[half]
+    judged = embedded_judge.judge(record)
+    loser = judged.loser(0, 1)
+    assert loser == half
+    tried: list[str] = []
+    inner = counterfactual.effects
+
+    def watch(judge, judgement, a, b, edits):
+        tried.extend(e.comparison.responses[loser] for e in edits)
+        return inner(judge, judgement, a, b, edits)
+
+    monkeypatch.setattr(counterfactual, "effects", watch)
+    suggest(embedded_judge, record, judged, 0, 1, explain(embedded_judge, record, judged, method="account"))
+    text = record.responses[loser]
+    start = text.index(" star") + 1
+    head, tail = text[:start], text[start + len("star") :]
+    words = {t[len(head) : len(t) - len(tail)] for t in tried if t.startswith(head) and t.endswith(tail)}
+    words = {w for w in words if w.islower() and len(w) > 1}
+    assert len(words) >= 8
+
+    judge, model = embedded_judge, embedded_judge.model
+    pieces = {
+        i: p[1:] for p, i in judge.processor.tokenizer.get_vocab().items() if re.fullmatch("Ġ[a-z]{2,}", p)
+    }
+    table = model.backbone.get_input_embeddings().weight.detach()
+    prepared = judge.prepare([record])
+    position = next(i for i, (s, e) in enumerate(judge.encode(record)[loser].spans) if s <= start < e)
+    weights = torch.tensor(judged.weights)
+    with torch.no_grad():
+        reading = model.read(**prepared.inputs)
+        embeds = table[prepared.ids]
+
+        def gain(direction) -> float:
+            ends = []
+            for step in (0.02, -0.02):
+                moved = embeds.clone()
+                moved[0, loser, position] += step * direction
+                rewards = model.score_embeds(reading, moved, prepared.mask).float()[0] @ weights
+                ends.append(float(rewards[loser] - rewards[1 - loser]))
+            return (ends[0] - ends[1]) / 0.04
+
+        gains = {word: gain(table[i]) for i, word in pieces.items()}
+    ordered = [w for w in sorted(gains, key=lambda w: -gains[w]) if w != "star"]
+    assert len(ordered) > 100 and len(words & set(ordered[: len(words)])) >= len(words) - 1
+
+
 def test_regions_by_dimension_are_what_erasing_them_does(embedded_judge, record, judged):
     grid, parts = region_by_dimension(embedded_judge, record, judged, 0, 1)
     problem = set_up(embedded_judge, record, judged, 0, 1, "margin", "ablation", None, "word", "joint")[0]
@@ -111,3 +163,26 @@ def test_reliance_and_its_badge(embedded_judge, record, judged):
     assert replace(found, given=2, without=-1).badge == "decided by the picture"
     assert replace(found, given=2, without=0.5).badge == "leans on the picture"
     assert replace(found, given=2, without=1.9).badge == "would say the same without looking"
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize(
+    ("without", "badge"),
+    [
+        (-0.01, "decided by the picture"),
+        (0.0, "decided by the picture"),
+        (0.01, "leans on the picture"),
+        (0.99, "leans on the picture"),
+        (1.0, "leans on the picture"),  # half of the margin is gone
+        (1.01, "would say the same without looking"),
+        (5.0, "would say the same without looking"),  # the picture spoke against it
+    ],
+)
+def test_the_badge_changes_where_half_of_the_margin_is_gone(sign, without, badge):
+    found = Reliance(sign * 2.0, sign * without, None)
+    assert found.badge == badge
+    assert found.share == pytest.approx(min(1, max(0, 1 - without / 2)))
+
+
+def test_a_tie_with_the_picture_has_no_share_to_lose():
+    assert Reliance(0.0, 1.0, None).share == 0.0

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from core.explain import METHODS, TARGETS, Cancelled, explain
+from core.explain import METHODS, TARGETS, Cancelled, explain, explanation
 from core.explain.inputs import build_inputs
 from core.model.head import aggregate, weights_over
 from core.records import Comparison
@@ -97,11 +97,49 @@ def test_integrated_gradients_equal_a_plain_riemann_sum(random_judge, comparison
         assert sum(e.token_values[n]) == pytest.approx(float(expected_response[n].sum()), abs=1e-5)
 
 
-def test_the_picture_gets_a_share(random_judge, comparison, judgement):
-    for method in METHODS:
-        e = explain(random_judge, comparison, judgement, method=method, steps=4)
-        assert np.shape(e.patch_values) == (4, 4) or np.prod(np.shape(e.patch_values)) > 4
-        assert np.all(np.abs(e.patch_values) > 0)
+@pytest.mark.parametrize("method", METHODS)
+def test_the_picture_gets_a_share(random_judge, comparison, judgement, method):
+    e = explain(random_judge, comparison, judgement, method=method, steps=4)
+    assert np.shape(e.patch_values) == (3, 4)  # what the tiny model's processor makes of 112 x 140 pixels
+    assert np.all(np.abs(e.patch_values) > 0)
+
+
+@pytest.mark.parametrize("method", ["ablation", "integrated_gradients"])
+def test_visual_tokens_are_joined_to_blocks_where_there_are_too_many(
+    random_judge, comparison, judgement, monkeypatch, method
+):
+    """3 x 4 tokens in blocks of 2 x 2; the lower blocks have one row. Measured here on the embeddings themselves."""
+    monkeypatch.setattr(explanation, "COARSE", 2)
+    monkeypatch.setattr(explanation, "FINEST", 2)
+    e = explain(random_judge, comparison, judgement, method=method, check=False)
+    assert np.shape(e.patch_values) == (2, 2) and np.all(np.abs(e.patch_values) > 0)
+    monkeypatch.undo()
+    whole = explain(random_judge, comparison, judgement, method=method, check=False)
+    tokens = np.array(whole.patch_values)
+    assert tokens.shape == (3, 4)
+    if method == "integrated_gradients":  # a sum over positions
+        blocks = [[tokens[r : r + 2, c : c + 2].sum() for c in (0, 2)] for r in (0, 2)]
+        assert np.allclose(e.patch_values, blocks, atol=1e-5)
+        return
+    model = random_judge.model
+    inputs = build_inputs(random_judge, comparison.load_image(), comparison.prompt, RESPONSES[:2])
+    active = torch.zeros(1, 21, dtype=torch.bool)
+    active[0, list(judgement.selected)] = True
+
+    def margin(prefix):
+        with torch.no_grad():
+            reading = model.read_embeds(prefix, inputs.mask, inputs.positions, inputs.at_image[None])
+            scores = model.score_embeds(reading, inputs.response, inputs.response_mask)
+            rewards = aggregate(weights_over(reading.weight_logits, active), scores)[0]
+        return float(rewards[0] - rewards[1])
+
+    rows, columns = np.divmod(np.arange(12), 4)
+    for r in (0, 1):
+        for c in (0, 1):
+            at = inputs.at_image.nonzero().flatten()[torch.from_numpy((rows // 2 == r) & (columns // 2 == c))]
+            less = inputs.prefix.clone()
+            less[0, at] = inputs.prefix_base[0, at]
+            assert e.patch_values[r][c] == pytest.approx(margin(inputs.prefix) - margin(less), abs=1e-5)
 
 
 def test_spans_point_at_the_words(random_judge, comparison, judgement):

@@ -17,13 +17,15 @@ from app.common.figures import FIRST, INK, NONE, SECOND, layout
 from app.common.lane import LANE
 from app.common.tasks import try_edits
 from app.inspect.views import View, needed, told
+from core.explain import has_dimensions
 from core.explain.counterfactual import (
     Effect,
+    Outcome,
     Suggestion,
     change_masked,
     effects,
 )
-from core.judges.vlmdr import VLMDRJudge
+from core.judges.protocols import Differentiable
 from core.records import RecordError, letter
 from core.taxonomy import Dimension
 
@@ -33,7 +35,7 @@ PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 class Edits:
     """A section of the Inspect page."""
 
-    def __init__(self, judge: VLMDRJudge) -> None:
+    def __init__(self, judge: Differentiable) -> None:
         self.judge = judge
 
     def build(self) -> None:
@@ -45,7 +47,9 @@ class Edits:
             self.run = gr.Button("Try the edits", variant="primary", elem_id="try-edits")
             self.strip = gr.Plot(show_label=False, elem_id="strip")
             self.words = gr.HTML(elem_id="suggestions")
-            self.regions = gr.Plot(show_label=False, elem_id="region-dimension")
+            self.regions = gr.Plot(
+                show_label=False, elem_id="region-dimension", visible=has_dimensions(self.judge)
+            )
             gr.HTML("<h3>Draw on the picture</h3>")
             self.fetch = gr.Button("Take the picture", size="sm", elem_id="fetch")
             self.canvas = gr.ImageEditor(
@@ -80,7 +84,8 @@ class Edits:
             )
             a, b = view.pair
             return (
-                strip_figure(found, a, b), suggestions_html(suggested, view), region_figure(grid, parts, a, b, view.judgement.dimensions),
+                strip_figure(found, a, b), suggestions_html(suggested, view),
+                region_figure(grid, parts, a, b, view.judgement.dimensions) if parts else None,
             )  # fmt: skip
 
     def on_fetch(self, view: View | None) -> Image.Image:
@@ -137,11 +142,19 @@ def suggestions_html(found: list[Suggestion], view: View) -> str:
     if not found:
         return f'<p class="small">No single word that was tried makes {letter(loser)} any better.</p>'
     rows = "".join(
-        f"<li>“{html.escape(s.new)}” in place of “{html.escape(s.old)}”: margin {s.margin:+.2f}"
-        f"{', and <b>it would have won</b>' if s.flips else ''}</li>"
+        f"<li>“{html.escape(s.new)}” in place of “{html.escape(s.old)}”: margin {s.margin:+.2f}, "
+        f"<b>{_told_outcome(s, letter(loser))}</b></li>"
         for s in found
     )
     return f"<p>Would {letter(loser)} have won if it had said …</p><ul>{rows}</ul>"
+
+
+def _told_outcome(s: Suggestion, loser: str) -> str:
+    if s.outcome is Outcome.TIES:
+        return "a tie: both responses then say the same" if s.same_text else "a tie"
+    return (
+        f"yes, {loser} would have won" if s.outcome is Outcome.FLIPS else f"no, {loser} would still have lost"
+    )
 
 
 def region_figure(

@@ -26,7 +26,8 @@ import torch
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from core.explain import Request, can_explain, methods_for
+from core.explain import Request, methods_for
+from core.explain.capabilities import explainable
 from core.explain.explanation import Prepared, attribute, prepare
 from core.explain.faithfulness import area, curve, regions, removal, without, words
 from core.explain.measures import (
@@ -325,9 +326,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path)
     args = parser.parse_args()
     judge = JUDGES[args.judge](Options(args.model))
-    if not can_explain(judge):
-        parser.error(f"the judge '{judge.card.name}' cannot be explained")
-    result = run(judge, args.records, args.part, args.seed)
+    result = run(explainable(judge), args.records, args.part, args.seed)
     if args.output:
         args.output.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
     for row in result["table"]:

@@ -16,6 +16,15 @@ def can_explain(judge: Judge) -> TypeGuard[Differentiable]:
     return isinstance(judge, Differentiable)
 
 
+def explainable(judge: Judge) -> Differentiable:
+    """The judge as one that can be explained. Raises RecordError where it cannot."""
+    if can_explain(judge):
+        return judge
+    raise RecordError(
+        f"The judge '{judge.card.name}' gives no gradients and no masked forward, so it cannot be explained."
+    )
+
+
 def has_dimensions(judge: Judge) -> bool:
     """Whether there are gates, scores and contributions to show, change or explain."""
     return bool(judge.card.dimensions)
@@ -46,10 +55,6 @@ def checked(
 ) -> tuple[Method, Target]:
     """The method and the target that a request names. Raises RecordError where this judge cannot do them together."""
     possible = methods_for(judge)
-    if not possible:
-        raise RecordError(
-            f"The judge '{judge.card.name}' gives no gradients and no masked forward, so it cannot be explained."
-        )
     if method not in METHODS:
         raise RecordError(f"There is no method '{method}': use one of {', '.join(possible)}.")
     if method not in possible:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from core.explain import memory
-from core.explain.capabilities import checked, methods_for
+from core.explain.capabilities import checked, explainable, methods_for
 from core.explain.faithfulness import faithfulness
 from core.explain.methods import Method
 from core.explain.targets import CUSTOM, Target
@@ -119,7 +119,7 @@ def plan(
     **asked: Unpack[Asked],
 ) -> Plan:  # fmt: skip
     """What `explain` with the same arguments would cost."""
-    with judge.lock:
+    with explainable(judge).lock:
         return prepare(judge, comparison, judgement, request or Request(**asked)).plan
 
 
@@ -141,7 +141,7 @@ def explain(
     """
     started = time.perf_counter()
     request = request or Request(**asked)
-    with judge.lock, memory.Peak(judge.model.device) as peak:
+    with explainable(judge).lock, memory.Peak(judge.model.device) as peak:
         ready = prepare(judge, comparison, judgement, request)
         forward = ready.forward
         one = forward.ones()

@@ -99,8 +99,9 @@ def sensitivity_max(ready: Prepared, radius: float = RADIUS, samples: int = SAMP
             f"'{ready.method.name}' reads the head at the input as given, so presences cannot move it."
         )
 
-    def explained(z: Tensor) -> Tensor:
-        return torch.stack([_attributed_at(ready, at) for at in z])
+    def explained(z: tuple[Tensor, ...]) -> tuple[Tensor]:
+        # A tuple in and a tuple out: of a bare tensor Captum takes each row for an input of its own.
+        return (torch.stack([_attributed_at(ready, at) for at in z[0]]),)
 
     with seeded(seed, ready.forward.model.device):
         found = of_captum(

@@ -27,7 +27,26 @@ END = regex.compile(
     rf"[.!?…]+[\"'”’»)\]]*(?={BLANK}|$)|[。！？｡।॥؟۔]+[」』”’）\"']*|\n+",
 )
 ABBREVIATIONS = frozenset(
-    ["mr", "mrs", "ms", "dr", "prof", "st", "vs", "e.g", "i.e", "cf", "fig", "figs", "eq", "approx", "al", "jr", "sr", "ca"]
+    [
+        "mr",
+        "mrs",
+        "ms",
+        "dr",
+        "prof",
+        "st",
+        "vs",
+        "e.g",
+        "i.e",
+        "cf",
+        "fig",
+        "figs",
+        "eq",
+        "approx",
+        "al",
+        "jr",
+        "sr",
+        "ca",
+    ]
 )  # "no." is left out: it is oftener an answer
 
 

@@ -134,9 +134,9 @@ class VLMDRJudge(PaddedJudge):
     def _read_inputs(self, inputs: BatchFeature, statistics: list[Tensor]) -> Read:
         """One vision pass serves the judgement and the out-of-distribution score."""
         inputs = BatchFeature(dict(inputs))
-        features = self.model.image_features(
-            inputs.pop("pixel_values"), image_grid_thw=inputs["image_grid_thw"]
-        )
+        pixels = inputs.pop("pixel_values")
+        grids = {k: v for k, v in inputs.items() if k not in ("input_ids", "attention_mask")}
+        features = self.model.image_features(pixels, **grids)
         oods = (
             [self.ood.of(s, f.float()) for s, f in zip(statistics, features, strict=True)] if self.ood else []
         )

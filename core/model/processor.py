@@ -28,7 +28,7 @@ class RewardProcessor(ProcessorMixin):
     def __init__(
         self, image_processor: Any = None, tokenizer: Any = None, chat_template: str | None = None, **_: Any
     ):
-        self.image_token = "<|image_pad|>"
+        self.image_token = getattr(tokenizer, "image_token", None) or "<|image_pad|>"
         self.control_tokens = [t.content for t in tokenizer.added_tokens_decoder.values() if t.special]
         self._turn: tuple[str, str] | None = None
         self.image_token_id = tokenizer.convert_tokens_to_ids(self.image_token)
@@ -76,8 +76,9 @@ def prompt_positions(processor: RewardProcessor, inputs: BatchFeature, prompt: s
     Whatever the chat template writes around them: it is rendered once more with a mark in the prompt's place. Raises
     RecordError where the template does not show it.
     """
-    whole, (before, *between, after) = _prefix(processor, prompt), _prefix(processor, MARK).split(MARK)
-    if between or not (whole.startswith(before) and whole.endswith(after)):
+    whole, around = _prefix(processor, prompt), _prefix(processor, MARK).split(MARK)
+    before, after = around[0], around[-1]
+    if len(around) != 2 or not (whole.startswith(before) and whole.endswith(after)):
         raise RecordError(
             "This model's chat template does not show the prompt once and as it is, so its words cannot be told from the "
             "template's own and nothing can be explained. Mend the chat_template of the checkpoint."

@@ -21,6 +21,7 @@ from core.explain.targets import Target
 from core.judges.conditions import BLANK, GREY, blank_image
 from core.judges.protocols import Differentiable, Judge, Rewords
 from core.records import Comparison, Explanation, Judgement, RecordError, Reliance, letter
+from core.records.headline import TIE
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom as fractions of the picture
 How = Literal["erase", "blur"]
@@ -231,7 +232,7 @@ def suggest(
 
 
 def _outcome(before: float, after: float) -> Outcome:
-    if after == 0:
+    if abs(after) < TIE:
         return Outcome.TIES
     return Outcome.FLIPS if before * after < 0 else Outcome.STAYS
 

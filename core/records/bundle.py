@@ -156,6 +156,7 @@ def _card_of_0_1(model: dict[str, Any]) -> JudgeCard:
 def _bundle(record: dict[str, Any], picture: bytes, card: JudgeCard) -> Bundle:
     c, e, relies = record["comparison"], record["explanation"], record["reliance"]
     judgement = Judgement.from_row(record["judgement"])
+    judgement = replace(judgement, judge=card.id)  # release 0.1 wrote its name there
     if familiar := record.get("familiarity"):  # as release 0.1 kept it
         ood = OODScore(familiar["score"], familiar["threshold"], familiar["unfamiliar"], familiar["about"])
         judgement = replace(judgement, ood=ood)

@@ -222,6 +222,8 @@ class Similar:
 def similar(run: Run, row: int, n: int = SIMILAR) -> Similar | None:
     """None where the run has no dimensions or the row was not judged."""
     dimensions = len(run.manifest.judge.dimensions)
+    if not dimensions:
+        return None
     vectors, rows, outcomes, chosen = _contributions(run.file, run.file.stat().st_mtime_ns, dimensions)
     place = np.flatnonzero(rows == row)
     if not len(place) or not chosen[place[0]].any():

@@ -35,7 +35,7 @@ from core.records import Comparison, Condition, Judgement, RecordError
 from core.runs.data_checks import oddities
 from core.runs.manifest import Manifest, RunError, write_whole
 from core.runs.run import Run, open_run
-from core.runs.schema import SCHEMA, row_of
+from core.runs.schema import SCHEMA, completed, row_of
 
 BATCH = 16
 WINDOW = 4  # batches
@@ -304,7 +304,7 @@ def _merge(job: Job, seconds: float, processes: int) -> None:
     digest, count = hashlib.sha256(), 0
     with pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
         for part in parts:
-            table = pq.read_table(part)
+            table = completed(pq.read_table(part), SCHEMA.names)  # release 0.1 may have begun it
             writer.write_table(table)
             for key, preferred in zip(table["key"].to_pylist(), table["preferred"].to_pylist(), strict=True):
                 digest.update(f"{key}:{preferred};".encode())

@@ -122,7 +122,9 @@ def test_visual_tokens_are_joined_to_blocks_where_there_are_too_many(
         assert np.allclose(e.patch_values, blocks, atol=1e-5)
         return
     model = random_judge.model
-    inputs = build_inputs(random_judge, comparison.load_image(), comparison.prompt, RESPONSES[:2])
+    inputs = build_inputs(
+        model, random_judge.processor, comparison.load_image(), comparison.prompt, RESPONSES[:2]
+    )
     active = torch.zeros(1, 21, dtype=torch.bool)
     active[0, list(judgement.selected)] = True
 

@@ -221,29 +221,28 @@ def leaves(value: Any) -> Iterator[Any]:
 
 @dataclass(frozen=True)
 class Line:
-    """numbers: how many were compared. difference: the largest; infinite where texts or lengths differ."""
+    """values: how many were compared. difference: the largest; infinite where texts or lengths differ."""
 
     what: str
-    numbers: int
+    values: int
     difference: float
     equal: bool
 
 
 def compared(what: str, ours: Any, theirs: Any) -> Line:
-    numbers, largest, equal = 0, 0.0, True
+    largest, equal = 0.0, True
     mine, others = list(leaves(ours)), list(leaves(theirs))
     if len(mine) != len(others):
         return Line(what, len(mine), math.inf, False)
     for a, b in zip(mine, others, strict=True):
         if isinstance(a, float) and isinstance(b, float):
-            numbers += 1
             if a == b or (math.isnan(a) and math.isnan(b)):
                 continue
             equal = False
             largest = max(largest, math.inf if math.isnan(a - b) else abs(a - b))
         elif a != b:
             equal, largest = False, math.inf
-    return Line(what, numbers, largest, equal)
+    return Line(what, len(mine), largest, equal)
 
 
 def compared_runs(ours: Path, theirs: Path) -> Iterator[Line]:
@@ -268,12 +267,12 @@ def compared_runs(ours: Path, theirs: Path) -> Iterator[Line]:
 def table(lines: list[Line]) -> list[Line]:
     """Prints it; gives back what differs without a named reason."""
     wide = max(len(line.what) for line in lines)
-    print(f"{'what':{wide}}  {'numbers':>8}  {'largest difference':>18}  equal bit for bit")
+    print(f"{'what':{wide}}  {'values':>8}  {'largest difference':>18}  equal bit for bit")
     strange = []
     for line in lines:
         reason = next((r for p, r in EXCEPTIONS.items() if fnmatch.fnmatchcase(line.what, p)), "")
         told = "yes" if line.equal else f"no: {reason}" if reason else "NO"
-        print(f"{line.what:{wide}}  {line.numbers:>8,}  {line.difference:>18.3g}  {told}")
+        print(f"{line.what:{wide}}  {line.values:>8,}  {line.difference:>18.3g}  {told}")
         if not line.equal and not reason:
             strange.append(line)
     return strange

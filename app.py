@@ -17,6 +17,7 @@ with contextlib.suppress(ImportError):
 import gradio as gr
 
 from app.common.identity import kind_of_door
+from app.common.server import Logins, doors, given_hosts
 from app.common.theme import CSS, THEME, head
 from app.pages import Desk, build, build_without_model
 from core.labels.backup import keep
@@ -97,6 +98,13 @@ def main() -> None:
         "--auth", type=Path, help="file of name:password lines; only these people may come in"
     )
     parser.add_argument("--host", default=None)
+    parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a name under which the server is reached, such as desk.example.org; may be given several times",
+    )
     parser.add_argument("--port", type=int, default=None)
     args = parser.parse_args()
     signal.signal(
@@ -121,9 +129,10 @@ def main() -> None:
         enable_monitoring=False,
         ssr_mode=False,
         # A replay publishes no endpoint; a Space may bring a gradio without its extras.
-        mcp_server=not args.replay and find_spec("mcp") is not None,
+        # With --auth MCP is off: its clients have no way to log in.
+        mcp_server=not args.replay and not auth and find_spec("mcp") is not None,
         show_error=True,
-        auth=auth,
+        **doors(given_hosts(args.allow_host, args.host), head(), Logins(auth) if auth else None),
     )
 
 

@@ -7,7 +7,6 @@ import contextlib
 import os
 import signal
 import sys
-import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,6 +15,7 @@ with contextlib.suppress(ImportError):
 
 import gradio as gr
 
+from app.common import privately
 from app.common.identity import kind_of_door
 from app.common.server import Logins, doors, given_hosts
 from app.common.theme import CSS, THEME, head
@@ -49,7 +49,7 @@ def open_desk(url: str, auth: bool) -> Desk:
     except LabelError as error:
         sys.exit(f"Rewardscope cannot start: {error}")
     repository = os.environ.get("REWARDSCOPE_LABELS_REPO")
-    folder = Path(tempfile.mkdtemp(prefix="rewardscope-labels-"))
+    folder = privately.folder("rewardscope-labels-")()
     return Desk(store, kind_of_door(auth), keep(store, folder, repository))
 
 
@@ -111,7 +111,7 @@ def main() -> None:
         signal.SIGTERM, lambda *_: sys.exit(0)
     )  # a Space stops like this: the last labels are still saved
     # Uploads and what is handed out: a folder of this start's own, which nobody else on this machine can read.
-    os.environ.setdefault("GRADIO_TEMP_DIR", tempfile.mkdtemp(prefix="rewardscope-files-"))
+    os.environ.setdefault("GRADIO_TEMP_DIR", str(privately.folder("rewardscope-files-")()))
     auth = logins(args.auth) if args.auth else None
     desk = open_desk(args.labels, bool(auth))
     demo = replay(Path(args.replay), desk) if args.replay else with_judge(args, desk)

@@ -94,7 +94,7 @@ def table_file(table: pd.DataFrame, name: str, kind: str) -> str:
     """The table as csv, jsonl or parquet in a folder of its own."""
     path = folder() / f"{name}.{kind}"
     if kind == "csv":
-        harmless(table).to_csv(path, index=False)
+        harmless(table).to_csv(path, index=False, lineterminator="\r\n")  # as RFC 4180 has it
     elif kind == "jsonl":
         table.to_json(path, orient="records", lines=True, force_ascii=False)
     else:

@@ -8,8 +8,8 @@ import re
 import shutil
 import stat
 import tempfile
+import threading
 from collections.abc import Callable
-from functools import lru_cache
 from pathlib import Path
 
 OWNER = ".owner"  # holds the process id: whoever starts later throws away what a killed server left
@@ -18,12 +18,17 @@ OWNER = ".owner"  # holds the process id: whoever starts later throws away what 
 def folder(prefix: str) -> Callable[[], Path]:
     """A folder of a new name that nobody else can enter, made when it is first asked for."""
 
-    @lru_cache(maxsize=1)
+    known: list[Path] = []
+    lock = threading.Lock()
+
     def made() -> Path:
-        clean(prefix)
-        path = Path(tempfile.mkdtemp(prefix=prefix))
-        write(path / OWNER, str(os.getpid()).encode())
-        return path
+        with lock:
+            if not known:
+                clean(prefix)
+                path = Path(tempfile.mkdtemp(prefix=prefix))
+                write(path / OWNER, str(os.getpid()).encode())
+                known.append(path)
+        return known[0]
 
     return made
 

@@ -110,7 +110,7 @@ def _kept(key: str) -> tuple[View | None, str]:
         return View(
             str(picture) if privately.own(picture) else None, None, data["prompt"], tuple(data["responses"])
         ), ""
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return (
             None,
             "The view of this link is no longer kept on this server: give the picture and texts again.",

@@ -104,6 +104,10 @@ def _read(row: object, name: str) -> Manifest:
             f"{name} has format {version}; this Rewardscope reads up to {FORMAT}. Open it with a newer Rewardscope."
         )
     if version == 1:
+        if not isinstance(row.get("judge"), str) or not isinstance(row.get("how", {}), dict):
+            raise RunError(
+                f"{name} is damaged: it has no readable judge, or 'how' is not a table. Make the run again, or remove the folder."
+            )
         row = _of_0_1(row)
     out: dict[str, Any] = {"judge": JudgeCard.from_row(row.get("judge")), "condition": _condition(row, name)}
     kinds = {"limit": int, "batch": int, "window": int, "seed": int, "stats": dict, "provenance": dict}

@@ -104,6 +104,9 @@ def damage_of(stored: Mapping[str, Any]) -> str:
             return f"its {name} is none of its responses"
     if stored["selected"] and not (stored["scores"] and stored["gate_logits"]):
         return "it selects dimensions without scores"
+    d = len(stored["weights"])
+    if any(not 0 <= s < d for s in stored["selected"]) or len(stored["scores"]) not in (0, n * d):
+        return "its dimensions do not fit its weights"
     if stored["gate_logits"] and len(stored["gate_logits"]) != len(stored["weights"]):
         return "its gate has another length than its weights"
     for vote in stored.get("votes") or ():

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from core.judges.blind import BlindJudge
 from PIL import Image
 
 from core.benchmarks import BENCHMARKS
-from core.judges.blind import BlindJudge
 from core.judges.rules import RuleJudge, always_first, longer
 from core.judges.vlmdr import VLMDRJudge
 from core.records import Judgement, RecordError

@@ -70,9 +70,12 @@ def _check_pictures(processor: RewardProcessor) -> None:
             )
     for name in ("image_mean", "image_std", "rescale_factor"):
         given = getattr(p, name, None)
-        values = given if isinstance(given, list | tuple) else [given]
-        if any(not isinstance(v, int | float) or not math.isfinite(v) for v in values if v is not None):
-            raise TrialError(f"{name} of its image processor holds something that is not a number.")
+        values = given if isinstance(given, list | tuple) else [] if given is None else [given]
+        numbers = [v for v in values if isinstance(v, int | float) and math.isfinite(v)]
+        if len(numbers) < len(values) or (name == "image_std" and 0 in numbers):
+            raise TrialError(
+                f"{name} of its image processor holds something that cannot be used as a number."
+            )
 
 
 def _check_template(processor: RewardProcessor) -> None:

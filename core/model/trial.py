@@ -58,7 +58,7 @@ def _check_pictures(processor: RewardProcessor) -> None:
             raise TrialError(
                 f"{name} of its image processor is {str(value)[:40]!r}, not a number from {least} to {most}."
             )
-    size = p.size if hasattr(p.size, "items") else {}
+    size = dict(p.size) if p.size is not None else {}  # transformers' own table is iterated as pairs
     for name, value in [
         *size.items(),
         ("min_pixels", getattr(p, "min_pixels", None)),

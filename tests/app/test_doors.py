@@ -4,7 +4,7 @@ import http.client
 import urllib.parse
 
 import pytest
-from conftest import started
+from tests.app.conftest import started
 
 from app.common.server import Guesses, Hosts, Logins, script_hashes
 from core.runs.library import BUNDLED

@@ -5,7 +5,7 @@ import threading
 import time
 
 import httpx
-from conftest import started
+from tests.app.conftest import started
 
 from core.labels import queues
 from core.labels.store import LabelStore

@@ -4,10 +4,10 @@ import http.client
 import urllib.parse
 
 import pytest
-from tests.app.conftest import started
 
 from app.common.server import Guesses, Hosts, Logins, script_hashes
 from core.runs.library import BUNDLED
+from tests.app.conftest import started
 
 PAGES = ("", "leaderboard", "failures", "explanations", "label", "queues")
 EVIL = "https://evil.example"

@@ -5,12 +5,12 @@ import threading
 import time
 
 import httpx
-from tests.app.conftest import started
 
 from core.labels import queues
 from core.labels.store import LabelStore
 from core.runs.library import BUNDLED
 from core.runs.run import open_run
+from tests.app.conftest import started
 
 CLICKS = 60
 

@@ -1,4 +1,5 @@
-"""HTML by template. Whatever a template is given is escaped; only what a template made itself is not.
+"""HTML by template. Whatever a template is given is escaped; only what a template made itself is not. Halves of
+surrogate pairs, which no browser can be sent, are replaced.
 
 `html("<p>{{ text }}</p>", text=...)` gives Markup, which stands as it is in a larger template. Nothing else on a page may
 put text into HTML, so that nobody has to remember to escape. `f` is Python's format: `{{ margin|f("+.2f") }}`.
@@ -13,6 +14,8 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup, escape
 
+from core.records import plain
+
 ENVIRONMENT = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 ENVIRONMENT.filters["f"] = format
 NOTHING = Markup("")
@@ -20,7 +23,7 @@ NOTHING = Markup("")
 
 def html(source: str, **values: Any) -> Markup:
     """source: a template of this program's own, never a text from elsewhere. Line breaks between its tags are dropped."""
-    return Markup(_compiled(source).render(values))  # noqa: S704 (its values are escaped)
+    return Markup(plain(_compiled(source).render(values)))  # noqa: S704 (its values are escaped)
 
 
 @lru_cache(maxsize=512)
@@ -33,7 +36,7 @@ def joined(parts: Any, between: str = "") -> Markup:
     return Markup(between).join(parts)  # noqa: S704 (`between` is the program's own)
 
 
-def plain(text: object) -> str:
+def label(text: object) -> str:
     """A text for a Plotly figure: its titles, labels and hover texts read a few tags as formatting. For anything but a number
     that stands in a figure."""
-    return str(escape(text))
+    return str(escape(plain(str(text))))

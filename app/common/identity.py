@@ -16,6 +16,7 @@ from gradio.utils import get_space
 from markupsafe import Markup
 
 from app.common.html import html
+from app.common.turns import in_turn
 from core.labels.records import LabelError
 from core.labels.store import LabelStore
 
@@ -58,11 +59,12 @@ class Door:
                 then, inputs, outputs, **PRIVATE
             )
 
-    def on_enter(self, name: str) -> tuple:
+    async def on_enter(self, name: str) -> tuple:
         try:
             if self.kind != "name":
                 raise LabelError("Names are not chosen on this server: sign in.")
-            return gr.HTML("", visible=False), self.store.enter(str(name or ""))
+            secret = await in_turn(lambda: self.store.enter(str(name or "")))
+            return gr.HTML("", visible=False), secret
         except LabelError as error:
             return gr.HTML(refusal(error), visible=True), gr.skip()
 

@@ -44,7 +44,7 @@ def item_html(
 ) -> Markup:  # fmt: skip
     """stored: the row; judged: (judge's name, its stored row, its judgement) of one or two runs."""
     if not stored["responses"]:
-        return _problem(stored["problem"] or "This row cannot be read.")
+        return problem_html(stored["problem"] or "This row cannot be read.")
     shown = (
         heat.img(heat.shrink(picture), "The picture of this record")
         if picture
@@ -58,14 +58,14 @@ def item_html(
         <p class="prompt" dir="auto">{{ prompt }}</p>
         {{ responses }}{{ verdicts }}{{ reliance }}</div></div>
         """,
-        problem=_problem(stored["problem"]), shown=shown, s=stored, decisive=_decisive(stored),
+        problem=problem_html(stored["problem"]), shown=shown, s=stored, decisive=_decisive(stored),
         prompt=stored["prompt"][:LONGEST], responses=_responses(stored),
         verdicts=joined(_said(name, row, judgement) for name, row, judgement in judged),
         reliance=reliance_html(relies),
     )  # fmt: skip
 
 
-def _problem(text: str) -> Markup:
+def problem_html(text: str) -> Markup:
     return html('<div class="warning" role="alert">{{ text }}</div>', text=text) if text else NOTHING
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -11,14 +12,17 @@ import gradio as gr
 import pandas as pd
 from markupsafe import Markup
 
-from app.common import downloads, item_view
+from app.common import downloads, item_view, privately
 from app.common.downloads import FORMATS, Downloads, table_file
 from app.common.html import NOTHING, html
 from app.common.keys import keys_switch
+from app.common.problems import problems_html
+from core.images import ImageError
 from core.records import Condition, Reliance
 from core.runs import browse
 from core.runs.browse import OUTCOME_CHOICES, PAGE, SORTS, VERSUS_CHOICES, Filters
 from core.runs.library import Library
+from core.runs.manifest import RunError
 from core.runs.rows import picture_of
 from core.runs.run import Run
 from core.runs.schema import judgement_of
@@ -154,11 +158,20 @@ class FailuresPage:
         if name not in runs:
             raise gr.Error("This run is not on this server any more.")
         run = runs[name]
-        path = downloads.folder() / f"{name.replace('/', '-')}.zip"
-        with zipfile.ZipFile(path, "w") as archive:  # Parquet is compressed already
-            for file in ("manifest.json", "judgements.parquet"):
-                archive.write(run.folder / file, f"{path.stem}/{file}")
-        return str(path)
+        files = [run.folder / "manifest.json", run.file]
+        stem = privately.fit(name)
+
+        def write(path: Path) -> None:
+            with zipfile.ZipFile(path, "w") as archive:  # Parquet is compressed already
+                for file in files:
+                    archive.write(file, f"{stem}/{file.name}")
+
+        try:
+            stamps = [(f.stat().st_mtime_ns, f.stat().st_size) for f in files]
+            version = f"{run.folder.resolve()} {stamps}"
+            return str(downloads.once(version, f"{stem}.zip", sum(size for _, size in stamps), write))
+        except OSError as error:
+            raise gr.Error("The run cannot be read, or this server's disk is full.") from error
 
     def on_open(self, request: gr.Request) -> tuple:
         runs = self.library.runs()
@@ -205,7 +218,7 @@ class FailuresPage:
             gr.Dropdown(
                 choices=[("", ""), *same], value=place.other if place.other in dict(same).values() else ""
             ),
-            gr.Dropdown(choices=["", *browse.subgroups(run)], value=place.subgroup),
+            gr.Dropdown(choices=["", *_subgroups(run)], value=place.subgroup),
             gr.Dropdown(
                 choices=[("", ""), *((d.name, d.key) for d in run.manifest.judge.dimensions)], value=place.dimension,
                 visible=bool(run.manifest.judge.dimensions),
@@ -325,31 +338,56 @@ class FailuresPage:
         return browse.page(runs[place.run], self._filters(place, runs), int(place.page) * PAGE)
 
     def _show(self, place: Place) -> tuple:
-        runs = self.library.runs()
+        try:
+            return self._shown(place)
+        except RunError as error:
+            return place, place.query(), problems_html([str(error)]), None, "", ""
+
+    def _shown(self, place: Place) -> tuple:
+        runs, problems = self.library.surveyed()
         filters = self._filters(place, runs)
         found = browse.page(runs[place.run], filters, int(place.page) * PAGE)
         if not place.row and len(found.rows):
             place = replace(place, row=str(found.rows["row"][0]))
-        return (place, place.query(), _summary(found, place), _table(found.rows), *self._item(place, runs))
+        summary = _summary(found, place) + problems_html(problems)
+        return (place, place.query(), summary, _table(found.rows), *self._item(place, runs))
 
     def _item(self, place: Place, runs: dict[str, Run]) -> tuple[str, str]:
         if not place.row:
             return _note("No record passes these filters."), ""
         run, row = runs[place.run], int(place.row)
-        stored = browse.record(run, row)
-        if stored is None:
-            return _note(f"This run has no row {row}."), ""
-        judged = [(run.name, stored, judgement_of(stored, run.manifest) if stored["rewards"] else None)]
-        other = runs.get(place.other)
-        theirs = browse.record(other, row) if other else None
-        if other and theirs and theirs["key"] == stored["key"]:
-            judged.append(
-                (other.name, theirs, judgement_of(theirs, other.manifest) if theirs["rewards"] else None)
-            )
-        text = item_view.item_html(stored, picture_of(run, stored), judged, self._reliance(run, stored))
+        try:
+            stored = browse.record(run, row)
+            if stored is None:
+                return _note(f"This run has no row {row}."), ""
+            judged = [(run.name, stored, judgement_of(stored, run.manifest) if stored["rewards"] else None)]
+            other = runs.get(place.other)
+            theirs = browse.record(other, row) if other else None
+            if other and theirs and theirs["key"] == stored["key"]:
+                judged.append(
+                    (other.name, theirs, judgement_of(theirs, other.manifest) if theirs["rewards"] else None)
+                )
+            picture = picture_of(run, stored)
+            text = item_view.item_html(stored, picture, judged, self._reliance(run, stored))
+        except (RunError, ImageError) as error:  # this row alone: the list and the other rows stay
+            return item_view.problem_html(f"Row {row} cannot be shown. {error}"), ""
         judgeable = self.inspect and len(stored["responses"]) > 1
         link = item_view.inspect_link(place.run, row) if judgeable else NOTHING
-        return text + link, item_view.similar_html(browse.similar(run, row), place.run)
+        return text + link, _similar(run, row, place.run)
+
+
+def _similar(run: Run, row: int, name: str) -> Markup:
+    try:
+        return item_view.similar_html(browse.similar(run, row), name)
+    except RunError:  # another row is damaged: this one can be shown without its likes
+        return NOTHING
+
+
+def _subgroups(run: Run) -> list[str]:
+    try:
+        return browse.subgroups(run)
+    except RunError:
+        return []
 
 
 def _beside(run: Run | None, stored: dict[str, Any]) -> float | None:

@@ -14,7 +14,7 @@ from plotly.subplots import make_subplots
 
 from app.common import lane
 from app.common.figures import FIRST, INK, NONE, SECOND, layout
-from app.common.html import html, plain
+from app.common.html import html, label
 from app.common.lane import LANE
 from app.common.tasks import try_edits
 from app.inspect.views import View, needed, told
@@ -123,7 +123,7 @@ def _told_effect(e: Effect, a: int, b: int) -> str:
 
 def strip_figure(found: list[Effect], a: int, b: int) -> go.Figure:
     """Margin after each edit; the dashed line is the margin as given, a diamond marks a turned verdict."""
-    names = [plain(e.label) + ("  ◆ turns" if e.flips else "") for e in found]
+    names = [label(e.label) + ("  ◆ turns" if e.flips else "") for e in found]
     figure = go.Figure(
         go.Bar(
             orientation="h", y=names, x=[e.after for e in found],
@@ -171,7 +171,7 @@ def region_figure(
     """One small map a selected dimension: what each region adds to its contribution, in one scale."""
     dims = list(parts)
     figure = make_subplots(
-        rows=1, cols=max(1, len(dims)), subplot_titles=[plain(dimensions[d].name) for d in dims]
+        rows=1, cols=max(1, len(dims)), subplot_titles=[label(dimensions[d].name) for d in dims]
     )
     most = max([abs(v) for d in dims for v in parts[d]] + [1e-9])
     scale = [[0, SECOND], [0.5, NONE], [1, FIRST]]

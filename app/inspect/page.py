@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from app.common import downloads, lane, words
+from app.common import downloads, lane, privately, words
 from app.common.downloads import Downloads
 from app.common.html import NOTHING, html
 from app.common.lane import LANE
@@ -25,7 +25,7 @@ from app.inspect.views import told as _told
 from app.inspect.what_if import WhatIf
 from app.replay.bundle_view import open_bundle
 from core.explain import Cancelled, Request, default_method, explain, has_dimensions, methods_for, plan
-from core.records import Comparison, letter
+from core.records import Comparison, letter, plain
 from core.records.bundle import Bundle, write
 from core.runs.library import Library
 
@@ -249,9 +249,8 @@ class InspectPage:
         bundle = open_bundle(path)
         with _told():
             view, found = views.checked_view(self.judge, bundle)
-        picture = Path(path).with_suffix(".png")
         assert isinstance(bundle.comparison.image, bytes)
-        picture.write_bytes(bundle.comparison.image)
+        picture = privately.write(Path(path).with_suffix(".png"), bundle.comparison.image)
         filled = links.View(str(picture), None, bundle.comparison.prompt, bundle.comparison.responses)
         *rest, _ = self._show(view, bundle.explanation.target_key)
         told = html(
@@ -368,9 +367,9 @@ def _small(text: object) -> Markup:
 
 
 def _fill(view: links.View) -> tuple:
-    texts = [*view.responses, "", "", "", ""][:4]
+    texts = [plain(t) for t in (*view.responses, "", "", "", "")][:4]
     boxes = [gr.update(value=t, visible=i < 2 or bool(t)) for i, t in enumerate(texts)]
-    return (view.example, view.picture, view.prompt, *boxes, gr.update(interactive=True))
+    return (view.example, view.picture, plain(view.prompt), *boxes, gr.update(interactive=True))
 
 
 def build_inspect(looks: Looks, demo: gr.Blocks, library: Library) -> InspectPage:

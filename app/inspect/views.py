@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -59,22 +60,26 @@ def comparison_of(picture: str | bytes | None, prompt: str, responses: list[str]
     """Checks everything a person may give. Raises RecordError or ImageError with a sentence."""
     if not picture:
         raise RecordError("There is no picture: upload, paste or take one, or choose an example.")
-    if len(prompt or "") > MAX_PROMPT:
-        raise RecordError(f"The prompt has {len(prompt):,} characters: at most {MAX_PROMPT:,} are read.")
     given = [r or "" for r in responses]
     while given and not given[-1].strip():  # unused boxes at the end
         given.pop()
     if not given:
         raise RecordError("There are no responses: write at least two.")
-    for i, response in enumerate(given):
-        if len(response) > MAX_RESPONSE:
-            raise RecordError(
-                f"Response {letter(i)} has {len(response):,} characters: at most {MAX_RESPONSE:,} are read."
-            )
+    _check_lengths(prompt or "", given)
     # Decoded once and kept as PNG: whatever becomes of the uploaded file, this view keeps its picture.
     png = to_png_bytes(open_image(picture), effort=1)
     key = content_hash(png, prompt or "", *given)
     return Comparison(id=key, image=png, prompt=prompt or "", responses=tuple(given))
+
+
+def _check_lengths(prompt: str, responses: Sequence[str]) -> None:
+    if len(prompt) > MAX_PROMPT:
+        raise RecordError(f"The prompt has {len(prompt):,} characters: at most {MAX_PROMPT:,} are read.")
+    for i, response in enumerate(responses):
+        if len(response) > MAX_RESPONSE:
+            raise RecordError(
+                f"Response {letter(i)} has {len(response):,} characters: at most {MAX_RESPONSE:,} are read."
+            )
 
 
 def known_view(looks: Looks, comparison: Comparison) -> View | None:
@@ -100,6 +105,7 @@ def checked_view(judge: Differentiable, bundle: Bundle) -> tuple[View, Verdict]:
     """A bundle's own numbers as a view, and how they fare when computed anew. Only the picture's ood and a
     missing reliance are this model's."""
     c, e = bundle.comparison, bundle.explanation
+    _check_lengths(c.prompt, c.responses)
     other = another_picture(c)
     found, ood, relies = lane.run_on_model(check_bundle, judge, bundle, other)
     return View(c, replace(bundle.judgement, ood=ood), e, e.pair, relies, other), found

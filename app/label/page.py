@@ -16,6 +16,7 @@ import gradio as gr
 from app.common.identity import Door, refusal
 from app.common.keys import keys_switch
 from app.common.label_words import sides
+from app.common.turns import in_turn, takes_turns
 from app.label import desk_view
 from core.labels import queues
 from core.labels.records import Claim, Label, LabelError, Queue
@@ -99,7 +100,7 @@ class LabelPage:
             *said,
         ]
         whole = [self.message, self.door.box, self.queue, *shown[1:]]
-        ahead = {"fn": self.on_ahead, "inputs": here, "outputs": [self.ahead], **PRIVATE}
+        ahead = {"fn": takes_turns(self.on_ahead), "inputs": here, "outputs": [self.ahead], **PRIVATE}
         demo.load(self._answered(self.on_open), [self.door.secret], whole, **PRIVATE).then(**ahead)
         self.door.connect(self._answered(self.on_open), [self.door.secret], whole)
         self.queue.input(
@@ -113,7 +114,7 @@ class LabelPage:
             button.click(self._answered(handler), forward, [*shown, self.ahead], **PRIVATE).then(**ahead)
         self.back.click(self._answered(self.on_back), [*here, *said], shown, **PRIVATE)
         self.undo.click(self._answered(self.on_undo), here, shown, **PRIVATE)
-        demo.unload(self.on_leave)
+        demo.unload(takes_turns(self.on_leave))
 
     # -- events ----------------------------------------------------------------------------------------------
     def _answered(self, handler: Callable[..., tuple]) -> Callable[..., Any]:
@@ -121,9 +122,9 @@ class LabelPage:
         not wait in its queue."""
 
         @functools.wraps(handler)
-        def answer(*args: Any, **kwargs: Any) -> Any:
+        async def answer(*args: Any, **kwargs: Any) -> Any:
             try:
-                shown = handler(*args, **kwargs)
+                shown = await in_turn(functools.partial(handler, *args, **kwargs))
             except (LabelError, gr.Error) as error:
                 return {self.message: gr.HTML(refusal(error), visible=True)}
             except Exception:

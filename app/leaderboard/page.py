@@ -11,11 +11,13 @@ from markupsafe import Markup
 
 from app.common.downloads import FORMATS, Downloads, table_file
 from app.common.html import NOTHING, html, joined
+from app.common.problems import problems_html
 from app.leaderboard import figures
 from core.benchmarks import BENCHMARKS
 from core.benchmarks.published import Published, audit, published
 from core.runs import leaderboard
 from core.runs.library import Library
+from core.runs.manifest import RunError
 from core.runs.metrics import POLICIES, Rate
 from core.runs.run import Run
 
@@ -121,14 +123,14 @@ class LeaderboardPage:
         )
 
     def on_board(self, benchmark: str, ties: str) -> tuple:
-        runs = self.library.of_benchmark(benchmark)
+        runs, damaged = leaderboard.sound(self.library.of_benchmark(benchmark), ties)
         address = urlencode({"benchmark": benchmark, "ties": ties})
         table = leaderboard.table(list(runs.values()), ties)
         names = [(r.name, n) for n, r in runs.items()]
         first = next((n for n, r in runs.items() if r.manifest.judge.fingerprint), next(iter(runs), None))
         return (
             address, self._chart(runs, ties), _percents(table).drop(columns=["why no macro"], errors="ignore"),
-            _refusals(table), published_html([r for r in published() if r.benchmark == benchmark]),
+            _refusals(table) + problems_html([*self.library.problems(), *damaged]), published_html([r for r in published() if r.benchmark == benchmark]),
             gr.Dropdown(choices=names, value=first),
             gr.Dropdown(choices=[("", ""), *names], value=""),
         )  # fmt: skip
@@ -143,6 +145,12 @@ class LeaderboardPage:
         return figures.intervals(list(shown), list(shown.values()), controls)
 
     def on_detail(self, name: str | None, other: str | None, ties: str) -> tuple:
+        try:
+            return self._detail(name, other, ties)
+        except RunError as error:
+            return problems_html([str(error)]), None, None, None, None
+
+    def _detail(self, name: str | None, other: str | None, ties: str) -> tuple:
         runs = self.library.runs()
         if not name or name not in runs:
             return ("", None, None, None, None)
@@ -161,7 +169,8 @@ class LeaderboardPage:
 
     def _download(self, kind: str) -> Any:
         def write(benchmark: str, ties: str) -> str:
-            table = leaderboard.table(list(self.library.of_benchmark(benchmark).values()), ties)
+            runs, _ = leaderboard.sound(self.library.of_benchmark(benchmark), ties)
+            table = leaderboard.table(list(runs.values()), ties)
             return table_file(table, f"leaderboard-{benchmark}", kind)
 
         return write

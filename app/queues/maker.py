@@ -11,6 +11,7 @@ from typing import Any
 import gradio as gr
 
 from app.common.identity import Door
+from app.common.turns import takes_turns
 from core.benchmarks import BENCHMARKS
 from core.labels import queues
 from core.labels.records import LabelError, Queue
@@ -60,9 +61,9 @@ class QueueMaker:
         )
         made = gr.State(None)
         inputs = [self.door.secret, self.runs, self.file, self.format, self.order, self.of, self.name, self.most, self.overlap, self.seed]  # fmt: skip
-        self.make.click(self.on_make, inputs, [made], show_progress_on=self.make, **PRIVATE).success(
-            then, [self.door.secret, made], outputs, **PRIVATE
-        )
+        self.make.click(
+            takes_turns(self.on_make), inputs, [made], show_progress_on=self.make, **PRIVATE
+        ).success(then, [self.door.secret, made], outputs, **PRIVATE)
 
     def choices(self) -> tuple[gr.Dropdown, gr.Dropdown]:
         """The menus as they are now."""

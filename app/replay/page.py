@@ -8,15 +8,22 @@ import gradio as gr
 from markupsafe import Markup
 
 from app.common.html import html
+from app.common.problems import problems_html
 from app.replay.bundle_view import bundle_html, open_bundle
 from core.runs import leaderboard
 from core.runs.library import Library
+from core.runs.manifest import RunError
 
 
 def runs_html(library: Library) -> Markup:
     rows = []
-    for name, run in library.runs().items():
-        o = leaderboard.overall(run)
+    runs, problems = library.surveyed()
+    for name, run in runs.items():
+        try:
+            o = leaderboard.overall(run)
+        except RunError as error:
+            problems.append(str(error))
+            continue
         rows.append({
             "title": run.manifest.title, "name": run.name,
             "number": f"{100 * o.value:.1f} % of {o.n:,}" if o.n else "nothing scored",
@@ -29,9 +36,10 @@ def runs_html(library: Library) -> Markup:
         {%- for r in rows %}
         <tr><td>{{ r.title }}</td><td>{{ r.name }}</td><td>{{ r.number }}</td><td><a href="failures?{{ r.failures }}">its failures</a> ·
         <a href="leaderboard?{{ r.board }}">leaderboard</a></td></tr>
-        {%- endfor %}</tbody></table></div>
+        {%- endfor %}</tbody></table></div>{{ problems }}
         """,
         rows=rows,
+        problems=problems_html(problems),
     )
 
 

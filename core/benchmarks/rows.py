@@ -11,7 +11,7 @@ from typing import Any
 from core.benchmarks.fields import RowProblem
 from core.benchmarks.images import ImageFinder
 from core.benchmarks.source import BenchmarkError, Opened, open_source
-from core.records import Comparison, ImageSource, RecordError, Truth, content_hash
+from core.records import Comparison, ImageSource, RecordError, Truth, content_hash, plain
 
 
 @dataclass(frozen=True)
@@ -99,17 +99,21 @@ class Benchmark:
     def _row(self, index: int, raw: dict[str, Any] | BenchmarkError, finder: ImageFinder) -> Row:
         if isinstance(raw, BenchmarkError):
             return Row(index, "", "", "", "", None, problem=str(raw))
+        id_ = str(raw.get("id", ""))
         try:
             found = self.parse(raw)
-        except RowProblem as problem:
-            return Row(index, "", str(raw.get("id", "")), "", "", None, problem=f"row {index}, {problem}")
-        image, problem_text = (None, found.unsupported) if found.unsupported else finder.find(found.image)
-        try:
-            return found.row(index, self.name, image, f"row {index}, {problem_text}" if problem_text else "")
+            id_ = found.id
+            image, problem = (None, found.unsupported) if found.unsupported else finder.find(found.image)
+            return found.row(index, self.name, image, plain(f"row {index}, {problem}") if problem else "")
+        except RowProblem as wrong:
+            said = f"row {index}, {wrong}"
         except RecordError as error:
-            return Row(
-                index, "", found.id, found.subgroup, found.cluster, None, problem=f"row {index}: {error}"
-            )
+            group, cluster = plain(found.subgroup), plain(found.cluster)
+            return Row(index, "", plain(id_), group, cluster, None, problem=f"row {index}: {error}")
+        except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
+            # Whatever a row holds concerns this row alone.
+            said = f"row {index}: its fields have a form that cannot be read ({type(error).__name__})"
+        return Row(index, "", plain(id_), "", "", None, problem=plain(said))
 
 
 @dataclass(frozen=True)
@@ -129,6 +133,8 @@ class Fields:
 
     def row(self, index: int, benchmark: str, image: ImageSource | None, problem: str) -> Row:
         """Raises RecordError where the texts cannot be compared."""
+        if any(not isinstance(t, str) or plain(t) != t for t in (self.prompt, *self.responses)):
+            raise RecordError("A text holds half of a surrogate pair, which no file or page can hold.")
         stored = sorted(
             range(len(self.responses)), key=lambda i: (content_hash(self.prompt, self.responses[i]), i)
         )
@@ -145,9 +151,8 @@ class Fields:
             category=self.subgroup,
             truth=self.truth,
         )
-        return Row(
-            index, key, self.id, self.subgroup, self.cluster or self.id, comparison, tuple(stored), problem
-        )
+        id_, subgroup, cluster = map(plain, (self.id, self.subgroup, self.cluster or self.id))
+        return Row(index, key, id_, subgroup, cluster, comparison, tuple(stored), problem)
 
 
 def _reference(image: Any) -> str:

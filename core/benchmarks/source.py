@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 BATCH = 64
+LONGEST_LINE = 64 << 20  # bytes of a row that is read
 csv.field_size_limit(1 << 27)  # a cell may hold an image as base64
 
 
@@ -67,8 +68,13 @@ def open_source(source: str | Path, split: str, revision: str | None, streaming:
 def _jsonl(path: Path) -> Iterator[dict[str, Any] | BenchmarkError]:
     with path.open("rb") as file:
         number = 0
-        for line in file:
-            if line.strip():
+        while line := file.readline(LONGEST_LINE):
+            if len(line) == LONGEST_LINE and not line.endswith(b"\n"):
+                while (rest := file.readline(LONGEST_LINE)) and not rest.endswith(b"\n"):
+                    pass
+                yield BenchmarkError(f"{path.name}, row {number}: longer than {LONGEST_LINE >> 20} MiB")
+                number += 1
+            elif line.strip():
                 yield _object(path, number, line)
                 number += 1
 

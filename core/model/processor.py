@@ -40,6 +40,8 @@ class RewardProcessor(ProcessorMixin):
 
     @classmethod
     def from_pretrained(cls, source: Any, **kwargs: Any) -> RewardProcessor:  # type: ignore[override]
+        # Without this, transformers asks on the terminal whether to run what a checkpoint brings.
+        kwargs["trust_remote_code"] = False
         image_processor = Qwen2VLImageProcessorPil.from_pretrained(source, **kwargs)
         return cls(image_processor, AutoTokenizer.from_pretrained(source, **kwargs))
 

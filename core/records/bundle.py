@@ -10,12 +10,15 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import lzma
+import struct
 import zipfile
 import zlib
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from core.images import ImageError
 from core.records import (
     CardError,
     Comparison,
@@ -24,11 +27,14 @@ from core.records import (
     JudgeCard,
     Judgement,
     OODScore,
+    RecordError,
     Reliance,
     Removal,
     content_hash,
     frozen,
+    plain,
 )
+from core.records.checked import FormError, checked_record
 from core.taxonomy import KEYS
 
 FORMAT = "rewardscope bundle"  # and its version
@@ -38,6 +44,11 @@ MEMBERS = {
     "picture.png": 64 << 20,
     "record.json": 32 << 20,
 }  # and their largest sizes
+# What zipfile and json raise for files that are damaged or made to hurt.
+UNREADABLE = (
+    zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, lzma.LZMAError, struct.error, OSError, ValueError, RuntimeError,
+    EOFError, LookupError, ArithmeticError,
+)  # fmt: skip
 
 
 class BundleError(ValueError):
@@ -89,21 +100,25 @@ def read(source: bytes | str | Path) -> Bundle:
         manifest, record = (json.loads(data[n]) for n in ("manifest.json", "record.json"))
     except BundleError:
         raise
-    except (zipfile.BadZipFile, zlib.error, OSError, ValueError, RuntimeError, EOFError) as error:
+    except UNREADABLE as error:
         raise BundleError("This file is not a Rewardscope bundle, or it is damaged.") from error
     version = _version(manifest)
+    hashes = manifest.get("sha256")
     for name in ("picture.png", "record.json"):
-        if hashlib.sha256(data[name]).hexdigest() != manifest.get("sha256", {}).get(name):
+        if not isinstance(hashes, dict) or hashlib.sha256(data[name]).hexdigest() != hashes.get(name):
             raise BundleError(f"The bundle's {name} is not what was written: its hash differs.")
     try:
-        card = JudgeCard.from_row(manifest["judge"]) if version > 1 else _card_of_0_1(manifest["model"])
-        bundle = _bundle(record, data["picture.png"], card)
-    except CardError as error:
+        card = JudgeCard.from_row(
+            manifest.get("judge") if version > 1 else _card_of_0_1(manifest.get("model"))
+        )
+        bundle = _bundle(checked_record(record), data["picture.png"], card)
+        bundle.comparison.load_image()
+    except (CardError, FormError) as error:
         raise BundleError(f"The bundle cannot be read: {error}.") from error
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        raise BundleError(
-            "The bundle's record lacks a part that is needed, or a part has the wrong form."
-        ) from error
+    except (RecordError, ImageError) as error:
+        raise BundleError(f"The bundle cannot be read: {error}") from error
+    except ValueError as error:  # what a Judgement refuses
+        raise BundleError(f"The bundle's judgement cannot be read: {error}.") from error
     c = bundle.comparison
     if c.benchmark == "user" and c.id != content_hash(data["picture.png"], c.prompt, *c.responses):
         raise BundleError("The bundle's texts and picture are not those it was made for: their id differs.")
@@ -134,47 +149,39 @@ def _version(manifest: object) -> int:
     return int(number)
 
 
-def _card_of_0_1(model: dict[str, Any]) -> JudgeCard:
-    """Release 0.1 wrote bundles of the gated judge only, with its taxonomy."""
-    known: dict[str, Any] = {
-        k: model[k]
-        for k in ("backbone", "parameters", "dtype", "device", "trained_on", "embedded")
-        if k in model
-    }
-    id_ = "vl-mdr" if model.get("embedded") else model["name"]
-    row = {
-        **known,
-        "id": id_,
-        "name": model["name"],
+def _card_of_0_1(model: object) -> dict[str, Any]:
+    """Release 0.1 wrote bundles of the gated judge only, with its taxonomy. Raises CardError."""
+    if not isinstance(model, dict):
+        raise CardError("its manifest names no model")
+    same = ("backbone", "parameters", "dtype", "device", "trained_on", "embedded", "name")
+    return {
+        **{k: model[k] for k in same if k in model},
+        "id": "vl-mdr" if model.get("embedded") is True else model.get("name"),
         "kind": "gated",
         "fingerprint": model.get("weights", ""),
         "dimensions": list(KEYS),
     }
-    return JudgeCard.from_row(row)
 
 
 def _bundle(record: dict[str, Any], picture: bytes, card: JudgeCard) -> Bundle:
-    c, e, relies = record["comparison"], record["explanation"], record["reliance"]
+    """record: checked."""
+    c = record.pop("comparison")  # its id is a hash of its texts: they stay as they came
+    record = plain(record)
+    relies = record.get("reliance")
     judgement = Judgement.from_row(record["judgement"])
     judgement = replace(judgement, judge=card.id)  # release 0.1 wrote its name there
     if familiar := record.get("familiarity"):  # as release 0.1 kept it
-        ood = OODScore(familiar["score"], familiar["threshold"], familiar["unfamiliar"], familiar["about"])
+        ood = OODScore(
+            familiar["score"], familiar["threshold"], familiar["unfamiliar"], familiar.get("about", "")
+        )
         judgement = replace(judgement, ood=ood)
-    return Bundle(
-        Comparison(
-            c["id"],
-            picture,
-            c["prompt"],
-            tuple(c["responses"]),
-            c["preferred"],
-            c["benchmark"],
-            c["category"],
-        ),
-        judgement,
-        explanation_of(e),
-        Reliance(**relies) if relies else None,
-        card,
+    if judgement.selected and not judgement.dimensions:
+        raise BundleError("The bundle cannot be read: its judgement does not name its dimensions.")
+    comparison = Comparison(
+        c["id"], picture, c["prompt"], tuple(c["responses"]), c["preferred"], c["benchmark"], c["category"]
     )
+    explained = explanation_of(record["explanation"])
+    return Bundle(comparison, judgement, explained, Reliance(**relies) if relies else None, card)
 
 
 def explanation_of(row: dict[str, Any]) -> Explanation:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from core.benchmarks import BENCHMARKS, Grouping
+from core.runs.manifest import RunError
 from core.runs.metrics import (
     Bin,
     Paired,
@@ -23,7 +24,7 @@ from core.runs.metrics import (
     rate_of_counts,
     report,
 )
-from core.runs.run import Run
+from core.runs.run import Run, damage_told
 from core.taxonomy import KEYS
 
 
@@ -42,11 +43,13 @@ class Entry:
     margins: np.ndarray
 
 
+@damage_told
 def entry(run: Run, ties: str = "wrong") -> Entry:
     keys = tuple(d.key for d in run.manifest.judge.dimensions)
     return _entry(run.file, run.file.stat().st_mtime_ns, run.manifest.benchmark, ties, keys)
 
 
+@damage_told
 def overall(run: Run, ties: str = "wrong") -> Rate:
     """Accuracy over all rows, from the counts of outcomes alone: cheap for a run of any size."""
     with duckdb.connect() as db:
@@ -56,6 +59,7 @@ def overall(run: Run, ties: str = "wrong") -> Rate:
     return rate_of_counts(counts, ties)
 
 
+@damage_told
 def outcomes(run: Run) -> pd.DataFrame:
     """row (index), subgroup, cluster, outcome, in the order of rows."""
     return run.table(["row", "subgroup", "cluster", "outcome"]).to_pandas().set_index("row").astype(object)
@@ -133,11 +137,26 @@ def _by_dimension(
     return found, "records for which this dimension was selected"
 
 
+@damage_told
+def _keyed(run: Run) -> pd.Series:
+    return run.table(["row", "key", "outcome"]).to_pandas().set_index(["row", "key"])["outcome"]
+
+
+def sound(runs: dict[str, Run], ties: str = "wrong") -> tuple[dict[str, Run], list[str]]:
+    """Those that have an entry, and a sentence for each of the others."""
+    good, problems = {}, []
+    for name, run in runs.items():
+        try:
+            entry(run, ties)
+            good[name] = run
+        except RunError as error:
+            problems.append(str(error))
+    return good, problems
+
+
 def paired(a: Run, b: Run) -> Paired:
-    """Two runs on the rows that both hold, matched by row and content."""
-    left, right = (
-        r.table(["row", "key", "outcome"]).to_pandas().set_index(["row", "key"])["outcome"] for r in (a, b)
-    )
+    """Two runs on the rows that both hold, matched by row and content. Raises RunError."""
+    left, right = _keyed(a), _keyed(b)
     common = left.index.intersection(right.index)
     return compare(left.loc[common].astype(object), right.loc[common].astype(object))
 

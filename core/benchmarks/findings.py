@@ -1,4 +1,4 @@
-"""What is odd about a data set: ids that repeat, rows that repeat, labels that contradict each other."""
+"""What is odd about a data set: ids that repeat, rows that repeat, equal responses, labels that contradict each other."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ def findings(rows: Iterable[Row], clustered: bool = False) -> list[Finding]:
         if row.comparison is None:
             out.append(Finding("unreadable row", (row.index,), row.problem))
             continue
+        if len(set(row.comparison.responses)) < len(row.comparison.responses):
+            out.append(Finding("responses are the same text", (row.index,), row.comparison.responses[0][:80]))
         by_id[row.id].append(row)
         by_key[row.key].append(row)
         by_question[(row.id, row.comparison.prompt)].append(row)

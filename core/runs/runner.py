@@ -29,8 +29,9 @@ from filelock import FileLock, Timeout
 from PIL import Image
 
 from core.benchmarks import BENCHMARKS, BenchmarkError, Row
+from core.benchmarks.reasons import Reasons
 from core.benchmarks.rows import Loaded
-from core.images import ImageError
+from core.images import ImageError, small_copy
 from core.judges import Judge
 from core.judges.registry import JUDGES, Options
 from core.model.loading import CheckpointError
@@ -194,20 +195,38 @@ def _decode(row: Row) -> tuple[Image.Image | None, str]:
     if row.comparison is None or row.comparison.image is None:
         return None, row.problem
     try:
-        return row.comparison.load_image(), ""
+        return row.comparison.load_images()[0], ""
     except ImageError as error:
         return None, f"row {row.index}, column image: {error}"
+
+
+def _needs_image(judge: Any) -> bool:
+    return bool(judge.about.get("reads_image", True)) or hasattr(judge, "seeing")
+
+
+def _refused(judge: Any, row: Row) -> str:
+    """Earlier turns are a part of the question: a judge that reads it, and whose card does not say that it reads them
+    too, is not asked."""
+    if row.comparison and row.comparison.turns and _needs_image(judge) and not judge.about.get("reads_turns"):
+        n = len(row.comparison.turns)
+        return (
+            f"row {row.index}: the prompt is a chat with {n} earlier turn{'s' * (n > 1)} (system turns included), and "
+            "this judge reads the last question only"
+        )
+    return ""
 
 
 def _prepare_window(job: Job, rows: list[Row]) -> Ready:
     """Everything before the model: images, batches of similar length, tokens. A row that the judge refuses must not
     take its batch with it: then each is prepared alone."""
     decoded = [_decode(row) for row in rows]
-    needs_image = job.judge.about.get("reads_image", True) or hasattr(job.judge, "seeing")
+    needs_image = _needs_image(job.judge)
     ready = Ready(rows, [image for image, _ in decoded], [], {i: p for i, (_, p) in enumerate(decoded) if p})
+    ready.problems.update({i: refused for i, row in enumerate(rows) if (refused := _refused(job.judge, row))})
     able = [
-        i for i, row in enumerate(rows) if row.comparison and (decoded[i][0] is not None or not needs_image)
-    ]
+        i for i, row in enumerate(rows)
+        if row.comparison and (decoded[i][0] is not None or not needs_image) and not _refused(job.judge, row)
+    ]  # fmt: skip
     able.sort(key=lambda i: (_length(rows[i]), i))
     for start in range(0, len(able), job.batch):
         _prepare_batch(job.judge, ready, able[start : start + job.batch])
@@ -274,8 +293,7 @@ def _length(row: Row) -> int:
 def _thumbnail(image: Image.Image | None) -> bytes | None:
     if image is None:
         return None
-    small = image.copy()
-    small.thumbnail((THUMBNAIL, THUMBNAIL))
+    small = small_copy(image, THUMBNAIL)
     out = io.BytesIO()
     small.save(out, "WEBP", quality=80, method=4)
     return out.getvalue()
@@ -301,7 +319,7 @@ def _merge(job: Job, seconds: float, processes: int) -> None:
             count += len(table)
     manifest = Manifest.load(job.folder)
     manifest.how = {"rows": count, "data_hash": digest.hexdigest()[:16], "seconds_of_last_start": round(seconds, 1),
-                    "findings": oddities(temporary, job.loaded.benchmark.clustered), "processes": processes, "finished": time.strftime("%Y-%m-%d %H:%M:%S")}  # fmt: skip
+                    "findings": oddities(temporary, job.loaded.benchmark.clustered), "data": job.loaded.provenance, "processes": processes, "finished": time.strftime("%Y-%m-%d %H:%M:%S")}  # fmt: skip
     manifest.save(job.folder)
     temporary.replace(job.folder / "judgements.parquet")
 
@@ -375,6 +393,8 @@ def _say(done: Run) -> None:
     for value in done.table(["outcome"])["outcome"].to_pylist():
         outcomes[value] = outcomes.get(value, 0) + 1
     print(f"{done.folder}: " + ", ".join(f"{n:,} {name}" for name, n in sorted(outcomes.items())))
+    for line in Reasons(done.table(["problem"])["problem"].to_pylist()).lines():
+        print(f"  {line}")
     for kind, found in done.manifest.how.get("findings", {}).items():
         print(f"  data: {kind}: {found['count']:,}, first in rows {found['first'][0][0]}")
 

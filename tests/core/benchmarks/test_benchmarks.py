@@ -159,12 +159,11 @@ def test_paths_cannot_leave_their_folder(tmp_path, path) -> None:
         ({"preferred": True}, ["column preferred"]),
         ({"responses": ["one"]}, ["row 1", "column responses", "1 response"]),
         ({"responses": ["one", ""], "preferred": 0}, ["row 1", "Response", "is empty"]),
-        ({"responses": [str(i) for i in range(9)], "preferred": 0}, ["row 1", "9 responses"]),
         ({"responses": "no list"}, ["row 1", "column responses", "not a JSON list"]),
         ({"responses": 5}, ["column responses", "int"]),
         ({"prompt": None}, ["row 1", "column prompt"]),
         ({"prompt": "  "}, ["row 1", "prompt is empty"]),
-        ({"image": ["i.png", "i.png"]}, ["row 1", "column image", "2 images"]),
+        ({"image": ["i.png"] * 9}, ["row 1", "column image", "9 images"]),
         ({"image": 7}, ["column image", "int"]),
     ],
 )

@@ -62,6 +62,8 @@ class Report:
             place = "always" if self.first_preferred else "never"
             out.append(f"  The preferred response is {place} the first in the file; they are shown in another order.")  # fmt: skip
         out.append(f"  Pictures: {self.found:,} of {self.named:,} found{_shares(self.pictures)}.")
+        if self.missing:
+            out.append("  If the pictures are in another folder, name it (--images FOLDER).")
         if self.with_turns:
             out.append(f"  {_many(self.with_turns, 'row')} with earlier turns or a system message: kept, and judged only by judges that read them.")  # fmt: skip
         if self.equal:

@@ -41,9 +41,9 @@ def ms_swift(raw: dict[str, Any]) -> list[Fields]:
             worse if isinstance(worse, list) and worse and all(isinstance(w, str) for w in worse) else [worse]
         )
         rejected += answers([(other, t) for t in texts])
-    own, given = cells.find("rejected_images"), cells.find("images")
-    if own and (given is None or own[1] != given[1]):
-        raise RowProblem("another picture for the rejected response is not supported", own[0])
+    others, given = cells.find("rejected_images"), cells.find("images")
+    if others and (given is None or others[1] != given[1]):
+        raise RowProblem("another picture for the rejected response is not supported", others[0])
     question = _with_system(cells, column, before)
     return [one_comparison(cells, question, [(column, chosen, []), *rejected], CHOSEN)]
 

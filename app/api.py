@@ -16,7 +16,6 @@ from app.inspect.gallery import by_id
 from core.explain import LEVELS, METHODS, SCOPES
 from core.images import ImageError, picture_bytes
 from core.records import RecordError
-from core.taxonomy import KEYS
 
 MAX_STEPS = 256
 
@@ -41,19 +40,20 @@ def publish(looks: Looks) -> None:
         with _clear_errors():
             view = views.judge_view(looks, views.comparison_of(_picture(image), prompt, responses))
             j, (a, b) = view.judgement, view.pair
+            keys = [d.key for d in j.dimensions]
             return {
                 "verdict": words.verdict(view.comparison, j, a, b),
-                "warning": words.warning(view.familiarity),
+                "warning": words.warning(j.ood),
                 "rewards": list(j.rewards),
                 "ranking": list(j.ranking),
                 "pair": [a, b],
                 "margin": j.margin(a, b),
-                "contributions": {KEYS[d]: v for d, v in j.contributions(a, b).items()},
-                "relevance": dict(zip(KEYS, j.relevance, strict=True)),
-                "selected": [KEYS[d] for d in j.selected],
-                "weights": {KEYS[d]: j.weights[d] for d in j.selected},
-                "scores": [dict(zip(KEYS, row, strict=True)) for row in j.scores],
-                "model": judge.about,
+                "contributions": {keys[d]: v for d, v in j.contributions(a, b).items()},
+                "relevance": dict(zip(keys, j.relevance, strict=True)),
+                "selected": [keys[d] for d in j.selected],
+                "weights": {keys[d]: j.weights[d] for d in j.selected},
+                "scores": [dict(zip(keys, row, strict=True)) for row in j.scores],
+                "model": judge.card.to_row(),
             }
 
     def explain(

@@ -1,24 +1,27 @@
 """The 21 dimensions a response can be judged on: 7 capabilities of 3 dimensions each.
 
 VL-MDR (arXiv 2604.05445) scores 21 dimensions in a 7 x 3 hierarchy, but the paper's own names are not
-public. **This list is Rewardscope's own.** It is fixed: the order below is the order of every 21-vector
-in the project (gate logits, scores, contributions), so changing it invalidates trained weights.
+public. **This list is Rewardscope's own**, and only the default for training: dimensions travel with a judge, in its
+checkpoint's config, on its card and on its judgements, and may be others and any number of them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
 
 
 @dataclass(frozen=True)
 class Dimension:
-    """One dimension: `key` in files, `name` on pages, `about` as help text, `fault` completes "it ..."."""
+    """What a response is scored on: `key` in files, `name` on pages, `description` as help text, `capability` the group
+    it stands in, `fault` completes "it ..." where an answer key says that a response is worse here ("" if unknown)."""
 
     key: str
     name: str
-    capability: str
-    about: str
-    fault: str
+    capability: str = ""
+    description: str = ""
+    fault: str = ""
 
 
 _TABLE = {
@@ -62,9 +65,9 @@ _TABLE = {
 }  # fmt: skip
 
 DIMENSIONS: tuple[Dimension, ...] = tuple(
-    Dimension(key, name, capability, about, fault)
+    Dimension(key, name, capability, description, fault)
     for capability, rows in _TABLE.items()
-    for key, name, about, fault in rows
+    for key, name, description, fault in rows
 )
 KEYS: tuple[str, ...] = tuple(d.key for d in DIMENSIONS)
 NAMES: tuple[str, ...] = tuple(d.name for d in DIMENSIONS)
@@ -74,3 +77,23 @@ NUM_DIMENSIONS = len(DIMENSIONS)
 
 # Dimensions about the manner of the answer: a reader can judge them without seeing the picture.
 MANNER: frozenset[str] = frozenset({"format", "relevance", "conciseness", "fluency", "respect"})
+
+
+def dimensions_from(listed: Sequence[str | Mapping[str, Any]]) -> tuple[Dimension, ...]:
+    """The dimensions that a checkpoint or a manifest lists: keys (of this taxonomy, or unknown ones, which are then their
+    own name), or tables with `key` and, as far as known, the other fields of Dimension. Raises ValueError."""
+    out = []
+    for entry in listed:
+        table = {"key": entry} if isinstance(entry, str) else dict(entry)
+        key = table.get("key")
+        if not isinstance(key, str) or not key.strip():
+            raise ValueError("a dimension has no key")
+        if set(table) == {"key"} and key in INDEX:
+            out.append(DIMENSIONS[INDEX[key]])
+            continue
+        known = {f.name: str(table[f.name]) for f in fields(Dimension) if table.get(f.name) is not None}
+        out.append(Dimension(**{"name": key.replace("_", " ").capitalize(), **known}))
+    repeated = sorted({d.key for d in out if [e.key for e in out].count(d.key) > 1})
+    if repeated:
+        raise ValueError(f"the dimension '{repeated[0]}' stands there more than once")
+    return tuple(out)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from plain import judge_of
 
 from core.judges.vlmdr import VLMDRJudge
 from core.model import VLMDR
@@ -22,7 +23,7 @@ def random_model(processor):
 
 @pytest.fixture(scope="session")
 def random_judge(random_model, processor):
-    return VLMDRJudge(random_model, processor, "random", None)
+    return judge_of(random_model, processor)
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,19 @@ import numpy as np
 from captum.attr import IntegratedGradients
 from PIL import Image
 
+from core.judges.vlmdr import VLMDRJudge
+from core.records import JudgeCard
+from core.taxonomy import DIMENSIONS
+
+
+def judge_of(model, processor, name="random", dimensions=DIMENSIONS):
+    """A judge of weights that stand in no folder."""
+    parameters = sum(p.numel() for p in model.parameters())
+    card = JudgeCard(
+        name, name, "gated", parameters=parameters, top_k=model.config.top_k, dimensions=dimensions
+    )
+    return VLMDRJudge(model, processor, card)
+
 
 def noise(seed):
     """A picture of which nothing is known."""

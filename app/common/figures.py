@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import html
+
 import plotly.graph_objects as go
 
-from core.records import Judgement
-from core.taxonomy import CAPABILITIES, DIMENSIONS
+from core.records import Judgement, letter
 
-LETTERS = "ABCD"
 # Blue speaks for the first response of a pair, orange for the second: apart for every kind of colour blindness.
 FIRST, SECOND = "#2d73c0", "#d9730d"  # white is readable on the first, black on the second
 RESPONSES = (FIRST, SECOND, "#378063", "#8a5fb5")
@@ -44,7 +44,9 @@ def layout(figure: go.Figure, height: int, **extra: object) -> go.Figure:
 def waterfall(judgement: Judgement, a: int, b: int) -> go.Figure:
     """How the margin of a over b adds up, dimension by dimension."""
     parts = sorted(judgement.contributions(a, b).items(), key=lambda item: -abs(item[1]))
-    names = [DIMENSIONS[d].name for d, _ in parts] + [f"Margin {LETTERS[a]} − {LETTERS[b]}"]
+    names = [html.escape(judgement.dimensions[d].name) for d, _ in parts] + [
+        f"Margin {letter(a)} − {letter(b)}"
+    ]
     values = [v for _, v in parts] + [sum(v for _, v in parts)]
     figure = go.Figure(
         go.Waterfall(
@@ -66,35 +68,39 @@ def waterfall(judgement: Judgement, a: int, b: int) -> go.Figure:
 
 def scores(judgement: Judgement) -> go.Figure:
     """Score of every response on the selected dimensions, with the weight each dimension has."""
-    names = [f"{DIMENSIONS[d].name}<br>weight {judgement.weights[d]:.2f}" for d in judgement.selected]
+    names = [
+        f"{html.escape(judgement.dimensions[d].name)}<br>weight {judgement.weights[d]:.2f}"
+        for d in judgement.selected
+    ]
     figure = go.Figure()
     for i, row in enumerate(judgement.scores):
         values = [row[d] for d in judgement.selected]
         figure.add_bar(
-            name=f"Response {LETTERS[i]}", x=names, y=values, marker_color=RESPONSES[i],
+            name=f"Response {letter(i)}", x=names, y=values, marker_color=RESPONSES[i % len(RESPONSES)],
             text=[f"{v:+.1f}" for v in values], textposition="auto",
         )  # fmt: skip
     return layout(figure, 300, barmode="group", yaxis_title="score")
 
 
 def gates(judgement: Judgement) -> go.Figure:
-    """All 21 relevances under their capabilities; the selected ones in full colour."""
+    """All relevances under their capabilities, where the dimensions have such; the selected ones in full colour."""
     selected = set(judgement.selected)
     names: list[str] = []
     values: list[float | None] = []
     colours: list[str] = []
     help_texts: list[str] = []
-    for capability in CAPABILITIES:  # a row of its own heads each capability
-        names.append(f"<b>{capability}</b>")
-        values.append(None)
-        colours.append(QUIET)
-        help_texts.append("")
-        for i, dimension in enumerate(DIMENSIONS):
+    for capability in dict.fromkeys(d.capability for d in judgement.dimensions):
+        if capability:  # a row of its own heads each capability
+            names.append(f"<b>{html.escape(capability)}</b>")
+            values.append(None)
+            colours.append(QUIET)
+            help_texts.append("")
+        for i, dimension in enumerate(judgement.dimensions):
             if dimension.capability == capability:
-                names.append(("● " if i in selected else "") + dimension.name)
+                names.append(("● " if i in selected else "") + html.escape(dimension.name))
                 values.append(judgement.relevance[i])
                 colours.append(FIRST if i in selected else QUIET)
-                help_texts.append(dimension.about)
+                help_texts.append(html.escape(dimension.description))
     figure = go.Figure(
         go.Bar(
             orientation="h",
@@ -109,4 +115,4 @@ def gates(judgement: Judgement) -> go.Figure:
     )
     figure.update_yaxes(autorange="reversed", tickmode="linear", dtick=1, tickfont={"size": 12})
     figure.update_xaxes(range=[0, 1.15], title="relevance", tickvals=[0, 0.5, 1])
-    return layout(figure, 720, showlegend=False)
+    return layout(figure, 96 + 22 * len(names), showlegend=False)

@@ -11,9 +11,9 @@ import re
 
 from PIL import Image
 
-from app.common.figures import FIRST, LETTERS, SECOND
+from app.common.figures import FIRST, SECOND
 from core.images import to_png_bytes
-from core.records import Explanation
+from core.records import Explanation, letter
 
 SHOWN = 640  # longest side of a picture on the page
 LEAST = 0.04  # share of the scale below which nothing is coloured
@@ -101,7 +101,7 @@ def explanation_html(
     image: Image.Image, explanation: Explanation, texts: tuple[str, str], pair: tuple[int, int]
 ) -> str:
     """Words of both responses and the picture, in one colour scale, with legend and small print."""
-    a, b = (LETTERS[i] for i in pair)
+    a, b = (letter(i) for i in pair)
     scale = scale_of(explanation, texts)
     small = shrink(image)
     responses = "".join(response_html(explanation, n, texts[n], (a, b)[n], scale) for n in (0, 1))

@@ -15,12 +15,12 @@ from urllib.parse import urlencode
 from PIL import Image
 
 from app.common import heat
-from core.records import Judgement, Reliance
+from core.records import Judgement, Reliance, letter
 from core.runs.browse import Similar
-from core.taxonomy import DIMENSIONS, NAMES
+from core.taxonomy import DIMENSIONS
 
-LETTERS = "ABCD"
 LONGEST = 20_000  # characters of a response on the page
+FOLDED = 600  # characters from which a critique is folded
 DIFFED = 4_000  # words beyond which the differences are not looked for
 
 
@@ -77,7 +77,7 @@ def reliance_html(relies: Reliance | None) -> str:
 
 
 def _decisive(stored: dict[str, Any]) -> str:
-    names = {d.key: d.name for d in DIMENSIONS}
+    names = {d.key: d.name for d in DIMENSIONS}  # what the data say, not a judge
     return f" · decided by {html.escape(names[stored['decisive']])}" if stored["decisive"] in names else ""
 
 
@@ -88,17 +88,17 @@ def _responses(stored: dict[str, Any]) -> str:
     for i, text in enumerate(marked):
         label = ' <span class="badge">preferred by the label</span>' if i == stored["preferred"] else ""
         cut = f'<p class="small">cut at {LONGEST:,} characters</p>' if len(texts[i]) > LONGEST else ""
-        out.append(f'<div class="side"><b>{LETTERS[i]}</b>{label}<p dir="auto">{text}</p>{cut}</div>')
+        out.append(f'<div class="side"><b>{letter(i)}</b>{label}<p dir="auto">{text}</p>{cut}</div>')
     return f'<div class="sides">{"".join(out)}</div>'
 
 
 def _said(name: str, row: dict[str, Any], judgement: Judgement | None) -> str:
     if not row["rewards"]:
         return f'<p class="said"><b>{html.escape(name)}</b> did not judge this row. {html.escape(row["problem"])}</p>'
-    rewards = " · ".join(f"{LETTERS[i]} {r:+.2f}" for i, r in enumerate(row["rewards"]))
+    rewards = " · ".join(f"{letter(i)} {r:+.2f}" for i, r in enumerate(row["rewards"]))
     margin = f", margin of the preferred one {row['margin']:+.2f}" if row["margin"] is not None else ""
     text = f"<b>{html.escape(name)}</b>: {html.escape(row['outcome'])}{margin} ({rewards})"
-    return f'<div class="said"><p>{text}</p>{_ledger(judgement, row) if judgement else ""}</div>'
+    return f'<div class="said"><p>{text}</p>{_ledger(judgement, row) if judgement else ""}{critique_html(judgement)}</div>'
 
 
 def _ledger(judgement: Judgement, row: dict[str, Any]) -> str:
@@ -106,21 +106,54 @@ def _ledger(judgement: Judgement, row: dict[str, Any]) -> str:
     return ledger(judgement, a, max((r, i) for i, r in enumerate(judgement.rewards) if i != a)[1])
 
 
-def ledger(judgement: Judgement, a: int, b: int, names: Sequence[str] = LETTERS) -> str:
-    """The selected dimensions: gate, weight, scores, and what each adds to the margin of a over b."""
+def ledger(judgement: Judgement, a: int, b: int, names: Sequence[str] | None = None) -> str:
+    """The selected dimensions: gate, weight, scores, and what each adds to the margin of a over b. names: of the
+    responses; letters by default."""
+    names = names or [letter(i) for i in range(len(judgement.rewards))]
     if not judgement.selected:
         return ""
     parts = judgement.contributions(a, b)
     head = "".join(f"<th>score {html.escape(names[i])}</th>" for i in range(len(judgement.rewards)))
     body = "".join(
-        f"<tr><td>{html.escape(NAMES[d])}</td><td>{judgement.relevance[d]:.2f}</td><td>{judgement.weights[d]:.2f}</td>"
+        f"<tr><td>{html.escape(judgement.dimensions[d].name)}</td><td>{judgement.relevance[d]:.2f}</td><td>{judgement.weights[d]:.2f}</td>"
         + "".join(f"<td>{s[d]:+.2f}</td>" for s in judgement.scores)
         + f'<td class="{"for" if v > 0 else "against"}">{v:+.2f}</td></tr>'
         for d, v in sorted(parts.items(), key=lambda kv: kv[1])
     )
     return (
         f'<table class="ledger"><thead><tr><th>dimension</th><th>gate</th><th>weight</th>{head}'
-        f"<th>adds to {names[a]} − {names[b]}</th></tr></thead><tbody>{body}</tbody></table>"
+        f"<th>adds to {html.escape(names[a])} − {html.escape(names[b])}</th></tr></thead><tbody>{body}</tbody></table>"
+    )
+
+
+def critique_html(judgement: Judgement | None) -> str:
+    """What a judge that writes said, folded where it is long; its votes with the order that each was shown."""
+    if judgement is None or not (judgement.critique or judgement.votes):
+        return ""
+    text = html.escape(judgement.critique[:LONGEST])
+    said = f'<p class="critique" dir="auto">{text}</p>'
+    if len(judgement.critique) > FOLDED:
+        said = f'<details class="critique"><summary>Critique ({len(judgement.critique):,} characters)</summary>{said}</details>'
+    return (said if judgement.critique else "") + _votes(judgement)
+
+
+def _votes(judgement: Judgement) -> str:
+    if not judgement.votes:
+        return ""
+    rows = []
+    for vote in judgement.votes:
+        chosen = "no answer could be read" if vote.choice is None else f"for {letter(vote.choice)}"
+        odds = "" if vote.log_odds is None else f"{vote.log_odds:+.2f}"
+        shown = " ".join(letter(i) for i in vote.order)
+        text = html.escape(vote.text[:LONGEST])
+        rows.append(
+            f"<tr><td>{shown}</td><td>{chosen}</td><td>{odds}</td><td dir='auto'><div class='vote'>{text}</div></td></tr>"
+        )
+    count = len(judgement.votes)
+    return (
+        f'<details class="votes"><summary>{count} {"vote" if count == 1 else "votes"}</summary><div class="wide"><table '
+        'class="ledger"><thead><tr><th>shown as</th><th>verdict</th><th>log-odds</th><th>text</th></tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div></details>"
     )
 
 
@@ -134,7 +167,7 @@ def similar_html(found: Similar | None, run_name: str) -> str:
     r = found.same_dimensions
     return (
         f'<p class="similar">This loss looks like these {len(found.rows)} (nearest contributions first): {links}.<br>'
-        f"On the {r.n} records with the same three dimensions this judge is right {100 * r.value:.1f} % of the time "
+        f"On the {r.n} records with the same selected dimensions this judge is right {100 * r.value:.1f} % of the time "
         f"(95 %: {100 * r.low:.1f} to {100 * r.high:.1f}).</p>"
     )
 

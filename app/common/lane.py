@@ -58,7 +58,7 @@ def run_on_model(
     """
     if not forks():
         return task(judge, *args, **kwargs, **(watch or {}))
-    large = judge.about["parameters"] >= SMALL
+    large = (judge.card.parameters or 0) >= SMALL
     wanted = seconds or (SECONDS_LARGE if large else SECONDS)
     found = _on_gpu(task, id(judge), args, kwargs, wanted)
     if isinstance(found, Refused):

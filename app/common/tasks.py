@@ -22,11 +22,10 @@ from core.explain.counterfactual import (
     suggest,
 )
 from core.explain.verify import Verdict, verify
-from core.judges import Judge
-from core.judges.blind import BlindJudge
+from core.judges.protocols import Judge
 from core.judges.registry import JUDGES, Options
 from core.judges.vlmdr import VLMDRJudge
-from core.records import Comparison, Explanation, Familiarity, Judgement, RecordError, Reliance
+from core.records import Comparison, Condition, Explanation, Judgement, OODScore, RecordError, Reliance
 from core.records.bundle import Bundle
 from core.runs.runner import Job, run
 
@@ -36,6 +35,11 @@ ASKED: dict[str, Any] = {
     "level": "word",
 }  # what "Explain" offers
 SUGGESTED = 5
+CONDITIONS = {
+    Condition.AS_GIVEN: "",
+    Condition.BLANK: "-blank",
+    Condition.SHUFFLED: "-shuffled",
+}  # in folder names
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,6 @@ class FirstLook:
 
     judgement: Judgement
     explanation: Explanation
-    familiarity: Familiarity | None
     reliance: Reliance
     plan: Plan | None
 
@@ -62,7 +65,6 @@ def first_look(judge: VLMDRJudge, comparison: Comparison, other: Image.Image) ->
     return FirstLook(
         judgement,
         explain(judge, comparison, judgement, *pair, method=default_method(judge, comparison)),
-        judge.unfamiliarity(comparison.load_image()),
         reliance(judge, comparison, judgement, *pair, other),
         plan(judge, comparison, judgement, *pair, **ASKED),
     )
@@ -82,11 +84,11 @@ def judge_and_explain(
 
 def check_bundle(
     judge: VLMDRJudge, bundle: Bundle, other: Image.Image
-) -> tuple[Verdict, Familiarity | None, Reliance]:
+) -> tuple[Verdict, OODScore | None, Reliance]:
     """The bundle computed anew, and what it may lack."""
     c, e = bundle.comparison, bundle.explanation
     relies = bundle.reliance or reliance(judge, c, bundle.judgement, *e.pair, other)
-    return verify(bundle, judge), judge.unfamiliarity(c.load_image()), relies
+    return verify(bundle, judge), judge.out_of_distribution(c.load_image()), relies
 
 
 def try_edits(
@@ -116,6 +118,7 @@ class RunWanted:
     source: Path | None
     output: Path
     limit: int | None
+    condition: Condition = Condition.AS_GIVEN
 
 
 def make_run(
@@ -125,10 +128,20 @@ def make_run(
 ) -> int:
     """Makes or continues a run and says how many rows it has. Raises BenchmarkError, CheckpointError, RunError."""
     loaded = BENCHMARKS[wanted.benchmark].open(wanted.source)
-    judges: dict[str, Judge] = {"vl-mdr": judge, "vl-mdr-blind": BlindJudge(judge)}
-    chosen = judges.get(wanted.judge) or JUDGES[wanted.judge](Options())
+    chosen: Judge = judge if wanted.judge == "vl-mdr" else JUDGES[wanted.judge](Options())
     stem = re.sub(r"[^A-Za-z0-9]+", "-", Path(loaded.source).stem)[:40].strip("-") or "data"
-    folder = wanted.output / f"{wanted.benchmark}-{stem}" / f"{wanted.judge}-{wanted.limit or 'all'}"
-    job = Job(loaded, chosen, folder, limit=wanted.limit, keep_images=loaded.benchmark.built_in is None)
+    folder = (
+        wanted.output
+        / f"{wanted.benchmark}-{stem}"
+        / f"{wanted.judge}{CONDITIONS[wanted.condition]}-{wanted.limit or 'all'}"
+    )
+    job = Job(
+        loaded,
+        chosen,
+        folder,
+        limit=wanted.limit,
+        condition=wanted.condition,
+        keep_images=loaded.benchmark.built_in is None,
+    )
     done = run(job, progress)
     return len(done.table(["row"])) if done else 0

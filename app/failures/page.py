@@ -13,14 +13,13 @@ import pandas as pd
 from app.common import downloads, item_view
 from app.common.downloads import FORMATS, Downloads, table_file
 from app.common.keys import keys_switch
-from core.records import Reliance
+from core.records import Condition, Reliance
 from core.runs import browse
 from core.runs.browse import OUTCOME_CHOICES, PAGE, SORTS, VERSUS_CHOICES, Filters
 from core.runs.library import Library
 from core.runs.rows import picture_of
 from core.runs.run import Run
 from core.runs.schema import judgement_of
-from core.taxonomy import DIMENSIONS
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
 REPLACE_ADDRESS = "(query) => { if (query) history.replaceState(null, '', location.pathname + '?' + query); }"
@@ -80,7 +79,7 @@ class FailuresPage:
             )
             self.subgroup = gr.Dropdown([""], value="", label="Group", elem_id="subgroup")
             self.dimension = gr.Dropdown(
-                [("", ""), *((d.name, d.key) for d in DIMENSIONS)],
+                [""],
                 value="",
                 label="Dimension selected",
                 elem_id="dimension",
@@ -96,7 +95,7 @@ class FailuresPage:
                 self.low = gr.Textbox(label="Margin from", placeholder="-2.5")
                 self.high = gr.Textbox(label="to", placeholder="0")
             self.wrong_reason = gr.Checkbox(
-                label="Right for the wrong reason: right with the picture removed as well",
+                label="Right for the wrong reason: right with a blank image as well",
                 elem_id="wrong-reason",
             )
         self.search = gr.Textbox(label="Search in prompts and responses", elem_id="search")
@@ -124,7 +123,7 @@ class FailuresPage:
             self.high, self.search, self.wrong_reason, self.sort,
         ]  # fmt: skip
         shown = [self.place, self.address, self.summary, self.table, self.item, self.similar]
-        run_parts = [self.run, self.other, self.subgroup]
+        run_parts = [self.run, self.other, self.subgroup, self.dimension]
         demo.load(self.on_open, None, [*filters, *shown], **PRIVATE)
         self.run.input(self.on_run, [self.run], run_parts, **PRIVATE).then(
             self.on_filter, filters, shown, **PRIVATE
@@ -183,8 +182,8 @@ class FailuresPage:
         except gr.Error as error:
             gr.Warning(str(error))
             place = Place(run=place.run)
-        run, other, subgroup = self._run_parts(place.run, place)
-        boxes = (run, other, place.versus, place.outcome, subgroup, place.dimension, place.longer, place.low, place.high,
+        run, other, subgroup, dimension = self._run_parts(place.run, place)
+        boxes = (run, other, place.versus, place.outcome, subgroup, dimension, place.longer, place.low, place.high,
                  place.search, bool(place.wrong_reason), place.sort)  # fmt: skip
         return (*boxes, *self._show(place))
 
@@ -205,7 +204,11 @@ class FailuresPage:
                 choices=[("", ""), *same], value=place.other if place.other in dict(same).values() else ""
             ),
             gr.Dropdown(choices=["", *browse.subgroups(run)], value=place.subgroup),
-        )
+            gr.Dropdown(
+                choices=[("", ""), *((d.name, d.key) for d in run.manifest.judge.dimensions)], value=place.dimension,
+                visible=bool(run.manifest.judge.dimensions),
+            ),
+        )  # fmt: skip
 
     def on_filter(self, *values: Any) -> tuple:
         names = (
@@ -277,43 +280,43 @@ class FailuresPage:
         run = runs.get(place.run)
         if run is None:
             raise gr.Error("This run is not on this server any more.")
-        keys = {d.key for d in DIMENSIONS}
+        keys = {d.key for d in run.manifest.judge.dimensions}
         choices = (
             (place.versus, VERSUS_CHOICES), (place.outcome, OUTCOME_CHOICES), (place.sort, SORTS), (place.dimension, keys),
             (place.longer, ("longer", "shorter")),
         )  # fmt: skip
         for value, allowed in choices:
             if value and value not in allowed:
-                raise gr.Error(f"'{value[:60]}' is no filter of this page.")
+                raise gr.Error(f"'{value[:60]}' is not a filter of this page.")
         if not place.page.isdecimal() or len(place.page) > 6 or (place.row and not place.row.isdecimal()):
-            raise gr.Error("The page or row of this link is no number.")
+            raise gr.Error("The page or row of this link is not a number.")
         other = runs.get(place.other)
         if place.versus and other is None:
             raise gr.Error("Choose a second run under 'Against' first.")
-        blind = self.library.blind_of(run)
-        blind = None if blind and blind.folder == run.folder else blind
-        swapped = self.library.swapped_of(run) if run.manifest.images == "as given" else None
-        if place.wrong_reason and blind is None:
+        blank, shuffled = self._controls(run)
+        if place.wrong_reason and blank is None:
             raise gr.Error(
-                "There is no run of the blind judge on this data: make one on the Leaderboard page."
+                "There is no run of this judge with blank images on this data: make one on the Leaderboard page."
             )
         return Filters(
             place.outcome or "mistakes", place.subgroup, place.dimension, (_number(place.low), _number(place.high)),
-            place.longer, place.search, other, place.versus, blind, bool(place.wrong_reason),
-            place.sort or next(iter(SORTS)), swapped,
+            place.longer, place.search, other, place.versus, blank, bool(place.wrong_reason),
+            place.sort or next(iter(SORTS)), shuffled,
         )  # fmt: skip
 
+    def _controls(self, run: Run) -> tuple[Run | None, Run | None]:
+        """The same judge's runs with blank and with shuffled images, where there are such."""
+        if run.manifest.condition is not Condition.AS_GIVEN:
+            return None, None
+        return self.library.under(run, Condition.BLANK), self.library.under(run, Condition.SHUFFLED)
+
     def _reliance(self, run: Run, stored: dict[str, Any]) -> Reliance | None:
-        """From the runs of the blind judge and of exchanged pictures, where there are such."""
-        if run.manifest.images != "as given" or not stored["margin"]:
+        """How far the stored margin of the preferred response over the best other one rests on the picture."""
+        blank, shuffled = self._controls(run)
+        without = _beside(blank, stored)
+        if blank is None or without is None or not stored["margin"]:
             return None
-        blind = self.library.blind_of(run)
-        if blind is None or blind.folder == run.folder:
-            return None
-        without = _beside(blind, stored)
-        if without is None:
-            return None
-        return Reliance(stored["margin"], without, _beside(self.library.swapped_of(run), stored))
+        return Reliance(stored["margin"], without, _beside(shuffled, stored), blank.manifest.blank)
 
     def _page(self, place: Place) -> browse.Page:
         runs = self.library.runs()
@@ -334,12 +337,12 @@ class FailuresPage:
         stored = browse.record(run, row)
         if stored is None:
             return _note(f"This run has no row {row}."), ""
-        judged = [(run.name, stored, judgement_of(stored, run.name) if stored["scores"] else None)]
+        judged = [(run.name, stored, judgement_of(stored, run.manifest) if stored["rewards"] else None)]
         other = runs.get(place.other)
         theirs = browse.record(other, row) if other else None
         if other and theirs and theirs["key"] == stored["key"]:
             judged.append(
-                (other.name, theirs, judgement_of(theirs, other.name) if theirs["scores"] else None)
+                (other.name, theirs, judgement_of(theirs, other.manifest) if theirs["rewards"] else None)
             )
         text = item_view.item_html(stored, picture_of(run, stored), judged, self._reliance(run, stored))
         judgeable = self.inspect and len(stored["responses"]) > 1
@@ -359,7 +362,7 @@ def _number(text: str) -> float | None:
     try:
         value = float(text.replace(",", ".").replace("−", "-"))
     except ValueError as error:
-        raise gr.Error(f"'{text[:40]}' is no number.") from error
+        raise gr.Error(f"'{text[:40]}' is not a number.") from error
     return value
 
 
@@ -368,7 +371,7 @@ def _first(runs: dict[str, Run]) -> str:
     with_model = [
         n
         for n, r in runs.items()
-        if r.manifest.weights and "blind" not in r.name and r.manifest.images == "as given"
+        if r.manifest.judge.dimensions and r.manifest.condition is Condition.AS_GIVEN
     ]
     return (with_model or list(runs))[0]
 
@@ -395,7 +398,7 @@ def _table(rows: pd.DataFrame) -> pd.DataFrame:
     def signed(name: str) -> list[str]:
         return [f"{m:+.2f}" if pd.notna(m) else "" for m in rows[name]]
 
-    beside = {"margin_blind": "without picture", "margin_swapped": "another picture"}
+    beside = {"margin_blank": "blank image", "margin_shuffled": "shuffled image"}
     return pd.DataFrame({
         "row": rows["row"], "group": rows["subgroup"], "outcome": rows["outcome"], "margin": signed("margin"),
         **{title: signed(name) for name, title in beside.items() if name in rows},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
@@ -12,7 +13,7 @@ from PIL import Image
 from plotly.subplots import make_subplots
 
 from app.common import lane
-from app.common.figures import FIRST, INK, LETTERS, NONE, SECOND, layout
+from app.common.figures import FIRST, INK, NONE, SECOND, layout
 from app.common.lane import LANE
 from app.common.tasks import try_edits
 from app.inspect.views import View, needed, told
@@ -23,8 +24,8 @@ from core.explain.counterfactual import (
     effects,
 )
 from core.judges.vlmdr import VLMDRJudge
-from core.records import RecordError
-from core.taxonomy import NAMES
+from core.records import RecordError, letter
+from core.taxonomy import Dimension
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 
@@ -79,7 +80,7 @@ class Edits:
             )
             a, b = view.pair
             return (
-                strip_figure(found, a, b), suggestions_html(suggested, view), region_figure(grid, parts, a, b),
+                strip_figure(found, a, b), suggestions_html(suggested, view), region_figure(grid, parts, a, b, view.judgement.dimensions),
             )  # fmt: skip
 
     def on_fetch(self, view: View | None) -> Image.Image:
@@ -109,7 +110,7 @@ def painted(image: Image.Image, drawn: dict | None) -> Image.Image:
 
 def _told_effect(e: Effect, a: int, b: int) -> str:
     turned = "the verdict turns" if e.flips else "the verdict stays"
-    return f"With {e.label}, {turned}: the margin {LETTERS[a]} − {LETTERS[b]} goes from {e.before:+.2f} to {e.after:+.2f}."
+    return f"With {e.label}, {turned}: the margin {letter(a)} − {letter(b)} goes from {e.before:+.2f} to {e.after:+.2f}."
 
 
 def strip_figure(found: list[Effect], a: int, b: int) -> go.Figure:
@@ -126,7 +127,7 @@ def strip_figure(found: list[Effect], a: int, b: int) -> go.Figure:
     if found:
         figure.add_vline(x=found[0].before, line={"dash": "dash", "color": INK})
     figure.update_yaxes(autorange="reversed")
-    figure.update_xaxes(title=f"margin {LETTERS[a]} − {LETTERS[b]} after the edit; dashed: as given")
+    figure.update_xaxes(title=f"margin {letter(a)} − {letter(b)} after the edit; dashed: as given")
     return layout(figure, 90 + 34 * len(found), showlegend=False)
 
 
@@ -134,19 +135,23 @@ def suggestions_html(found: list[Suggestion], view: View) -> str:
     a, b = view.pair
     loser = view.judgement.loser(a, b)
     if not found:
-        return f'<p class="small">No single word that was tried makes {LETTERS[loser]} any better.</p>'
+        return f'<p class="small">No single word that was tried makes {letter(loser)} any better.</p>'
     rows = "".join(
         f"<li>“{html.escape(s.new)}” in place of “{html.escape(s.old)}”: margin {s.margin:+.2f}"
         f"{', and <b>it would have won</b>' if s.flips else ''}</li>"
         for s in found
     )
-    return f"<p>Would {LETTERS[loser]} have won if it had said …</p><ul>{rows}</ul>"
+    return f"<p>Would {letter(loser)} have won if it had said …</p><ul>{rows}</ul>"
 
 
-def region_figure(grid: tuple[int, int], parts: dict[int, list[float]], a: int, b: int) -> go.Figure:
+def region_figure(
+    grid: tuple[int, int], parts: dict[int, list[float]], a: int, b: int, dimensions: Sequence[Dimension]
+) -> go.Figure:
     """One small map a selected dimension: what each region adds to its contribution, in one scale."""
     dims = list(parts)
-    figure = make_subplots(rows=1, cols=max(1, len(dims)), subplot_titles=[NAMES[d] for d in dims])
+    figure = make_subplots(
+        rows=1, cols=max(1, len(dims)), subplot_titles=[html.escape(dimensions[d].name) for d in dims]
+    )
     most = max([abs(v) for d in dims for v in parts[d]] + [1e-9])
     scale = [[0, SECOND], [0.5, NONE], [1, FIRST]]
     for n, d in enumerate(dims):
@@ -164,7 +169,7 @@ def region_figure(grid: tuple[int, int], parts: dict[int, list[float]], a: int, 
     figure.update_yaxes(visible=False)
     figure.update_layout(margin={"l": 8, "r": 12, "t": 40, "b": 36})
     figure.add_annotation(
-        text=f"what each region adds to each dimension's part of {LETTERS[a]} − {LETTERS[b]}", showarrow=False,
+        text=f"what each region adds to each dimension's part of {letter(a)} − {letter(b)}", showarrow=False,
         x=0, y=-0.02, xref="paper", yref="paper", xanchor="left", yanchor="top",
     )  # fmt: skip
     return figure

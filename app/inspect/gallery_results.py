@@ -46,7 +46,7 @@ def results(judge: VLMDRJudge) -> bytes:
         for example in gallery():
             c = comparison_of(example.path, example.comparison.prompt, list(example.comparison.responses))
             look = first_look(judge, c, another_picture(c))
-            bundle = Bundle(c, look.judgement, look.explanation, look.reliance, judge.about, look.familiarity)
+            bundle = Bundle(c, look.judgement, look.explanation, look.reliance, judge.card)
             name = f"{example.id}.zip"
             assert look.plan
             plans[name] = asdict(look.plan)
@@ -56,9 +56,9 @@ def results(judge: VLMDRJudge) -> bytes:
 
 
 def _same_model(bundle: Bundle, judge: VLMDRJudge) -> bool:
-    ours, theirs = judge.about, bundle.about
-    known = bool(ours.get("weights")) and ours.get("embedded") is True
-    return known and all(ours.get(k) == theirs.get(k) for k in ("weights", "dtype"))
+    ours, theirs = judge.card, bundle.card
+    known = bool(ours.fingerprint) and ours.embedded
+    return known and (ours.fingerprint, ours.dtype) == (theirs.fingerprint, theirs.dtype)
 
 
 def _look(bundle: Bundle, plan: Plan, judge: VLMDRJudge) -> FirstLook:
@@ -69,9 +69,8 @@ def _look(bundle: Bundle, plan: Plan, judge: VLMDRJudge) -> FirstLook:
     return FirstLook(
         replace(bundle.judgement, comparison_id=key),
         replace(bundle.explanation, comparison_id=key),
-        bundle.familiarity,
         bundle.reliance,
-        plan if bundle.about.get("device") == judge.about.get("device") else None,  # memory is the device's
+        plan if bundle.card.device == judge.card.device else None,  # memory is the device's
     )
 
 

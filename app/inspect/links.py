@@ -13,16 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
 
+from app.common.words import BOXES
 from app.inspect.gallery import by_id
 from core.images import open_image, to_png_bytes
-from core.records import MAX_RESPONSES, content_hash
+from core.records import content_hash, letter
 from core.runs.library import Library
 from core.runs.rows import comparison_of
 
 KEPT = 500
 LONGEST = 3000  # characters of a link before it is kept on disk instead
 STORE = Path(tempfile.gettempdir()) / "rewardscope-views"
-LETTERS = "abcd"
+LETTERS = [letter(i).lower() for i in range(BOXES)]
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def open_link(query: Mapping[str, str], library: Library | None = None) -> tuple
         if known is None:
             return None, "The example of this link is not in this version's gallery."
         texts = tuple(query[x] for x in LETTERS if x in query) or known.comparison.responses
-        return View(known.path, key, query.get("prompt", known.comparison.prompt), texts[:MAX_RESPONSES]), ""
+        return View(known.path, key, query.get("prompt", known.comparison.prompt), texts), ""
     return None, ""
 
 

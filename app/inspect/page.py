@@ -24,7 +24,7 @@ from app.inspect.views import told as _told
 from app.inspect.what_if import WhatIf
 from app.replay.bundle_view import open_bundle
 from core.explain import METHODS, Cancelled, default_method, explain, plan
-from core.records import Comparison
+from core.records import Comparison, letter
 from core.records.bundle import Bundle, write
 from core.runs.library import Library
 
@@ -51,13 +51,13 @@ class InspectPage:
     def __init__(self, looks: Looks, library: Library) -> None:
         self.looks, self.judge, self.library = looks, looks.judge, library
         self.cancel_flags: dict[str, threading.Event] = {}
-        self.what_if, self.edits = WhatIf(), Edits(self.judge)
+        self.what_if, self.edits = WhatIf(self.judge.card), Edits(self.judge)
 
     # -- layout ----------------------------------------------------------------------------------------------
 
     def build(self, demo: gr.Blocks) -> None:
         gr.HTML(
-            "<header><h1>Rewardscope</h1><p>Why did the reward model prefer this response? Which of 21 dimensions "
+            "<header><h1>Rewardscope</h1><p>Why did the reward model prefer this response? Which dimensions "
             "mattered, how each response scored, and which words and pixels did it.</p></header>"
         )
         self.view = gr.State(None)
@@ -79,12 +79,12 @@ class InspectPage:
                 gr.HTML("<h2>Scores on the selected dimensions</h2>")
                 self.scores = gr.Plot(show_label=False, elem_id="scores")
             with gr.Column(scale=6, min_width=320):
-                gr.HTML("<h2>All 21 gates</h2>")
+                gr.HTML("<h2>All gates</h2>")
                 self.gates = gr.Plot(show_label=False, elem_id="gates")
         with gr.Accordion("The same in numbers", open=False):
-            self.table = gr.Dataframe(interactive=False, label="All 21 dimensions", show_label=False)
+            self.table = gr.Dataframe(interactive=False, label="All dimensions", show_label=False)
         with gr.Accordion("What this model is, and what it is not", open=True):
-            gr.Markdown(words.about(self.judge.about), elem_id="about")
+            gr.Markdown(words.about(self.judge.card), elem_id="about")
         self._events(demo)
 
     def _inputs(self) -> None:
@@ -99,7 +99,7 @@ class InspectPage:
         self.prompt = gr.Textbox(label="Prompt", lines=2, elem_id="prompt")
         self.responses = [
             gr.Textbox(label=f"Response {x}", lines=2, visible=x in "AB", elem_id=f"response-{x.lower()}")
-            for x in "ABCD"
+            for x in map(letter, range(words.BOXES))
         ]
         with gr.Row():
             self.judge_button = gr.Button("Judge", variant="primary", elem_id="judge")
@@ -233,8 +233,7 @@ class InspectPage:
             view.judgement,
             view.explanation,
             view.reliance,
-            self.judge.about,
-            view.familiarity,
+            self.judge.card,
         )
         path = downloads.folder() / f"rewardscope-{view.comparison.id}.zip"
         path.write_bytes(write(v))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import gradio as gr
@@ -21,21 +21,18 @@ from core.explain.verify import Verdict
 from core.images import ImageError, open_image, to_png_bytes
 from core.judges.vlmdr import VLMDRJudge
 from core.records import (
-    MAX_RESPONSES,
     Comparison,
     Explanation,
-    Familiarity,
     Judgement,
     RecordError,
     Reliance,
     content_hash,
+    letter,
 )
 from core.records.bundle import Bundle
-from core.taxonomy import DIMENSIONS, NAMES
 
 MAX_PROMPT = 4_000
 MAX_RESPONSE = 12_000
-LETTERS = "ABCD"
 
 
 @dataclass(frozen=True)
@@ -50,7 +47,6 @@ class View:
     judgement: Judgement
     explanation: Explanation
     pair: tuple[int, int]
-    familiarity: Familiarity | None
     reliance: Reliance
     other: Image.Image
     plan: Plan | None = None
@@ -68,10 +64,10 @@ def comparison_of(picture: str | bytes | None, prompt: str, responses: list[str]
         given.pop()
     if not given:
         raise RecordError("There are no responses: write at least two.")
-    for i, response in enumerate(given[:MAX_RESPONSES]):
+    for i, response in enumerate(given):
         if len(response) > MAX_RESPONSE:
             raise RecordError(
-                f"Response {LETTERS[i]} has {len(response):,} characters: at most {MAX_RESPONSE:,} are read."
+                f"Response {letter(i)} has {len(response):,} characters: at most {MAX_RESPONSE:,} are read."
             )
     # Decoded once and kept as PNG: whatever becomes of the uploaded file, this view keeps its picture.
     png = to_png_bytes(open_image(picture), effort=1)
@@ -93,18 +89,18 @@ def judge_view(looks: Looks, comparison: Comparison) -> View:
 
 def _view(comparison: Comparison, look: FirstLook, anew: bool) -> View:
     return View(
-        comparison, look.judgement, look.explanation, look.explanation.pair, look.familiarity, look.reliance,
+        comparison, look.judgement, look.explanation, look.explanation.pair, look.reliance,
         another_picture(comparison), look.plan, anew,
     )  # fmt: skip
 
 
 def checked_view(judge: VLMDRJudge, bundle: Bundle) -> tuple[View, Verdict]:
-    """A bundle's own numbers as a view, and how they fare when computed anew. Only the picture's familiarity and a
+    """A bundle's own numbers as a view, and how they fare when computed anew. Only the picture's ood and a
     missing reliance are this model's."""
     c, e = bundle.comparison, bundle.explanation
     other = another_picture(c)
-    found, familiarity, relies = lane.run_on_model(check_bundle, judge, bundle, other)
-    return View(c, bundle.judgement, e, e.pair, familiarity, relies, other), found
+    found, ood, relies = lane.run_on_model(check_bundle, judge, bundle, other)
+    return View(c, replace(bundle.judgement, ood=ood), e, e.pair, relies, other), found
 
 
 def another_picture(comparison: Comparison) -> Image.Image:
@@ -116,7 +112,7 @@ def another_picture(comparison: Comparison) -> Image.Image:
 
 def pairs_of(judgement: Judgement) -> list[tuple[str, str]]:
     n = len(judgement.rewards)
-    return [(f"{LETTERS[a]} against {LETTERS[b]}", f"{a}{b}") for a in range(n) for b in range(a + 1, n)]
+    return [(f"{letter(a)} against {letter(b)}", f"{a}{b}") for a in range(n) for b in range(a + 1, n)]
 
 
 def targets_of(view: View) -> list[tuple[str, str]]:
@@ -131,14 +127,14 @@ def verdict_html(view: View) -> str:
         if i not in view.pair:
             pair = (best, i) if best < i else (i, best)
             others += f"<li>{html.escape(words.verdict(view.comparison, view.judgement, *pair))}</li>"
-    warned = words.warning(view.familiarity)
+    warned = words.warning(view.judgement.ood)
     box = f'<div class="warning" role="alert">{html.escape(warned)}</div>' if warned else ""
     margin = view.judgement.margin(*view.pair)
     return (
         f'{box}<p class="verdict" role="status">{html.escape(sentence)}</p>'
         + (f'<ul class="others">{others}</ul>' if others else "")
         + f'<p class="rewards">reward {html.escape(words.reward_line(view.judgement))}<br>'
-        f"margin {LETTERS[view.pair[0]]} − {LETTERS[view.pair[1]]} = {margin:+.3f} "
+        f"margin {letter(view.pair[0])} − {letter(view.pair[1])} = {margin:+.3f} "
         f"· judged in {view.judgement.seconds:.2f} s{'' if view.anew else ', kept from before'}</p>"
         + item_view.reliance_html(view.reliance if abs(view.reliance.given) >= words.TIE else None)
     )
@@ -159,20 +155,20 @@ def figures_of(view: View) -> tuple[Any, Any, Any]:
 
 
 def table(view: View) -> pd.DataFrame:
-    """All 21 dimensions in numbers."""
+    """All dimensions in numbers."""
     j, (a, b) = view.judgement, view.pair
     parts = j.contributions(a, b)
     rows = [
         {
-            "dimension": NAMES[d],
-            "capability": DIMENSIONS[d].capability,
+            "dimension": j.dimensions[d].name,
+            "capability": j.dimensions[d].capability,
             "relevance": round(j.relevance[d], 3),
             "selected": "yes" if d in parts else "",
             "weight": round(j.weights[d], 3),
-            **{f"score {LETTERS[i]}": round(j.scores[i][d], 3) for i in range(len(j.rewards))},
-            f"contribution {LETTERS[a]} − {LETTERS[b]}": round(parts.get(d, 0.0), 3),
+            **{f"score {letter(i)}": round(j.scores[i][d], 3) for i in range(len(j.rewards))},
+            f"contribution {letter(a)} − {letter(b)}": round(parts.get(d, 0.0), 3),
         }
-        for d in range(len(NAMES))
+        for d in range(len(j.dimensions))
     ]
     return pd.DataFrame(rows).sort_values("relevance", ascending=False)
 
@@ -180,13 +176,13 @@ def table(view: View) -> pd.DataFrame:
 def as_dict(view: View, judge: VLMDRJudge) -> dict[str, Any]:
     """The whole result, without the picture's pixels (its hash is in the id)."""
     return {
-        "model": judge.about,
+        "model": judge.card.to_row(),
         "verdict": words.verdict(view.comparison, view.judgement, *view.pair),
-        "warning": words.warning(view.familiarity),
+        "warning": words.warning(view.judgement.ood),
         "prompt": view.comparison.prompt,
         "responses": list(view.comparison.responses),
-        "dimensions": [d.key for d in DIMENSIONS],
-        "pair": [LETTERS[i] for i in view.pair],
+        "dimensions": [d.key for d in view.judgement.dimensions],
+        "pair": [letter(i) for i in view.pair],
         "judgement": asdict(view.judgement),
         "explanation": asdict(view.explanation),
         "reliance": {**asdict(view.reliance), "badge": view.reliance.badge},

@@ -8,11 +8,9 @@ from typing import Any
 import gradio as gr
 
 from app.common import words
-from app.common.words import LETTERS
 from app.inspect.views import View
-from core.records import RecordError
+from core.records import JudgeCard, RecordError, letter
 from core.records.what_if import Flip, Gate, Outcome, apply, gate_of, smallest_flip
-from core.taxonomy import NAMES, NUM_DIMENSIONS
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
 
@@ -20,8 +18,11 @@ PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden
 class WhatIf:
     """A section of the Inspect page."""
 
+    def __init__(self, card: JudgeCard) -> None:
+        self.card = card
+
     def build(self) -> None:
-        names = [(name, d) for d, name in enumerate(NAMES)]
+        names = [(d.name, i) for i, d in enumerate(self.card.dimensions)]
         with gr.Accordion("What if the gate had chosen otherwise?", open=False, elem_id="what-if"):
             gr.Markdown(
                 "The scores stay the model's; only the gate is changed. Nothing is computed anew by the model, so the "
@@ -30,7 +31,12 @@ class WhatIf:
             self.outcome = gr.HTML(elem_id="what-if-outcome")
             with gr.Row():
                 self.k = gr.Slider(
-                    1, NUM_DIMENSIONS, value=3, step=1, label="k, dimensions selected", elem_id="k"
+                    1,
+                    len(names),
+                    value=self.card.top_k or 1,
+                    step=1,
+                    label="k, dimensions selected",
+                    elem_id="k",
                 )
                 self.which = gr.Dropdown([], label="Reweigh", elem_id="which")
                 self.factor = gr.Slider(
@@ -57,7 +63,7 @@ class WhatIf:
         if view is None:
             return (gr.skip(),) * 6
         j = view.judgement
-        chosen = [(NAMES[d], d) for d in j.selected]
+        chosen = [(j.dimensions[d].name, d) for d in j.selected]
         outcome = what_if_html(view, gate_of(j))
         return (
             outcome, len(j.selected) or 1, gr.Dropdown(choices=chosen, value=j.selected[0] if chosen else None), 1, [], [],
@@ -94,7 +100,7 @@ def what_if_html(view: View, gate: Gate) -> str:
 def _sentence(before: float, after: float, a: int, b: int) -> str:
     if abs(after) < words.TIE:
         return f"A tie: the margin would be {after:+.2f} instead of {before:+.2f}."
-    loser = LETTERS[b] if after > 0 else LETTERS[a]
+    loser = letter(b) if after > 0 else letter(a)
     if before * after < 0:
         return f"The verdict turns: {loser} would lose by {abs(after):.2f} (the margin was {before:+.2f})."
     return f"{loser} loses by {abs(after):.2f}" + (
@@ -109,12 +115,12 @@ def _table(view: View, found: Outcome) -> str:
     for d in found.selected:
         value = found.weights[d] * (j.scores[a][d] - j.scores[b][d])
         rows.append(
-            f"<tr><td>{html.escape(NAMES[d])}</td><td>{j.weights[d]:.2f}</td><td>{found.weights[d]:.2f}</td>"
+            f"<tr><td>{html.escape(j.dimensions[d].name)}</td><td>{j.weights[d]:.2f}</td><td>{found.weights[d]:.2f}</td>"
             f'<td class="{"for" if value > 0 else "against"}">{value:+.2f}</td></tr>'
         )
     return (
         '<div class="wide"><table class="ledger"><thead><tr><th>dimension</th><th>weight before</th><th>now</th>'
-        f"<th>adds to {LETTERS[a]} − {LETTERS[b]}</th></tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+        f"<th>adds to {letter(a)} − {letter(b)}</th></tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
     )
 
 

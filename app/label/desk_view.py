@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from app.common.item_view import LONGEST, differences, ledger
 from core.labels.records import UNDECIDED, Claim, Item, Label
-from core.records import Judgement, plain
+from core.records import Judgement, letter, plain
 
 WORDS = {"tie": "a tie", "bad": "both bad", "unsure": "cannot tell"}
 PAIR = ("Left", "Right")
@@ -78,7 +78,7 @@ def reveal_html(claim: Claim, label: Label) -> str:
 
 def _of_screen(reason: str, shown: Sequence[int]) -> str:
     """A reason of core.label_errors.ranking, which names responses by the record's letters, in the words of the screen."""
-    names = {"ABCD"[i]: name for i, name in zip(shown, sides(len(shown)), strict=True)}
+    names = {letter(i): name for i, name in zip(shown, sides(len(shown)), strict=True)}
     return re.sub(r"\bresponse ([A-D])\b", lambda m: f"the {names.get(m[1], m[1])} response", reason)
 
 

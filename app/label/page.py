@@ -16,12 +16,11 @@ import gradio as gr
 
 from app.common.identity import Door, refusal
 from app.common.keys import keys_switch
-from app.common.words import queue_title
+from app.common.words import BOXES, queue_title
 from app.label import desk_view
 from core.labels import queues
 from core.labels.records import Claim, Label, LabelError, Opinion
 from core.labels.store import LabelStore
-from core.records import MAX_RESPONSES
 from core.taxonomy import DIMENSIONS, KEYS
 
 log = logging.getLogger(__name__)
@@ -90,7 +89,7 @@ class LabelPage:
         self.message = gr.HTML(elem_id="message", visible=False)
         with gr.Row(elem_id="verdicts"):
             self.verdicts = [
-                gr.Button(_side_label(n, 2), elem_id=f"verdict-{n}", visible=n < 2, min_width=90) for n in range(MAX_RESPONSES)
+                gr.Button(_side_label(n, 2), elem_id=f"verdict-{n}", visible=n < 2, min_width=90) for n in range(BOXES)
             ]  # fmt: skip
             self.verdicts += [gr.Button(text, elem_id=f"verdict-{key}", min_width=90) for key, text in OTHERS]
         with gr.Row(elem_id="moves"):
@@ -128,7 +127,7 @@ class LabelPage:
             self._answered(self.on_queue), [self.door.secret, self.queue, self.desk, *said], shown, **PRIVATE
         ).then(**ahead)
         for n, button in enumerate(self.verdicts):
-            choice = str(n) if n < MAX_RESPONSES else OTHERS[n - MAX_RESPONSES][0]
+            choice = str(n) if n < BOXES else OTHERS[n - BOXES][0]
             button.click(self._answered(self._verdict(choice)), [*here, *said], shown, **PRIVATE)
         forward = [*here, self.ahead, *said]
         for button, handler in ((self.next, self.on_next), (self.skip, self.on_skip)):
@@ -324,14 +323,14 @@ class LabelPage:
 def _buttons(claim: Claim, label: Label | None) -> list[gr.Button]:
     """The verdicts that this item can have; the one that stands is marked."""
     count = len(claim.shown)
-    names = [_index(str(n), claim.shown) if n < count else None for n in range(MAX_RESPONSES)] + [
+    names = [_index(str(n), claim.shown) if n < count else None for n in range(BOXES)] + [
         k for k, _ in OTHERS
     ]
     out = []
     for n, verdict in enumerate(names):
         chosen = label is not None and label.final == verdict
         look: dict[str, Any] = {"interactive": True, "variant": "primary" if chosen else "secondary"}
-        if n < MAX_RESPONSES:
+        if n < BOXES:
             look |= {"value": _side_label(n, count), "visible": n < count}
         out.append(gr.Button(**look))
     return out

@@ -6,9 +6,10 @@ import numpy as np
 import plotly.graph_objects as go
 
 from app.common.figures import FIRST, INK, QUIET, SECOND, layout
+from core.records import JudgeCard
 from core.runs.leaderboard import Entry
 from core.runs.metrics import Bin, Rate
-from core.taxonomy import DIMENSIONS, INDEX
+from core.taxonomy import DIMENSIONS
 
 
 def intervals(names: list[str], rates: list[Rate], controls: dict[str, Rate]) -> go.Figure:
@@ -65,8 +66,11 @@ def bars(rates: dict[str, Rate], names: dict[str, str] | None = None) -> go.Figu
     return layout(figure, 90 + 24 * len(items), showlegend=False)
 
 
-def dimensions(entry: Entry) -> go.Figure:
-    return bars(entry.by_dimension, {d: DIMENSIONS[INDEX[d]].name for d in entry.by_dimension})
+def dimensions(entry: Entry, card: JudgeCard) -> go.Figure:
+    names = {
+        d.key: d.name for d in (*DIMENSIONS, *card.dimensions)
+    }  # the data may name some that the judge has not
+    return bars(entry.by_dimension, {d: names.get(d, d) for d in entry.by_dimension})
 
 
 def reliability(bins: list[Bin], error: float) -> go.Figure:

@@ -13,7 +13,6 @@ from app.common.downloads import FORMATS, Downloads, table_file
 from app.leaderboard import figures
 from core.benchmarks import BENCHMARKS
 from core.benchmarks.published import Published, audit, published
-from core.judges.rules import always_first, longer, shorter
 from core.runs import leaderboard
 from core.runs.library import Library
 from core.runs.metrics import POLICIES
@@ -125,7 +124,7 @@ class LeaderboardPage:
         address = urlencode({"benchmark": benchmark, "ties": ties})
         table = leaderboard.table(list(runs.values()), ties)
         names = [(r.name, n) for n, r in runs.items()]
-        first = next((n for n, r in runs.items() if r.manifest.weights), next(iter(runs), None))
+        first = next((n for n, r in runs.items() if r.manifest.judge.fingerprint), next(iter(runs), None))
         return (
             address, self._chart(runs, ties), _percents(table).drop(columns=["why no macro"], errors="ignore"),
             _refusals(table), published_html([r for r in published() if r.benchmark == benchmark]),
@@ -138,8 +137,8 @@ class LeaderboardPage:
             return None
         entries = {r.name: leaderboard.entry(r, ties) for r in runs.values()}
         controls = next(iter(entries.values())).controls
-        trivial = {always_first().name, longer().name, shorter().name}
-        shown = {n: e.reports[0].overall for n, e in entries.items() if n not in trivial}
+        rules = {r.name for r in runs.values() if r.manifest.judge.kind == "rule"}
+        shown = {n: e.reports[0].overall for n, e in entries.items() if n not in rules}
         return figures.intervals(list(shown), list(shown.values()), controls)
 
     def on_detail(self, name: str | None, other: str | None, ties: str) -> tuple:
@@ -148,12 +147,12 @@ class LeaderboardPage:
             return ("", None, None, None, None)
         chosen = runs[name]
         e = leaderboard.entry(chosen, ties)
-        text = detail_html(chosen, e, ties) + findings_html(chosen.manifest.how.get("findings", {}), name)
+        text = detail_html(chosen, e, ties) + findings_html(chosen.manifest.stats.get("findings", {}), name)
         if other and other in runs and other != name:
             text += paired_html(chosen, runs[other])
         text += f'<p><a href="failures?{urlencode({"run": name})}">Look at its failures</a></p>'
         return (
-            text, figures.bars(e.reports[0].groups), figures.dimensions(e) if e.by_dimension else None,
+            text, figures.bars(e.reports[0].groups), figures.dimensions(e, chosen.manifest.judge) if e.by_dimension else None,
             figures.reliability(*e.calibration) if len(e.margins) else None, figures.margins(e.margins),
         )  # fmt: skip
 
@@ -233,8 +232,8 @@ def detail_html(chosen: Run, e: leaderboard.Entry, ties: str) -> str:
         f"<p><b>{html.escape(chosen.name)}</b>: {overall}, {html.escape(TIES[ties])}.{plus}</p>"
         f'<p class="small">Rows: {counts}. Judges that see nothing, on the same labels: {controls}.</p>'
         f'<div class="wide"><table class="ledger"><thead><tr><th>grouping</th><th>groups</th><th>macro</th></tr></thead><tbody>{rows}</tbody></table></div>'
-        f'<p class="small">Data: {html.escape(m.source)} {html.escape(m.data_revision)}, hash {html.escape(str(m.how.get("data_hash", "")))}; '
-        f"images {html.escape(m.images)}; weights {html.escape(m.weights or 'none')}; code {html.escape(m.code)}. "
+        f'<p class="small">Data: {html.escape(m.source)} {html.escape(m.data_revision)}, hash {html.escape(str(m.stats.get("data_hash", "")))}; '
+        f"images {html.escape(m.condition)}; weights {html.escape(m.judge.fingerprint or 'none')}; code {html.escape(m.code)}. "
         f"Dimensions: accuracy on {html.escape(e.by_dimension_means)}.</p>"
     )
 

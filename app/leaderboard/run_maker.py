@@ -16,7 +16,8 @@ from core.benchmarks import BENCHMARKS, BenchmarkError
 from core.judges.registry import JUDGES
 from core.judges.vlmdr import VLMDRJudge
 from core.model.loading import CheckpointError
-from core.runs.run import RunError
+from core.records import Condition
+from core.runs.manifest import RunError
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 
@@ -27,9 +28,15 @@ class RunMaker:
 
     def build(self) -> None:
         gr.Markdown("A run judges every record of a benchmark and keeps each judgement. A run that was stopped continues "
-                    "where it was. Large runs belong on the command line: `python -m core.runner --help`.")  # fmt: skip
+                    "where it was. Large runs belong on the command line: `python -m core run --help`.")  # fmt: skip
         with gr.Row():
             self.new_judge = gr.Dropdown(list(JUDGES), value="vl-mdr", label="Judge", elem_id="new-judge")
+            self.condition = gr.Dropdown(
+                [str(c) for c in Condition],
+                value=str(Condition.AS_GIVEN),
+                label="Image",
+                elem_id="new-condition",
+            )
             self.new_benchmark = gr.Dropdown(
                 [(b.title, b.name) for b in BENCHMARKS.values()],
                 value="scene",
@@ -46,18 +53,20 @@ class RunMaker:
 
     def made_one(self, show: Callable[[str], Any], outputs: list[Any]) -> Any:
         """Wires the buttons; `show` gets the benchmark's name once a run is finished. Gives that event."""
-        inputs = [self.new_judge, self.new_benchmark, self.upload, self.limit]
+        inputs = [self.new_judge, self.condition, self.new_benchmark, self.upload, self.limit]
         making = self.make.click(self.on_make, inputs, [self.made], **LANE, **PRIVATE)
         said = "Stopped; the same choice continues it."
         self.stop.click(lambda: said, None, [self.made], cancels=[making], queue=False, **PRIVATE)
         return making.success(show, [self.new_benchmark], outputs, **PRIVATE)
 
     def on_make(
-        self, judge: str, benchmark: str, file: str | None, limit: float | None,
+        self, judge: str, condition: str, benchmark: str, file: str | None, limit: float | None,
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> str:  # fmt: skip
         source = Path(file) if file and benchmark != "scene" else None
-        wanted = RunWanted(judge, benchmark, source, self.output, int(limit) if limit else None)
+        wanted = RunWanted(
+            judge, benchmark, source, self.output, int(limit) if limit else None, Condition(condition)
+        )
         started = time.perf_counter()
 
         def say(done: int, total: int | None, each: float) -> None:

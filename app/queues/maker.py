@@ -15,6 +15,7 @@ from core.benchmarks import BENCHMARKS
 from core.labels import queues
 from core.labels.records import LabelError, Queue
 from core.labels.store import LabelStore
+from core.records import Condition
 from core.runs.library import Library
 from core.runs.run import Run
 
@@ -65,7 +66,7 @@ class QueueMaker:
 
     def choices(self) -> tuple[gr.Dropdown, gr.Dropdown]:
         """The menus as they are now."""
-        known = {n: r for n, r in self.library.runs().items() if r.manifest.images == "as given"}
+        known = {n: r for n, r in self.library.runs().items() if r.manifest.condition is Condition.AS_GIVEN}
         titles = [(f"{r.manifest.title}: {r.name}", n) for n, r in known.items()]
         finished = [(q.about["name"], q.id) for q in self.store.queues()]
         return gr.Dropdown(choices=titles), gr.Dropdown(choices=finished)
@@ -101,7 +102,7 @@ class QueueMaker:
 
     def _of_file(self, file: Path, format_: str) -> dict[str, Run]:
         """The file's rows as a run in which no judge has spoken."""
-        from core.judges.rules import nobody
+        from core.judges.rules import no_judge
         from core.runs.runner import (  # these import torch, which a replay does without until it is needed
             Job,
             run,
@@ -111,6 +112,6 @@ class QueueMaker:
         stem = re.sub(r"[^A-Za-z0-9]+", "-", file.stem)[:40].strip("-") or "data"
         content = hashlib.sha256(file.read_bytes()).hexdigest()[:12]
         name = f"{format_}-{stem}/{content}"
-        done = run(Job(loaded, nobody(), self.folder / name))
+        done = run(Job(loaded, no_judge(), self.folder / name))
         assert done
         return {name: done}

@@ -25,8 +25,10 @@ from core.labels import queues
 from core.labels.consensus import consensus
 from core.labels.records import LabelError, Queue
 from core.labels.store import LabelStore
+from core.records import letter
 from core.runs.library import Library
-from core.runs.run import Run, RunError
+from core.runs.manifest import RunError
+from core.runs.run import Run
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 REPORTED = 100  # suspects in a report
@@ -125,7 +127,7 @@ class QueuesPage:
         known = self.library.runs()
         hash_ = queue.about.get("data_hash")
         return {
-            n: known[n] for n in queue.about.get("runs", ()) if n in known and known[n].manifest.how.get("data_hash") == hash_
+            n: known[n] for n in queue.about.get("runs", ()) if n in known and known[n].manifest.stats.get("data_hash") == hash_
         }  # fmt: skip
 
     def _corrections(self, queue: Queue) -> Corrections:
@@ -183,7 +185,7 @@ def _words(verdict: str, preferred: int | None, votes: dict[str, int]) -> str:
     same = (
         "agree with the label"
         if int(verdict) == preferred
-        else f"prefer response {'ABCD'[int(verdict)]} instead"
+        else f"prefer response {letter(int(verdict))} instead"
     )
     return same + count
 

@@ -24,8 +24,7 @@ def open_bundle(path: str | None) -> Bundle:
 def bundle_html(bundle: Bundle) -> str:
     c, j, e = bundle.comparison, bundle.judgement, bundle.explanation
     a, b = e.pair
-    model = bundle.about
-    said = f"{model.get('name', 'a model')}, weights {str(model.get('weights', 'unknown'))[:16]}"
+    said = f"{bundle.card.name}, weights {bundle.card.fingerprint[:16] or 'unknown'}"
     return (
         f'<p class="verdict" role="status">{html.escape(words.verdict(c, j, a, b))}</p>'
         f'<p class="rewards">reward {html.escape(words.reward_line(j))}<br>judged by {html.escape(said)}</p>'

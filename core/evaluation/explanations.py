@@ -171,7 +171,8 @@ def randomised(judge: VLMDRJudge, part: str) -> VLMDRJudge:
     model = deepcopy(judge.model)
     fresh: Any = VLMDR(model.config).to(model.device, model.dtype)
     getattr(model, part).load_state_dict(getattr(fresh, part).state_dict())
-    return VLMDRJudge(model.eval(), judge.processor, f"random {part}", None)
+    card = replace(judge.card, id=f"random-{part}", name=f"random {part}", fingerprint="")
+    return VLMDRJudge(model.eval(), judge.processor, card)
 
 
 # -- the whole -----------------------------------------------------------------------------------------------
@@ -234,7 +235,7 @@ def run(judge: VLMDRJudge, records: int, part: int, seed: int = 0) -> dict[str, 
         if row[key]
     ]
     return {
-        "judge": judge.name, "weights": judge.about.get("weights", ""), "records": records, "judged_right": n,
+        "judge": judge.name, "weights": judge.card.fingerprint, "records": records, "judged_right": n,
         "part": part, "seed": seed, "seconds": round(time.perf_counter() - started),
         "evidence_area": float(np.mean(areas)), "measures": MEASURES, "table": table,
         "agreement": [{"a": a, "b": b, "value": float(np.mean(v))} for (a, b), v in agreement.items()],

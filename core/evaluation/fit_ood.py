@@ -15,7 +15,7 @@ from PIL import Image
 from core.images import ImageError, open_image
 from core.judges.vlmdr import VLMDRJudge
 from core.model.loading import EMBEDDED
-from core.model.ood import FamiliarityModel
+from core.model.ood import OODModel, pixel_statistics
 from core.world.draw import draw
 from core.world.splits import held_out, lesson
 
@@ -32,16 +32,18 @@ def real_images(folders: Iterable[Path]) -> list[Image.Image]:
     return out
 
 
-def fit(judge: VLMDRJudge, real: list[Image.Image], pictures: int = 1600) -> FamiliarityModel:
+def fit(judge: VLMDRJudge, real: list[Image.Image], pictures: int = 1600) -> OODModel:
     """Fitted on training pictures, measured on held-out ones and on real images."""
 
     def seen(images: Iterable[Image.Image]) -> list[tuple[Image.Image, torch.Tensor]]:
         with torch.inference_mode():
             return [(image, judge.visual_tokens(image).clone()) for image in images]
 
-    model = FamiliarityModel.fit(seen(draw(lesson(1, i, 1).picture) for i in range(pictures)))
-    inside = [model.score(*p) for p in seen(r.load_image() for r in held_out(690, seed=5))]
-    outside = [model.score(*p) for p in seen(real)]
+    model = OODModel.fit(seen(draw(lesson(1, i, 1).picture) for i in range(pictures)))
+    inside = [
+        model.score(pixel_statistics(i), t) for i, t in seen(r.load_image() for r in held_out(690, seed=5))
+    ]
+    outside = [model.score(pixel_statistics(i), t) for i, t in seen(real)]
     model.measured = {
         "false_alarms": sum(s > model.threshold for s in inside) / len(inside),
         "held_out_pictures": len(inside),

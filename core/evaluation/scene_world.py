@@ -7,19 +7,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import random
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
+from core.judges.conditions import blanked, shuffled
 from core.judges.vlmdr import VLMDRJudge
 from core.records import Comparison, Judgement
-from core.taxonomy import INDEX, KEYS
-from core.world.items import png
 from core.world.questions import VISUAL_FAMILIES
 from core.world.splits import held_out
 
@@ -55,26 +51,11 @@ def by(records: list[Comparison], judgements: list[Judgement], key: Any) -> dict
     return {name: {"accuracy": sum(v) / len(v), "n": len(v)} for name, v in sorted(groups.items())}
 
 
-def swap_images(records: list[Comparison], seed: int = 0) -> list[Comparison]:
-    """Each record gets the image of another record of its family, never its own nor its twin's."""
-    families: dict[str, list[int]] = defaultdict(list)
-    for i, record in enumerate(records):
-        families[record.category].append(i)
-    out = list(records)
-    rng = random.Random(seed)
-    for members in families.values():
-        # Twins are neighbours: turning the couples round by a random step leaves no couple at home.
-        couples = len(members) // 2
-        step = rng.randrange(1, couples) if couples > 1 else 0
-        for n, i in enumerate(members):
-            other = members[((n // 2 + step) % couples) * 2 + rng.randrange(2)]
-            out[i] = replace(records[i], image=records[other].image)
-    return out
-
-
-def blank_images(records: list[Comparison]) -> list[Comparison]:
-    blank = png(Image.new("RGB", (336, 336), (255, 255, 255)))
-    return [replace(r, image=blank) for r in records]
+def with_other_images(records: list[Comparison]) -> list[Comparison]:
+    """Each record with the image of another one of its family, never its own nor its minimal pair's."""
+    # Of every couple both halves are there, side by side.
+    others = shuffled([r.category for r in records], [f"couple {i // 2}" for i in range(len(records))])
+    return [replace(r, image=records[o].image) for r, o in zip(records, others, strict=True) if o is not None]
 
 
 def gate_measures(records: list[Comparison], judgements: list[Judgement]) -> dict[str, float]:
@@ -82,8 +63,9 @@ def gate_measures(records: list[Comparison], judgements: list[Judgement]) -> dic
     selected = signs = exact = 0
     for record, judgement in zip(records, judgements, strict=True):
         assert record.truth and record.truth.decisive and record.preferred is not None
-        d = INDEX[record.truth.decisive]
-        exact += {KEYS[i] for i in judgement.selected} == set(record.truth.relevant)
+        keys = [d.key for d in judgement.dimensions]
+        d = keys.index(record.truth.decisive)
+        exact += {keys[i] for i in judgement.selected} == set(record.truth.relevant)
         if d in judgement.selected:
             selected += 1
             signs += judgement.contributions(record.preferred, 1 - record.preferred)[d] > 0
@@ -99,7 +81,7 @@ def evaluate(judge: VLMDRJudge, n: int, seed: int) -> dict[str, Any]:
     records = list(held_out(n, seed))
     judgements = judge_all(judge, records)
     visual = [r for r in records if r.category in VISUAL_FAMILIES]
-    swapped, blank = swap_images(visual), blank_images(visual)
+    other, blank = with_other_images(visual), [blanked(r) for r in visual]
     return {
         "judge": judge.name,
         "records": len(records),
@@ -108,7 +90,7 @@ def evaluate(judge: VLMDRJudge, n: int, seed: int) -> dict[str, Any]:
         "visual_accuracy": accuracy(
             visual, [j for r, j in zip(records, judgements, strict=True) if r.category in VISUAL_FAMILIES]
         ),
-        "visual_accuracy_images_swapped": accuracy(swapped, judge_all(judge, swapped)),
+        "visual_accuracy_shuffled_image": accuracy(other, judge_all(judge, other)),
         "visual_accuracy_blank_image": accuracy(blank, judge_all(judge, blank)),
         **gate_measures(records, judgements),
         "by_family": by(records, judgements, lambda r: r.category),

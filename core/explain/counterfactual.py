@@ -13,11 +13,12 @@ import torch
 from PIL import Image, ImageFilter
 from torch import Tensor
 
-from core.explain.inputs import GREY, build_inputs
+from core.explain.inputs import build_inputs
 from core.explain.problem import Problem, make_units
 from core.explain.targets import Target
+from core.judges.conditions import BLANK, GREY, blank_image
 from core.judges.vlmdr import VLMDRJudge
-from core.records import Comparison, Explanation, Judgement, Reliance
+from core.records import Comparison, Explanation, Judgement, Reliance, letter
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom as fractions of the picture
 How = Literal["erase", "blur"]
@@ -75,8 +76,7 @@ def with_text(comparison: Comparison, n: int, text: str) -> Comparison:
 
 
 def no_image(comparison: Comparison) -> Edit:
-    image = comparison.load_image()
-    return Edit("picture removed (plain grey)", with_image(comparison, Image.new("RGB", image.size, GREY)))
+    return Edit("picture removed (plain grey)", with_image(comparison, blank_image(comparison.load_image())))
 
 
 def change_region(comparison: Comparison, box: Box, how: How, label: str) -> Edit:
@@ -106,7 +106,7 @@ def swap(comparison: Comparison, a: int, b: int) -> Edit:
 
 
 def pad(comparison: Comparison, n: int) -> Edit:
-    return Edit(f"{'ABCD'[n]} padded", with_text(comparison, n, comparison.responses[n].rstrip() + PADDING))
+    return Edit(f"{letter(n)} padded", with_text(comparison, n, comparison.responses[n].rstrip() + PADDING))
 
 
 def shorten(comparison: Comparison, n: int) -> Edit | None:
@@ -114,7 +114,7 @@ def shorten(comparison: Comparison, n: int) -> Edit | None:
     if len(words) < 2:
         return None
     half = " ".join(words[: (len(words) + 1) // 2])
-    return Edit(f"{'ABCD'[n]} cut to its first half", with_text(comparison, n, half))
+    return Edit(f"{letter(n)} cut to its first half", with_text(comparison, n, half))
 
 
 def delete_span(comparison: Comparison, n: int, start: int, end: int) -> Edit | None:
@@ -122,7 +122,7 @@ def delete_span(comparison: Comparison, n: int, start: int, end: int) -> Edit | 
     left = re.sub(r"\s+", " ", text[:start] + text[end:]).strip()
     if not left:
         return None
-    return Edit(f"“{text[start:end]}” deleted from {'ABCD'[n]}", with_text(comparison, n, left))
+    return Edit(f"“{text[start:end]}” deleted from {letter(n)}", with_text(comparison, n, left))
 
 
 def strongest_region(explanation: Explanation) -> tuple[Box, str]:
@@ -273,7 +273,7 @@ def reliance(
 ) -> Reliance:
     edits = [no_image(comparison)] + ([Edit("", with_image(comparison, other))] if other else [])
     found = effects(judge, judgement, a, b, edits)
-    return Reliance(judgement.margin(a, b), found[0].after, found[1].after if other else None)
+    return Reliance(judgement.margin(a, b), found[0].after, found[1].after if other else None, BLANK)
 
 
 # -- which region, for which dimension -----------------------------------------------------------------------

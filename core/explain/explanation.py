@@ -30,7 +30,7 @@ SMALL = 100_000_000  # parameters up to which evaluating every region is a matte
 def default_method(judge: VLMDRJudge, comparison: Comparison) -> str:
     """What explains best by the benchmark (core.evaluation.explanations) among what answers within about a second."""
     short = sum(len(r.split()) for r in comparison.responses) <= MANY_WORDS
-    return "account" if judge.about["parameters"] < SMALL and short else "gradient"
+    return "account" if (judge.card.parameters or 0) < SMALL and short else "gradient"
 
 
 class Cancelled(Exception):
@@ -58,7 +58,7 @@ def set_up(
         raise RecordError(f"There is no method '{method}': use one of {', '.join(METHODS)}.")
     if a == b:
         raise RecordError("A response cannot be explained against itself.")
-    how, what = METHODS[method], Target.parse(target)
+    how, what = METHODS[method], Target.parse(target, judgement.dimensions)
     if method == "account" and what.kind == "gate":
         raise RecordError("The account of doubt has no entry for a gate: no response has a part in it.")
     texts = (comparison.responses[a], comparison.responses[b])

@@ -15,11 +15,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from core.judges.conditions import blank_image
 from core.judges.vlmdr import VLMDRJudge
 from core.model.processor import Response, encode_prefix, encode_response, pad_responses
 
 BASELINE = "grey picture, mean word"
-GREY = (128, 128, 128)
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Inputs:
 def build_inputs(judge: VLMDRJudge, image: Image.Image, prompt: str, texts: tuple[str, str]) -> Inputs:
     model, processor = judge.model, judge.processor
     batch = encode_prefix(processor, [image], [prompt]).to(model.device)
-    plain = encode_prefix(processor, [Image.new("RGB", image.size, GREY)], [prompt]).to(model.device)
+    plain = encode_prefix(processor, [blank_image(image)], [prompt]).to(model.device)
     ids, vision = batch["input_ids"], {"image_grid_thw": batch["image_grid_thw"]}
     at_image = model.at_image(ids)[0]
     control = torch.tensor(

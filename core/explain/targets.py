@@ -3,6 +3,7 @@ so no attribution method can explain the choice itself; explain a gate logit to 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,8 +11,8 @@ from torch import Tensor
 
 from core.model.head import aggregate, weights_over
 from core.model.modeling import Reading
-from core.records import Judgement, RecordError
-from core.taxonomy import DIMENSIONS, INDEX
+from core.records import Judgement, RecordError, letter
+from core.taxonomy import Dimension
 
 
 @dataclass(frozen=True)
@@ -21,15 +22,17 @@ class Target:
 
     kind: str
     dimension: int | None = None
+    name: str = ""  # of the dimension
 
     @classmethod
-    def parse(cls, text: str) -> Target:
-        """Raises RecordError, naming what is possible."""
+    def parse(cls, text: str, dimensions: Sequence[Dimension]) -> Target:
+        """dimensions: the judgement's. Raises RecordError, naming what is possible."""
         kind, _, key = text.partition(":")
+        places = {d.key: i for i, d in enumerate(dimensions)}
         if kind in ("margin", "reward") and not key:
             return cls(kind)
-        if kind in ("score", "gate") and key in INDEX:
-            return cls(kind, INDEX[key])
+        if kind in ("score", "gate") and key in places:
+            return cls(kind, places[key], dimensions[places[key]].name)
         raise RecordError(
             f"There is no target '{text}': use 'margin', 'reward', or 'score:' or 'gate:' and the key of a dimension."
         )
@@ -53,18 +56,17 @@ class Target:
         return out
 
     def label(self, a: int, b: int) -> str:
-        pair = f"{'ABCD'[a]} − {'ABCD'[b]}"
+        pair = f"{letter(a)} − {letter(b)}"
         if self.kind == "margin":
             return f"margin {pair}"
         if self.kind == "reward":
-            return f"reward of {'ABCD'[a]}"
-        name = DIMENSIONS[self.dimension or 0].name
-        return f"{name} score {pair}" if self.kind == "score" else f"{name} gate logit"
+            return f"reward of {letter(a)}"
+        return f"{self.name} score {pair}" if self.kind == "score" else f"{self.name} gate logit"
 
 
 def TARGETS(judgement: Judgement) -> list[tuple[str, str]]:  # noqa: N802 (a vocabulary, like METHODS)
     """(key, label) of a judgement's targets: the margin, each selected dimension's score, each of their gates."""
-    chosen = [DIMENSIONS[d] for d in judgement.selected]
+    chosen = [judgement.dimensions[d] for d in judgement.selected]
     return [
         ("margin", "Margin"),
         *((f"score:{d.key}", f"{d.name} score") for d in chosen),

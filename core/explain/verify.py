@@ -61,5 +61,5 @@ def verify(bundle: Bundle, judge: VLMDRJudge) -> Verdict:
         for k, (a, b) in pairs.items()
     }
     scale = {k: float(np.abs(a).max()) if len(a) else 0.0 for k, (a, _) in pairs.items()}
-    same = bool(judge.about.get("weights")) and bundle.about.get("weights") == judge.about.get("weights")
+    same = bool(judge.card.fingerprint) and bundle.card.fingerprint == judge.card.fingerprint
     return Verdict(same, differences, scale)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -12,9 +13,10 @@ import torch
 from torch import Tensor
 from transformers import BatchFeature
 
+from core.model.loading import fingerprint
 from core.model.processor import Response, RewardProcessor, encode_prefix, encode_response, pad_responses
 from core.model.reader import Reader
-from core.records import Comparison, Judgement, RecordError
+from core.records import Comparison, JudgeCard, Judgement, RecordError
 
 
 @dataclass(frozen=True)
@@ -31,18 +33,10 @@ class Prepared:
 class PaddedJudge(ABC):
     """One loaded model. Calls are serialised: two people at once wait for each other, nothing is shared."""
 
-    def __init__(self, model: Reader, processor: RewardProcessor, name: str) -> None:
+    def __init__(self, model: Reader, processor: RewardProcessor, card: JudgeCard) -> None:
         self.model: Any = model
-        self.processor, self.name = processor, name
+        self.processor, self.card = processor, card
         self.lock = Lock()
-        self.about: dict[str, Any] = {
-            "name": name,
-            "parameters": sum(p.numel() for p in model.parameters()),
-            "backbone": model.config.vlm_config.model_type,  # type: ignore[union-attr]
-            "device": str(model.device),
-            "dtype": str(model.dtype).removeprefix("torch."),
-            **(model.config.about or {}),  # type: ignore[union-attr]
-        }
 
     def judge(self, comparison: Comparison) -> Judgement:
         """Raises ImageError or RecordError with a readable sentence."""
@@ -69,6 +63,11 @@ class PaddedJudge(ABC):
         seconds = (time.perf_counter() - started) / len(judgements)
         return [replace(j, seconds=seconds) for j in judgements]
 
+    @property
+    def name(self) -> str:
+        """What it is called on pages."""
+        return self.card.name
+
     @abstractmethod
     def _judge(self, prepared: Prepared) -> list[Judgement]:
         """The forward pass, under the lock."""
@@ -85,3 +84,27 @@ class PaddedJudge(ABC):
                 "Shorten the text."
             )
         return responses
+
+
+def card_of(
+    model: Reader, source: str | Path | None, kind: str, embedded: Path, revision: str | None, **known: Any
+) -> JudgeCard:
+    """source: folder or hub id, None for the weights that came with Rewardscope in `embedded`. known: other fields."""
+    config: Any = model.config
+    said = config.about or {}
+    named = Path(source).name if source and Path(source).is_dir() else str(source)
+    return JudgeCard(
+        id={"gated": "vl-mdr"}.get(kind, kind) if source is None else named,
+        name=str(said.get("name") or named),
+        kind=kind,
+        revision=revision or "",
+        fingerprint=fingerprint(source or embedded),
+        backbone=config.vlm_config.model_type,
+        parameters=sum(p.numel() for p in model.parameters()),
+        dtype=str(model.dtype).removeprefix("torch."),
+        device=str(model.device),
+        licence=str(said.get("licence", "")),
+        trained_on=str(said.get("trained_on", "")),
+        embedded=source is None,
+        **known,
+    )

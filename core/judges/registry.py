@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from core.judges import Judge
-from core.judges.blind import BlindJudge
+from core.judges.protocols import Judge
 from core.judges.rules import always_first, longer, shorter
 from core.judges.scalar import ScalarJudge
 from core.judges.vlmdr import VLMDRJudge
@@ -32,7 +31,6 @@ def _scalar(options: Options) -> ScalarJudge:
 
 JUDGES: dict[str, Callable[[Options], Judge]] = {
     "vl-mdr": _vlmdr,
-    "vl-mdr-blind": lambda options: BlindJudge(_vlmdr(options)),
     "scalar": _scalar,
     "always-first": lambda _: always_first(),
     "longer": lambda _: longer(),

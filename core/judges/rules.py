@@ -3,45 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
-from core.records import Comparison, Judgement
+from core.records import Comparison, JudgeCard, Judgement
 
 
 class RuleJudge:
     """A reward per response from the texts alone."""
 
-    def __init__(self, name: str, about: str, rewards: Callable[[Sequence[str]], list[float]]) -> None:
-        self.name, self.rewards = name, rewards
-        self.about: dict[str, Any] = {"name": name, "about": about, "reads_image": False}
+    def __init__(self, card: JudgeCard, rewards: Callable[[Sequence[str]], list[float]]) -> None:
+        self.card, self.rewards = card, rewards
 
     def judge(self, comparison: Comparison) -> Judgement:
-        return Judgement(comparison.id, self.name, tuple(self.rewards(comparison.responses)))
+        return Judgement(comparison.id, self.card.id, tuple(self.rewards(comparison.responses)))
 
     def judge_batch(self, comparisons: list[Comparison]) -> list[Judgement]:
         return [self.judge(c) for c in comparisons]
 
 
+def _rule(id_: str, name: str, about: str, kind: str = "rule") -> JudgeCard:
+    return JudgeCard(id_, name, kind, about=about, reads_images=False)
+
+
 def always_first() -> RuleJudge:
-    return RuleJudge(
-        "always first", "prefers the response shown first", lambda r: [-float(i) for i in range(len(r))]
-    )
+    card = _rule("always-first", "always first", "prefers the response shown first")
+    return RuleJudge(card, lambda r: [-float(i) for i in range(len(r))])
 
 
 def longer() -> RuleJudge:
-    return RuleJudge(
-        "longer wins", "prefers the response with more characters", lambda r: [float(len(t)) for t in r]
-    )
+    card = _rule("longer", "longer wins", "prefers the response with more characters")
+    return RuleJudge(card, lambda r: [float(len(t)) for t in r])
 
 
 def shorter() -> RuleJudge:
-    return RuleJudge(
-        "shorter wins", "prefers the response with fewer characters", lambda r: [-float(len(t)) for t in r]
-    )
+    card = _rule("shorter", "shorter wins", "prefers the response with fewer characters")
+    return RuleJudge(card, lambda r: [-float(len(t)) for t in r])
 
 
-def nobody() -> RuleJudge:
-    """No judge at all: a run of the rows alone, for labelling a file that nobody has judged."""
-    judge = RuleJudge("no judge", "says nothing", lambda r: [])
-    judge.about["judges"] = False
-    return judge
+def no_judge() -> RuleJudge:
+    """A run of the rows alone, for labelling a file that was never judged."""
+    return RuleJudge(_rule("none", "no judge", "gives no rewards", kind="none"), lambda r: [])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from core.judges.padded import PaddedJudge, Prepared
+from core.judges.padded import PaddedJudge, Prepared, card_of
 from core.model import ScalarReward
-from core.model.loading import EMBEDDED_SCALAR, fingerprint, load_checkpoint
+from core.model.loading import EMBEDDED_SCALAR, load_checkpoint
 from core.records import Judgement
 
 
@@ -21,9 +21,7 @@ class ScalarJudge(PaddedJudge):
     ) -> ScalarJudge:
         """The embedded scalar model, or any checkpoint of the kind. Raises core.model.loading.CheckpointError."""
         model, processor = load_checkpoint(source, device, dtype, revision, ScalarReward)
-        judge = cls(model, processor, (model.config.about or {}).get("name") or str(source))
-        judge.about["weights"] = fingerprint(source or EMBEDDED_SCALAR)
-        return judge
+        return cls(model, processor, card_of(model, source, "scalar", EMBEDDED_SCALAR, revision))
 
     def _judge(self, prepared: Prepared) -> list[Judgement]:
         device = self.model.device
@@ -34,6 +32,6 @@ class ScalarJudge(PaddedJudge):
         )
         table = rewards.float().cpu().tolist()
         return [
-            Judgement(comparison.id, self.name, tuple(row[:count]))
+            Judgement(comparison.id, self.card.id, tuple(row[:count]))
             for comparison, row, count in zip(prepared.comparisons, table, prepared.counts, strict=True)
         ]

@@ -1,38 +1,53 @@
-"""VL-MDR as a judge: comparisons in, judgements with gates, weights and 21 scores out."""
+"""VL-MDR as a judge: comparisons in, judgements with gates, weights and a score per dimension out."""
 
 from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from PIL import Image
 from torch import Tensor
+from transformers import BatchFeature
 
 from core.images import image_hash
-from core.judges.padded import PaddedJudge, Prepared
+from core.judges.padded import PaddedJudge, Prepared, card_of
 from core.model import VLMDR
 from core.model.head import aggregate
-from core.model.loading import EMBEDDED, fingerprint, load_checkpoint
+from core.model.loading import EMBEDDED, load_checkpoint
 from core.model.modeling import Reading
-from core.model.ood import FamiliarityModel
+from core.model.ood import OODModel, pixel_statistics
 from core.model.processor import RewardProcessor, encode_prefix, pad_responses
-from core.records import Comparison, Familiarity, Judgement
+from core.records import Comparison, JudgeCard, Judgement, OODScore
+from core.taxonomy import dimensions_from
 
 READINGS = 8  # prompts whose reading is kept, so that editing a response re-runs only the response
 
 
+@dataclass(frozen=True)
+class Read:
+    """Pictures and prompts as the model read them, and how far each picture lies from what it knows. (B,) oods, or none."""
+
+    reading: Reading
+    oods: list[OODScore]
+
+
+@dataclass(frozen=True)
+class PreparedWithOOD(Prepared):
+    """statistics: per picture, what the out-of-distribution score needs of its pixels; empty where there is none."""
+
+    statistics: list[Tensor]
+
+
 class VLMDRJudge(PaddedJudge):
     def __init__(
-        self, model: VLMDR, processor: RewardProcessor, name: str, familiarity: FamiliarityModel | None
+        self, model: VLMDR, processor: RewardProcessor, card: JudgeCard, ood: OODModel | None = None
     ) -> None:
-        super().__init__(model, processor, name)
-        self.familiarity = familiarity
-        self.k = model.config.top_k
-        self._readings: OrderedDict[tuple[str, str], Reading] = OrderedDict()
-        self.about["embedded"] = familiarity is not None
+        super().__init__(model, processor, card)
+        self.ood = ood
+        self._readings: OrderedDict[tuple[str, str], Read] = OrderedDict()
 
     @classmethod
     def load(
@@ -44,11 +59,9 @@ class VLMDRJudge(PaddedJudge):
     ) -> VLMDRJudge:
         """The embedded model, or any VL-MDR checkpoint. Raises core.model.loading.CheckpointError."""
         model, processor = load_checkpoint(source, device, dtype, revision)
-        familiarity = FamiliarityModel.load_for(source)
-        name = (model.config.about or {}).get("name") or str(source)
-        judge = cls(model, processor, name, familiarity)
-        judge.about["weights"] = fingerprint(source or EMBEDDED)
-        return judge
+        known = {"top_k": model.config.top_k, "dimensions": dimensions_from(model.config.dimensions)}
+        card = card_of(model, source, "gated", EMBEDDED, revision, **known)
+        return cls(model, processor, card, OODModel.load_for(source))
 
     # -- judging ---------------------------------------------------------------------------------------------
 
@@ -58,69 +71,88 @@ class VLMDRJudge(PaddedJudge):
         image = comparison.load_image()
         responses = self.encode(comparison)
         with self.lock, torch.inference_mode():
-            reading = self._read(image, comparison.prompt)
+            read = self._read(image, comparison.prompt)
             ids, mask = pad_responses(self.processor, [responses])
             device = self.model.device
-            scores = self.model.score(reading, ids.to(device), mask.to(device))
-            judgement = _judgements(self.name, [comparison], reading, scores, [len(responses)])[0]
+            scores = self.model.score(read.reading, ids.to(device), mask.to(device))
+            judgement = self._judgements([comparison], read, scores, [len(responses)])[0]
         return replace(judgement, seconds=time.perf_counter() - started)
 
-    def _judge(self, prepared: Prepared) -> list[Judgement]:
-        device = self.model.device
-        reading = self.model.read(**prepared.inputs.to(device))
-        scores = self.model.score(reading, prepared.ids.to(device), prepared.mask.to(device))
-        return _judgements(self.name, prepared.comparisons, reading, scores, prepared.counts)
+    def prepare(self, comparisons: list[Comparison]) -> PreparedWithOOD:
+        prepared = super().prepare(comparisons)
+        statistics = [pixel_statistics(c.load_image()) for c in comparisons] if self.ood else []
+        return PreparedWithOOD(**vars(prepared), statistics=statistics)
 
-    def _read(self, image: Image.Image, prompt: str) -> Reading:
+    def _judge(self, prepared: Prepared) -> list[Judgement]:
+        assert isinstance(prepared, PreparedWithOOD)
+        device = self.model.device
+        read = self._read_inputs(prepared.inputs.to(device), prepared.statistics)
+        scores = self.model.score(read.reading, prepared.ids.to(device), prepared.mask.to(device))
+        return self._judgements(prepared.comparisons, read, scores, prepared.counts)
+
+    def _read(self, image: Image.Image, prompt: str) -> Read:
         key = (image_hash(image), prompt)
         if key in self._readings:
             self._readings.move_to_end(key)
             return self._readings[key]
         inputs = encode_prefix(self.processor, [image], [prompt]).to(self.model.device)
-        reading = self._readings[key] = self.model.read(**inputs)
+        read = self._readings[key] = self._read_inputs(inputs, [pixel_statistics(image)] if self.ood else [])
         if len(self._readings) > READINGS:
             self._readings.popitem(last=False)
-        return reading
+        return read
+
+    def _read_inputs(self, inputs: BatchFeature, statistics: list[Tensor]) -> Read:
+        """One vision pass serves the judgement and the out-of-distribution score."""
+        inputs = BatchFeature(dict(inputs))
+        features = self.model.image_features(
+            inputs.pop("pixel_values"), image_grid_thw=inputs["image_grid_thw"]
+        )
+        oods = (
+            [self.ood.of(s, f.float()) for s, f in zip(statistics, features, strict=True)] if self.ood else []
+        )
+        return Read(self.model.read_features(features=features, **inputs), oods)
 
     # -- what it knows ---------------------------------------------------------------------------------------
 
-    def unfamiliarity(self, image: Image.Image) -> Familiarity | None:
+    def out_of_distribution(self, image: Image.Image) -> OODScore | None:
         """How far an image lies from what the embedded model was trained on; None for other checkpoints."""
-        if self.familiarity is None:
+        if self.ood is None:
             return None
         with self.lock, torch.inference_mode():
-            return self.familiarity.of(image, self.visual_tokens(image))
+            return self.ood.of(pixel_statistics(image), self.visual_tokens(image))
 
     def visual_tokens(self, image: Image.Image) -> Tensor:
         """(tokens, H): what the decoder gets to see of the image. Call under the lock."""
         inputs = self.processor.image_processor(images=[image], return_tensors="pt").to(self.model.device)
         return self.model.image_features(inputs.pop("pixel_values"), **inputs)[0].float()
 
-
-def _judgements(
-    name: str, comparisons: list[Comparison], reading: Reading, scores: Tensor, counts: list[int]
-) -> list[Judgement]:
-    """float32 from here on: what is stored and shown decomposes to rounding error."""
-    logits = reading.relevance_logits.float().cpu()
-    weights = reading.weights.float().cpu()
-    weight_logits = reading.weight_logits.float().cpu()
-    table = scores.float().cpu()
-    rewards = aggregate(weights.double(), table.double())
-    out = []
-    for i, comparison in enumerate(comparisons):
-        n = counts[i]
-        active = [d for d in logits[i].argsort(descending=True).tolist() if reading.active[i, d]]
-        out.append(
-            Judgement(
-                comparison_id=comparison.id,
-                judge=name,
-                rewards=tuple(rewards[i, :n].tolist()),
-                gate_logits=tuple(logits[i].tolist()),
-                relevance=tuple(logits[i].sigmoid().tolist()),
-                selected=tuple(active),
-                weights=tuple(weights[i].tolist()),
-                weight_logits=tuple(weight_logits[i].tolist()),
-                scores=tuple(tuple(row) for row in table[i, :n].tolist()),
+    def _judgements(
+        self, comparisons: list[Comparison], read: Read, scores: Tensor, counts: list[int]
+    ) -> list[Judgement]:
+        """float32 from here on: what is stored and shown decomposes to rounding error."""
+        reading = read.reading
+        logits = reading.relevance_logits.float().cpu()
+        weights = reading.weights.float().cpu()
+        weight_logits = reading.weight_logits.float().cpu()
+        table = scores.float().cpu()
+        rewards = aggregate(weights.double(), table.double())
+        out = []
+        for i, comparison in enumerate(comparisons):
+            n = counts[i]
+            active = [d for d in logits[i].argsort(descending=True).tolist() if reading.active[i, d]]
+            out.append(
+                Judgement(
+                    comparison_id=comparison.id,
+                    judge=self.card.id,
+                    rewards=tuple(rewards[i, :n].tolist()),
+                    gate_logits=tuple(logits[i].tolist()),
+                    relevance=tuple(logits[i].sigmoid().tolist()),
+                    selected=tuple(active),
+                    weights=tuple(weights[i].tolist()),
+                    weight_logits=tuple(weight_logits[i].tolist()),
+                    scores=tuple(tuple(row) for row in table[i, :n].tolist()),
+                    dimensions=self.card.dimensions,
+                    ood=read.oods[i] if read.oods else None,
+                )
             )
-        )
-    return out
+        return out

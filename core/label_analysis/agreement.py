@@ -198,7 +198,7 @@ def against_judges(labels: Sequence[Label], items: Mapping[int, Item]) -> tuple[
     judged: dict[tuple[str, str], list[tuple[dict[str, Any], list[Label]]]] = {}
     for position in sorted(blind):
         for row in items[position].judged:
-            name = str(row["judge"]), str(row.get("revision") or "")
+            name = str(row.get("judge_name") or row["judge"]), str(row.get("revision") or "")
             judged.setdefault(name, []).append((row, blind[position]))
     return tuple(_against(*name, rows) for name, rows in judged.items())
 

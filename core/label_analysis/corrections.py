@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from core.labels.consensus import DISPUTED, Consensus, consensus
 from core.labels.records import BAD, TIE, UNSURE, Item, Label
+from core.records import letter
 from core.runs.metrics import Rate, outcome, rate
 from core.runs.run import Run
 
@@ -43,7 +44,7 @@ class Data:
     @classmethod
     def of(cls, run: Run) -> Data:
         m = run.manifest
-        return cls(m.benchmark, m.source, m.data_revision, str(m.how.get("data_hash", "")))
+        return cls(m.benchmark, m.source, m.data_revision, str(m.stats.get("data_hash", "")))
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,7 @@ def _check(position: int, found: Consensus, item: Item | None) -> None:
     for verdict in found.votes:
         if verdict not in (TIE, BAD, UNSURE) and int(verdict) >= len(item.responses):
             raise CorrectionError(
-                f"A label of item {position} prefers response {'ABCD'[int(verdict)]}, but there are {len(item.responses)}."
+                f"A label of item {position} prefers response {letter(int(verdict))}, but there are {len(item.responses)}."
             )
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from core.label_errors.ranking import suspects
 from core.label_errors.report import report
-from core.runs.run import RunError, open_run
+from core.runs.manifest import RunError
+from core.runs.run import open_run
 
 
 def main() -> None:

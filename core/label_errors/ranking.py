@@ -25,13 +25,14 @@ from core.label_errors.contradictions import Kin, kin
 from core.label_errors.probability import blame, doubt
 from core.label_errors.reasons import SHOWN, Opinion, Repeat, judge_reasons, kin_reasons, repeat_reason
 from core.label_errors.suspect import CONTRADICTION, JUDGED, REPEATED, Suspect
-from core.runs.run import Run, RunError
+from core.records import Condition
+from core.runs.manifest import RunError
+from core.runs.run import Run
 
 ORDERS = {
     "suspicion": "most likely wrong first",
     "random": "at random, to estimate how many labels are wrong",
 }
-BLIND = ", blind"  # how the name of an image-blind judge ends (core.judges.blind)
 
 
 def suspects(runs: Sequence[Run], order: str = "suspicion", seed: int = 0) -> list[Suspect]:
@@ -67,7 +68,7 @@ def suspects(runs: Sequence[Run], order: str = "suspicion", seed: int = 0) -> li
 
 def _same_data(runs: Sequence[Run]) -> list[Run]:
     """The runs with their own pictures. Raises RunError."""
-    used = [r for r in runs if r.manifest.images == "as given"]
+    used = [r for r in runs if r.manifest.condition is not Condition.SHUFFLED]
     if not used:
         raise RunError("There is no run to rank by: give at least one with the pictures as given.")
     first, names = used[0], ["row", "key", "preferred"]
@@ -75,7 +76,7 @@ def _same_data(runs: Sequence[Run]) -> list[Run]:
     for other in used[1:]:
         for what, a, b in (
             ("benchmark", first.manifest.benchmark, other.manifest.benchmark),
-            ("data hash", *(r.manifest.how.get("data_hash") or "" for r in (first, other))),
+            ("data hash", *(r.manifest.stats.get("data_hash") or "" for r in (first, other))),
         ):
             if a != b and a and b:
                 raise RunError(
@@ -206,20 +207,20 @@ def _reasons(
     for k in related:
         by_row[k.a].append(k)
         by_row[k.b].append(k)
-    names = [run.manifest.judge for run in used]
     choices = [_choices(run, frame) for run in used]
     out = []
+    judges = [(run.manifest.judge.name, run.manifest.condition is Condition.BLANK) for run in used]
     for i, row in enumerate(frame["row"].tolist()):
         blamed = None if np.isnan(margins[i]).all() else float(wrong[i])
         said = [
             Opinion(
-                name.removesuffix(BLIND),
-                name.endswith(BLIND),
+                name,
+                blind,
                 float(margins[i, j]),
                 choices[j][i],
                 bool(weights[i, j] > 0),
             )
-            for j, name in enumerate(names)
+            for j, (name, blind) in enumerate(judges)
             if np.isfinite(margins[i, j])
         ]
         out.append((

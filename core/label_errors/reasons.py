@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.label_errors.contradictions import Kin
+from core.records import letter
 
 SHOWN = 3  # other rows that are named
-LETTERS = "ABCD"
 
 
 @dataclass(frozen=True)
@@ -121,4 +121,4 @@ def _unseen(k: Kin) -> str:
 
 
 def _letter(o: Opinion) -> str:
-    return "?" if o.choice is None else LETTERS[o.choice]
+    return "?" if o.choice is None else letter(o.choice)

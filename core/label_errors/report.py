@@ -10,8 +10,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from core.label_errors.reasons import LETTERS
 from core.label_errors.suspect import Suspect
+from core.records import Condition, letter
 from core.runs.run import Run
 
 PROMPT, RESPONSE = 600, 1500  # characters shown
@@ -32,7 +32,7 @@ def report(
     runs: Sequence[Run], found: Sequence[Suspect], most: int, confirmed: Mapping[int, str] | None = None
 ) -> str:
     """The first `most` of `found`, as `core.label_errors.ranking.suspects(runs)` gave them. confirmed: row -> what people said."""
-    used = [r for r in runs if r.manifest.images == "as given"]
+    used = [r for r in runs if r.manifest.condition is not Condition.SHUFFLED]
     shown = found[:most]
     rows = used[0].rows([s.row for s in shown], COLUMNS)
     parts = [_head(used, found, len(shown), confirmed)]
@@ -49,7 +49,7 @@ def _head(
         f"# Suspected label errors in {plain(m.title)}",
         "",
         f"- Data: {code(m.benchmark)}, source {code(m.source)}, revision {code(m.data_revision or 'unknown')}, "
-        f"data hash {code(str(m.how.get('data_hash', 'unknown')))}",
+        f"data hash {code(str(m.stats.get('data_hash', 'unknown')))}",
         f"- Labelled comparisons: {len(found):,}; the first {shown:,} are shown",
     ]
     lines += [f"  - {sum(s.tier == i for s in found):,} {words}" for i, words in enumerate(TIERS)]
@@ -57,7 +57,7 @@ def _head(
         lines.append(f"- Looked at by people: {sum(s.row in confirmed for s in found):,}")
     lines.append("- Judges:")
     lines += [
-        f"  - {plain(r.manifest.judge)}, weights {code(r.manifest.weights or 'none')}, code {code(r.manifest.code or 'unknown')}"
+        f"  - {plain(_judge(r))}, weights {code(r.manifest.judge.fingerprint or 'none')}, code {code(r.manifest.code or 'unknown')}"
         for r in used
     ]
     return "\n".join([*lines, "", HOW])
@@ -73,7 +73,7 @@ def _section(number: int, suspect: Suspect, row: dict[str, Any], people: str | N
         "",
         f"- id {code(row['id'])}, content key {code(row['key'])}"
         + (f", subgroup {code(row['subgroup'])}" if row["subgroup"] else ""),
-        f"- The label prefers response {LETTERS[preferred]}{_place(row['stored'], preferred)}; estimated to be wrong: {wrong}",
+        f"- The label prefers response {letter(preferred)}{_place(row['stored'], preferred)}; estimated to be wrong: {wrong}",
     ]
     lines += [f"- {plain(reason)}" for reason in suspect.reasons]
     if people is not None:
@@ -81,7 +81,7 @@ def _section(number: int, suspect: Suspect, row: dict[str, Any], people: str | N
     lines += ["", "Prompt:", "", fence(row["prompt"], PROMPT)]
     for i, text in enumerate(row["responses"]):
         label = ", preferred by the label" if i == preferred else ""
-        lines += ["", f"Response {LETTERS[i]}{label}:", "", fence(text, RESPONSE)]
+        lines += ["", f"Response {letter(i)}{label}:", "", fence(text, RESPONSE)]
     return "\n".join(lines)
 
 
@@ -115,3 +115,8 @@ def fence(text: str, most: int) -> str:
 
 def _longest(text: str) -> int:
     return max(map(len, re.findall("`+", text)), default=0)
+
+
+def _judge(run: Run) -> str:
+    m = run.manifest
+    return m.judge.name + ("" if m.condition is Condition.AS_GIVEN else f" ({m.condition})")

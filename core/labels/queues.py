@@ -13,7 +13,7 @@ from core.label_errors.suspect import Suspect
 from core.labels.consensus import most_disputed
 from core.labels.records import Item, Label, LabelError, Queue
 from core.labels.store import LabelStore
-from core.records import Comparison
+from core.records import Comparison, Condition, letter
 from core.runs.run import Run
 from core.runs.schema import SCHEMA, judgement_of
 
@@ -40,7 +40,7 @@ def from_runs(
     m = first.manifest
     about = {
         "name": "".join(c for c in name.strip()[:80] if c.isprintable()) or m.title, "by": by, "order": order, "seed": seed, "benchmark": m.benchmark,
-        "title": m.title, "source": m.source, "revision": m.data_revision, "data_hash": m.how.get("data_hash", ""),
+        "title": m.title, "source": m.source, "revision": m.data_revision, "data_hash": m.stats.get("data_hash", ""),
         "runs": list(runs),
     }  # fmt: skip
     return store.add_queue(about, entries, stored.items(), overlap)
@@ -115,17 +115,17 @@ def _entries(runs: Sequence[Run], found: Sequence[Suspect]) -> tuple[list[Item],
 
 def _judged(run: Run, row: dict[str, Any]) -> dict[str, Any] | None:
     """What a run's judge said of a row, with the revision that said it; None where it said nothing."""
-    if not row["rewards"] or run.manifest.images != "as given":
+    if not row["rewards"] or run.manifest.condition is not Condition.AS_GIVEN:
         return None
-    said = judgement_of(row, run.name).to_row()
-    kept = {k: v for k, v in said.items() if v and k not in ("comparison_id", "seconds", "notes")}
-    return {**kept, "revision": run.manifest.weights}
+    said = judgement_of(row, run.manifest).to_row()
+    kept = {k: v for k, v in said.items() if v and k not in ("comparison_id", "seconds", "ood")}
+    return {**kept, "judge_name": run.manifest.judge.name, "revision": run.manifest.judge.fingerprint}
 
 
 def in_words(verdict: str) -> str:
     """A verdict for people who see the record's own order."""
     known = {"tie": "a tie", "bad": "both bad", "unsure": "cannot tell"}
-    return known.get(verdict) or f"response {'ABCD'[int(verdict)]}"
+    return known.get(verdict) or f"response {letter(int(verdict))}"
 
 
 def _disputed(item: Item, labels: Sequence[Label]) -> Item:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, PreTrainedConfig
 from transformers.configuration_utils import SubConfigSpec
 
-from core.taxonomy import KEYS, NUM_DIMENSIONS
+from core.taxonomy import KEYS
 
 
 @strict
@@ -18,19 +20,25 @@ class VLMDRConfig(PreTrainedConfig):
     gate_size: hidden width of the dimension predictor and of the weighting; None is a quarter of the backbone's.
     score_size: hidden width of each of the 21 scorers. Layer sizes of the paper are not public; these
         defaults give 17.88M head parameters at hidden size 3584, the paper's "17.86M, 0.25 %".
-    dimensions: the taxonomy's keys the weights were trained for; loading under another taxonomy is an error.
+    dimensions: what the weights were trained for: keys of core/taxonomy.py, or tables with key, name, capability and
+        description, any number of them. num_dimensions: their number; 0 stands for as many as `dimensions`.
     """
 
     model_type = "vl_mdr"
     sub_configs_defaults = {"vlm_config": SubConfigSpec(config_class=AutoConfig, model_type="qwen2_5_vl")}
 
     vlm_config: dict | PreTrainedConfig | None = None
-    num_dimensions: int = NUM_DIMENSIONS
+    num_dimensions: int = 0
     top_k: int = 3
     gate_size: int | None = None
     score_size: int = 65
-    dimensions: list[str] | tuple[str, ...] = tuple(KEYS)
+    dimensions: list | tuple = tuple(KEYS)
     about: dict | None = None
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        if not self.num_dimensions:
+            self.num_dimensions = len(self.dimensions)
+        super().__post_init__(**kwargs)
 
     @property
     def hidden_size(self) -> int:

@@ -13,7 +13,7 @@ from transformers import AutoConfig
 from core.model import VLMDR, ScalarReward, VLMDRConfig
 from core.model.processor import RewardProcessor
 from core.model.reader import Reader
-from core.taxonomy import KEYS
+from core.taxonomy import dimensions_from
 
 ASSETS = Path(__file__).parents[2] / "assets"
 EMBEDDED = ASSETS / "model"
@@ -96,7 +96,7 @@ def fingerprint(folder: str | Path) -> str:
     """sha256 of the weights of a folder (first 16 hex digits), or the hub id itself."""
     files = sorted(Path(folder).glob("*.safetensors")) if Path(folder).is_dir() else []
     digest = hashlib.sha256()
-    for file in (f for f in files if f.name != "familiarity.safetensors"):
+    for file in (f for f in files if f.name != "ood.safetensors"):
         with file.open("rb") as opened:
             while block := opened.read(1 << 20):
                 digest.update(block)
@@ -126,11 +126,30 @@ def _config(where: str, revision: str | None, kind: type[Reader]) -> Any:
         raise CheckpointError(f"No checkpoint can be loaded from '{where}': {_first_line(error)}") from error
     if not isinstance(config, config_class):
         raise CheckpointError(_other_kind(where, config.model_type, wanted))
-    if isinstance(config, VLMDRConfig) and tuple(config.dimensions) != KEYS:
-        raise CheckpointError(
-            f"'{where}' was trained for another list of dimensions than core/taxonomy.py has."
-        )
+    if isinstance(config, VLMDRConfig):
+        _check_dimensions(where, config)
     return config
+
+
+def _check_dimensions(where: str, config: VLMDRConfig) -> None:
+    try:
+        named = len(dimensions_from(config.dimensions))
+    except (ValueError, TypeError) as error:
+        raise CheckpointError(
+            f"The dimensions in the config.json of '{where}' cannot be used: {error}."
+        ) from error
+    if not named:
+        raise CheckpointError(
+            f"The config.json of '{where}' names no dimensions: list them under 'dimensions'."
+        )
+    if named != config.num_dimensions:
+        raise CheckpointError(
+            f"The config.json of '{where}' names {named} dimensions but says that there are {config.num_dimensions}."
+        )
+    if not 1 <= config.top_k <= named:
+        raise CheckpointError(
+            f"The config.json of '{where}' says top_k = {config.top_k}: it must be from 1 to {named}, the number of dimensions."
+        )
 
 
 def _other_kind(where: str, found: str, wanted: str) -> str:

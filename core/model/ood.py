@@ -21,9 +21,9 @@ from torch import Tensor
 
 from core.model.loading import EMBEDDED
 from core.model.processor import MAX_PIXELS
-from core.records import Familiarity
+from core.records import OODScore
 
-FILE = "familiarity.safetensors"
+FILE = "ood.safetensors"
 FALSE_ALARMS = 0.003  # share of training-split pictures left outside the threshold
 NEIGHBOUR = 3
 
@@ -50,7 +50,7 @@ def pixel_statistics(image: Image.Image) -> Tensor:
     ], dtype=torch.float32)  # fmt: skip
 
 
-class FamiliarityModel:
+class OODModel:
     """Mean and whitening of visual tokens, the known descriptions, a threshold, and the measured error rates."""
 
     def __init__(
@@ -59,7 +59,7 @@ class FamiliarityModel:
         self.tensors, self.threshold, self.measured = tensors, threshold, measured or {}
 
     @classmethod
-    def fit(cls, pictures: list[tuple[Image.Image, Tensor]], shrinkage: float = 1e-3) -> FamiliarityModel:
+    def fit(cls, pictures: list[tuple[Image.Image, Tensor]], shrinkage: float = 1e-3) -> OODModel:
         """From training pictures and their (tokens, H) features. One half is remembered, the other sets the
         threshold, so that no picture is compared with itself."""
         rows = torch.cat([tokens.double() for _, tokens in pictures])
@@ -68,7 +68,9 @@ class FamiliarityModel:
         covariance += shrinkage * covariance.diagonal().mean() * torch.eye(len(mean), dtype=rows.dtype)
         values, vectors = torch.linalg.eigh(covariance)
         model = cls({"mean": mean.float(), "whiten": (vectors * values.rsqrt()).float()})
-        described = torch.stack([model.describe(*p) for p in pictures])
+        described = torch.stack(
+            [model.describe(pixel_statistics(image), tokens) for image, tokens in pictures]
+        )
         known, others = described[::2], described[1::2]
         centre, spread = known.mean(0), known.std(0).clamp_min(1e-3)  # a statistic may be constant
         model.tensors |= {"centre": centre, "spread": spread, "known": (known - centre) / spread}
@@ -76,22 +78,23 @@ class FamiliarityModel:
         model.threshold = float(scores.quantile(1 - FALSE_ALARMS))
         return model
 
-    def describe(self, image: Image.Image, tokens: Tensor) -> Tensor:
-        """(14,) pixel statistics and the log of the tokens' mean squared Mahalanobis distance per dimension."""
+    def describe(self, statistics: Tensor, tokens: Tensor) -> Tensor:
+        """(14,) `pixel_statistics` and the log of the tokens' mean squared Mahalanobis distance per dimension."""
         white = (tokens.float().cpu() - self.tensors["mean"]) @ self.tensors["whiten"]
-        return torch.cat([pixel_statistics(image), white.square().mean().log()[None]])
+        return torch.cat([statistics, white.square().mean().log()[None]])
 
     def _distance(self, described: Tensor) -> float:
         point = (described - self.tensors["centre"]) / self.tensors["spread"]
         distances = (self.tensors["known"] - point).norm(dim=-1)
         return float(distances.kthvalue(NEIGHBOUR).values)
 
-    def score(self, image: Image.Image, tokens: Tensor) -> float:
-        return self._distance(self.describe(image, tokens))
+    def score(self, statistics: Tensor, tokens: Tensor) -> float:
+        return self._distance(self.describe(statistics, tokens))
 
-    def of(self, image: Image.Image, tokens: Tensor) -> Familiarity:
-        score = self.score(image, tokens)
-        return Familiarity(score, self.threshold, score > self.threshold, self.about())
+    def of(self, statistics: Tensor, tokens: Tensor) -> OODScore:
+        """statistics: of the image's pixels. tokens: (T, H), what the decoder gets to see of it."""
+        score = self.score(statistics, tokens)
+        return OODScore(score, self.threshold, score > self.threshold, self.about())
 
     def about(self) -> str:
         if not self.measured:
@@ -107,7 +110,7 @@ class FamiliarityModel:
         save_file({k: v.contiguous() for k, v in self.tensors.items()}, folder / FILE, metadata=metadata)
 
     @classmethod
-    def load_for(cls, source: str | Path | None) -> FamiliarityModel | None:
+    def load_for(cls, source: str | Path | None) -> OODModel | None:
         """The statistics beside a checkpoint folder (None: the embedded model), or None where there are none."""
         path = Path(source or EMBEDDED) / FILE
         if not path.is_file():

@@ -71,7 +71,15 @@ class Reader(PreTrainedModel):
     def read(self, input_ids: Tensor, attention_mask: Tensor, pixel_values: Tensor, **vision: Any) -> Any:
         """Image and prompt, padded on the left. input_ids, attention_mask: (B, P). Gives what `read_embeds` gives."""
         grids = {k: v for k, v in vision.items() if k not in ("mm_token_type_ids",)}
-        embeds = self.embed(input_ids, self.image_features(pixel_values, **grids))
+        return self.read_features(
+            input_ids, attention_mask, self.image_features(pixel_values, **grids), **vision
+        )
+
+    def read_features(
+        self, input_ids: Tensor, attention_mask: Tensor, features: list[Tensor], **vision: Any
+    ) -> Any:
+        """The same where the pictures' features are there already (`image_features`)."""
+        embeds = self.embed(input_ids, features)
         positions = self.positions(input_ids, attention_mask, **vision)
         return self.read_embeds(embeds, attention_mask, positions, self.at_image(input_ids))
 

@@ -11,23 +11,28 @@ import hashlib
 import io
 import json
 import zipfile
+import zlib
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from core.records import (
+    CardError,
     Comparison,
     Explanation,
     Faithfulness,
-    Familiarity,
+    JudgeCard,
     Judgement,
+    OODScore,
     Reliance,
     Removal,
     content_hash,
     frozen,
 )
+from core.taxonomy import KEYS
 
-FORMAT = "rewardscope bundle 1"
+FORMAT = "rewardscope bundle"  # and its version
+VERSION = 2
 MEMBERS = {
     "manifest.json": 1 << 20,
     "picture.png": 64 << 20,
@@ -36,19 +41,18 @@ MEMBERS = {
 
 
 class BundleError(ValueError):
-    """A file that is no bundle, or not whole; the message says what is wrong."""
+    """A file that is not a bundle, or not whole; the message says what is wrong."""
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """about: the model's card, its `weights` fingerprint among it. familiarity: None where it was not measured."""
+    """card: of the judge. reliance: None where it was not measured."""
 
     comparison: Comparison
     judgement: Judgement
     explanation: Explanation
     reliance: Reliance | None
-    about: dict[str, Any]
-    familiarity: Familiarity | None = None
+    card: JudgeCard
 
 
 def write(bundle: Bundle) -> bytes:
@@ -62,14 +66,13 @@ def write(bundle: Bundle) -> bytes:
         "judgement": bundle.judgement.to_row(),
         "explanation": asdict(bundle.explanation),
         "reliance": asdict(bundle.reliance) if bundle.reliance else None,
-        "familiarity": asdict(bundle.familiarity) if bundle.familiarity else None,
     }  # fmt: skip
     members = {
         "picture.png": c.image,
         "record.json": json.dumps(record, ensure_ascii=False).encode("utf-8", "surrogatepass"),
     }
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in members.items()}
-    manifest = {"format": FORMAT, "model": bundle.about, "sha256": hashes}
+    manifest = {"format": f"{FORMAT} {VERSION}", "judge": bundle.card.to_row(), "sha256": hashes}
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in {"manifest.json": json.dumps(manifest, indent=1).encode(), **members}.items():
@@ -86,17 +89,21 @@ def read(source: bytes | str | Path) -> Bundle:
         manifest, record = (json.loads(data[n]) for n in ("manifest.json", "record.json"))
     except BundleError:
         raise
-    except (zipfile.BadZipFile, OSError, ValueError, RuntimeError) as error:
-        raise BundleError("This file is no Rewardscope bundle, or is damaged.") from error
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise BundleError("This file is no Rewardscope bundle of a version that is read here.")
+    except (zipfile.BadZipFile, zlib.error, OSError, ValueError, RuntimeError, EOFError) as error:
+        raise BundleError("This file is not a Rewardscope bundle, or it is damaged.") from error
+    version = _version(manifest)
     for name in ("picture.png", "record.json"):
         if hashlib.sha256(data[name]).hexdigest() != manifest.get("sha256", {}).get(name):
             raise BundleError(f"The bundle's {name} is not what was written: its hash differs.")
     try:
-        bundle = _bundle(record, data["picture.png"], manifest["model"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise BundleError("The bundle's record lacks a part that is needed.") from error
+        card = JudgeCard.from_row(manifest["judge"]) if version > 1 else _card_of_0_1(manifest["model"])
+        bundle = _bundle(record, data["picture.png"], card)
+    except CardError as error:
+        raise BundleError(f"The bundle cannot be read: {error}.") from error
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise BundleError(
+            "The bundle's record lacks a part that is needed, or a part has the wrong form."
+        ) from error
     c = bundle.comparison
     if c.benchmark == "user" and c.id != content_hash(data["picture.png"], c.prompt, *c.responses):
         raise BundleError("The bundle's texts and picture are not those it was made for: their id differs.")
@@ -107,16 +114,51 @@ def _member(archive: zipfile.ZipFile, name: str) -> bytes:
     try:
         info = archive.getinfo(name)
     except KeyError as error:
-        raise BundleError(f"This zip holds no {name}: it is no Rewardscope bundle.") from error
+        raise BundleError(f"This zip holds no {name}: it is not a Rewardscope bundle.") from error
     if info.file_size > MEMBERS[name]:
         raise BundleError(f"The bundle's {name} is larger than {MEMBERS[name] >> 20} MiB.")
     with archive.open(info) as file:
         return file.read(MEMBERS[name] + 1)
 
 
-def _bundle(record: dict[str, Any], picture: bytes, about: dict[str, Any]) -> Bundle:
-    c, e = record["comparison"], record["explanation"]
-    relies, familiar = record["reliance"], record.get("familiarity")  # bundles of 0.1 lack the second
+def _version(manifest: object) -> int:
+    """Raises BundleError."""
+    said = manifest.get("format") if isinstance(manifest, dict) else None
+    name, _, number = said.rpartition(" ") if isinstance(said, str) else ("", "", "")
+    if name != FORMAT or not (number.isascii() and number.isdecimal()):
+        raise BundleError("This zip is not a Rewardscope bundle: its manifest names no version of one.")
+    if int(number) > VERSION:
+        raise BundleError(
+            f"This bundle has version {int(number)}; this Rewardscope reads up to {VERSION}. Open it with a newer Rewardscope."
+        )
+    return int(number)
+
+
+def _card_of_0_1(model: dict[str, Any]) -> JudgeCard:
+    """Release 0.1 wrote bundles of the gated judge only, with its taxonomy."""
+    known: dict[str, Any] = {
+        k: model[k]
+        for k in ("backbone", "parameters", "dtype", "device", "trained_on", "embedded")
+        if k in model
+    }
+    id_ = "vl-mdr" if model.get("embedded") else model["name"]
+    row = {
+        **known,
+        "id": id_,
+        "name": model["name"],
+        "kind": "gated",
+        "fingerprint": model.get("weights", ""),
+        "dimensions": list(KEYS),
+    }
+    return JudgeCard.from_row(row)
+
+
+def _bundle(record: dict[str, Any], picture: bytes, card: JudgeCard) -> Bundle:
+    c, e, relies = record["comparison"], record["explanation"], record["reliance"]
+    judgement = Judgement.from_row(record["judgement"])
+    if familiar := record.get("familiarity"):  # as release 0.1 kept it
+        ood = OODScore(familiar["score"], familiar["threshold"], familiar["unfamiliar"], familiar["about"])
+        judgement = replace(judgement, ood=ood)
     return Bundle(
         Comparison(
             c["id"],
@@ -127,11 +169,10 @@ def _bundle(record: dict[str, Any], picture: bytes, about: dict[str, Any]) -> Bu
             c["benchmark"],
             c["category"],
         ),
-        Judgement.from_row(record["judgement"]),
+        judgement,
         explanation_of(e),
         Reliance(**relies) if relies else None,
-        dict(about),
-        Familiarity(**familiar) if familiar else None,
+        card,
     )
 
 

@@ -8,15 +8,13 @@ from pathlib import Path
 from PIL import Image
 
 from core.images import ImageError, open_image
+from core.records.text import letter
 
 ImageSource = str | Path | bytes | Image.Image
 
 
 class RecordError(ValueError):
     """A record that cannot be judged; the message is a sentence for the person who made it."""
-
-
-MAX_RESPONSES = 4
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ class Turn:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One question to a judge: an image, a prompt, two to four responses, and which is preferred.
+    """One question to a judge: an image, a prompt, two or more responses, and which is preferred.
 
     image is None where a benchmark's row lacks it: such a record can be read, but not judged.
     more_images: the second picture and those after it. turns: the chat before the prompt, the oldest first.
@@ -70,15 +68,11 @@ class Comparison:
     def __post_init__(self) -> None:
         if len(self.responses) < 2:
             raise RecordError("There is only one response: a comparison needs at least two.")
-        if len(self.responses) > MAX_RESPONSES:
-            raise RecordError(
-                f"There are {len(self.responses)} responses: at most {MAX_RESPONSES} are compared."
-            )
         if not self.prompt.strip():
             raise RecordError("The prompt is empty: write the question that the responses answer.")
         for i, response in enumerate(self.responses):
             if not response.strip():
-                raise RecordError(f"Response {'ABCD'[i]} is empty.")
+                raise RecordError(f"Response {letter(i)} is empty.")
         if self.preferred is not None and not 0 <= self.preferred < len(self.responses):
             raise RecordError(
                 f"The preferred response is number {self.preferred}, but there is no such response."

@@ -71,11 +71,15 @@ class Explanation:
 
 @dataclass(frozen=True)
 class Reliance:
-    """Margins of a over b with the picture, with plain grey in its place, and with another record's (or None)."""
+    """Margins of a over b with the picture, with a blank one in its place, and with another record's (or None).
+
+    blank: what stood for a blank picture (core.judges.conditions.BLANK).
+    """
 
     given: float
     without: float
     other: float | None
+    blank: str = ""
 
     @property
     def share(self) -> float:
@@ -89,16 +93,6 @@ class Reliance:
         if self.share >= 0.5:
             return "leans on the picture"
         return "would say the same without looking"
-
-
-@dataclass(frozen=True)
-class Familiarity:
-    """score: distance to the third nearest training picture, in standard deviations. unfamiliar: score > threshold."""
-
-    score: float
-    threshold: float
-    unfamiliar: bool
-    about: str
 
 
 def to_json(record: Judgement | Explanation) -> str:

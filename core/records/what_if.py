@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from core.records import Judgement, RecordError
-from core.taxonomy import NAMES
 
 LARGEST_FACTOR = 100.0  # a weight is multiplied by at most this in the search for a flip
 
@@ -94,17 +93,22 @@ def smallest_flip(judgement: Judgement, a: int, b: int) -> Flip | None:
     for factor, d in sorted(factors, key=lambda fd: abs(math.log(fd[0]))):
         gate = Gate(k, factor={d: factor})
         if flips(gate):
-            return Flip(f"{NAMES[d]} weighed {_times(factor)}", gate)
+            return Flip(f"{judgement.dimensions[d].name} weighed {_times(factor)}", gate)
     for d in judgement.selected:
         if flips(gate := Gate(k, muted=frozenset({d}))):
-            return Flip(f"{NAMES[d]} muted (the next most relevant dimension takes its place)", gate)
+            return Flip(
+                f"{judgement.dimensions[d].name} muted (the next most relevant dimension takes its place)",
+                gate,
+            )
     others = [
         d for d in np.argsort(-np.asarray(judgement.gate_logits)).tolist() if d not in judgement.selected
     ]
     for d in others:
         if flips(gate := Gate(k, forced=frozenset({d}))):
-            return Flip(f"{NAMES[d]} forced in", gate)
-    for other in sorted((n for n in range(1, len(NAMES) + 1) if n != k), key=lambda n: abs(n - k)):
+            return Flip(f"{judgement.dimensions[d].name} forced in", gate)
+    for other in sorted(
+        (n for n in range(1, len(judgement.gate_logits) + 1) if n != k), key=lambda n: abs(n - k)
+    ):
         if flips(gate := Gate(other)):
             return Flip(f"k = {other} instead of {k}", gate)
     return None

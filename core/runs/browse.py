@@ -18,8 +18,7 @@ import pyarrow.parquet as pq
 from core.records import Judgement
 from core.runs.metrics import Rate, rate, rate_of_counts
 from core.runs.run import Run
-from core.runs.schema import judgement_of
-from core.taxonomy import INDEX, NUM_DIMENSIONS
+from core.runs.schema import SCHEMA, judgement_of
 
 PAGE = 25
 KEPT = 256  # pages and rows that are remembered, of all runs together
@@ -40,8 +39,8 @@ class Filters:
 
     other: a second run of the same data, and `versus` what to make of it. dimension: key of a selected dimension.
     margin: (low, high) of reward_preferred - best other reward. longer: the preferred response is the "longer" or
-    "shorter" one. blind: the blind judge's run; with `wrong_reason` only rows that it gets right as well. swapped: the
-    same judge's run with each picture exchanged for another record's.
+    "shorter" one. blank, shuffled: the same judge's runs under these conditions; with `wrong_reason` only rows that
+    it gets right with a blank image as well.
     """
 
     outcome: str = "mistakes"
@@ -52,16 +51,16 @@ class Filters:
     search: str = ""
     other: Run | None = None
     versus: str = ""
-    blind: Run | None = None
+    blank: Run | None = None
     wrong_reason: bool = False
     sort: str = "most confident mistakes"
-    swapped: Run | None = None
+    shuffled: Run | None = None
 
 
 @dataclass(frozen=True)
 class Page:
-    """rows: one per record on this page, without images, with the margins of the blind and the swapped run where there
-    are such (margin_blind, margin_swapped); total: how many pass; slice_rate: accuracy among all that
+    """rows: one per record on this page, without images, with the margins of the blank and the shuffled run where there
+    are such (margin_blank, margin_shuffled); total: how many pass; slice_rate: accuracy among all that
     pass every filter but `outcome`."""
 
     rows: pd.DataFrame
@@ -80,7 +79,7 @@ def _page(run: Run, filters: Filters, offset: int) -> Page:
 
 
 def _looked_up(run: Run, filters: Filters, offset: int, limit: int) -> Page:
-    where, values = _where(filters)
+    where, values = _where(run, filters)
     outcome, outcome_values = _outcome(filters)
     tables, files = _tables(run, filters)
     with duckdb.connect() as db:
@@ -100,7 +99,7 @@ def _looked_up(run: Run, filters: Filters, offset: int, limit: int) -> Page:
             "WHERE row IN (SELECT unnest(?::BIGINT[]))",
             [str(run.file), [r for (r,) in chosen]],
         ).df()
-        for name, run_beside in (("margin_blind", filters.blind), ("margin_swapped", filters.swapped)):
+        for name, run_beside in (("margin_blank", filters.blank), ("margin_shuffled", filters.shuffled)):
             if run_beside:
                 rows = rows.merge(_margins(db, run_beside, rows["row"].tolist(), name), on="row", how="left")
     rows = rows.set_index("row").loc[[r for (r,) in chosen]].reset_index()
@@ -117,13 +116,13 @@ def _tables(run: Run, filters: Filters) -> tuple[str, list[str]]:
     if filters.other and filters.versus:
         tables += " JOIN read_parquet(?) b ON a.row = b.row AND a.key = b.key"
         files.append(str(filters.other.file))
-    if filters.blind and filters.wrong_reason:
+    if filters.blank and filters.wrong_reason:
         tables += " JOIN read_parquet(?) c ON a.row = c.row AND a.key = c.key"
-        files.append(str(filters.blind.file))
+        files.append(str(filters.blank.file))
     return tables, files
 
 
-def _where(filters: Filters) -> tuple[str, list[Any]]:
+def _where(run: Run, filters: Filters) -> tuple[str, list[Any]]:
     parts: list[str] = ["true"]
     values: list[Any] = []
 
@@ -134,7 +133,7 @@ def _where(filters: Filters) -> tuple[str, list[Any]]:
     if filters.subgroup:
         add("a.subgroup = ?", filters.subgroup)
     if filters.dimension:
-        add("list_contains(a.selected, ?)", INDEX[filters.dimension])
+        add("list_contains(a.selected, ?)", _place(run, filters.dimension))
     low, high = filters.margin
     if low is not None:
         add("a.margin >= ?", low)
@@ -158,9 +157,15 @@ def _where(filters: Filters) -> tuple[str, list[Any]]:
             VERSUS_CHOICES[2]: f"NOT {right[0]} AND NOT {right[1]}",
             VERSUS_CHOICES[3]: f"({right[0]}) <> ({right[1]})",
         }[filters.versus])  # fmt: skip
-    if filters.blind and filters.wrong_reason:
+    if filters.blank and filters.wrong_reason:
         add("a.outcome = 'right' AND c.outcome = 'right'")
     return " AND ".join(parts), values
+
+
+def _place(run: Run, dimension: str) -> int:
+    """Where the run's judge has this dimension; -1, which no row has selected, where it has it not."""
+    keys = [d.key for d in run.manifest.judge.dimensions]
+    return keys.index(dimension) if dimension in keys else -1
 
 
 def _outcome(filters: Filters) -> tuple[str, list[Any]]:
@@ -185,12 +190,12 @@ def _record(run: Run, row: int) -> dict[str, Any] | None:
         query = "SELECT * FROM read_parquet(?) WHERE row = ?"
         found = db.sql(query, params=[str(run.file), row]).to_arrow_table()
     rows = found.to_pylist()
-    return rows[0] if rows else None
+    return {**dict.fromkeys(SCHEMA.names), **rows[0]} if rows else None
 
 
 def judgement(run: Run, row: int) -> Judgement | None:
     stored = record(run, row)
-    return judgement_of(stored, run.name) if stored and stored["rewards"] else None
+    return judgement_of(stored, run.manifest) if stored and stored["rewards"] else None
 
 
 @lru_cache(maxsize=KEPT)
@@ -216,7 +221,8 @@ class Similar:
 
 def similar(run: Run, row: int, n: int = SIMILAR) -> Similar | None:
     """None where the run has no dimensions or the row was not judged."""
-    vectors, rows, outcomes, chosen = _contributions(run.file, run.file.stat().st_mtime_ns)
+    dimensions = len(run.manifest.judge.dimensions)
+    vectors, rows, outcomes, chosen = _contributions(run.file, run.file.stat().st_mtime_ns, dimensions)
     place = np.flatnonzero(rows == row)
     if not len(place) or not chosen[place[0]].any():
         return None
@@ -230,25 +236,29 @@ def similar(run: Run, row: int, n: int = SIMILAR) -> Similar | None:
 
 
 @lru_cache(maxsize=2)
-def _contributions(file: Path, version: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """(rows, 21) contributions of the preferred response over the best other one, of all judged rows; their row
+def _contributions(
+    file: Path, version: int, dimensions: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """(rows, D) contributions of the preferred response over the best other one, of all judged rows; their row
     numbers, outcomes and selected dimensions. Zero where a dimension was not selected."""
     del version  # part of the cache's key: a run made anew is read anew
     parts = []
     for batch in pq.ParquetFile(file).iter_batches(
         65_536, columns=["row", "outcome", "preferred", "rewards", "weights", "scores", "selected"]
     ):
-        parts.append(_contributions_of(batch.to_pandas()))
+        parts.append(_contributions_of(batch.to_pandas(), dimensions))
     vectors, rows, outcomes, chosen = (np.concatenate(p) for p in zip(*parts, strict=True))
     return vectors, rows, outcomes, chosen
 
 
-def _contributions_of(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    able = (frame["weights"].map(len) == NUM_DIMENSIONS) & frame["preferred"].notna()
+def _contributions_of(
+    frame: pd.DataFrame, dimensions: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    able = (frame["weights"].map(len) == dimensions) & frame["preferred"].notna()
     frame = frame[able]
     n = len(frame)
-    vectors = np.zeros((n, NUM_DIMENSIONS), dtype=np.float32)
-    chosen = np.zeros((n, NUM_DIMENSIONS), dtype=bool)
+    vectors = np.zeros((n, dimensions), dtype=np.float32)
+    chosen = np.zeros((n, dimensions), dtype=bool)
     columns = zip(
         frame["preferred"],
         frame["rewards"],
@@ -259,7 +269,7 @@ def _contributions_of(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.n
     )
     for i, (preferred, rewards, weights, scores, selected) in enumerate(columns):
         p = int(preferred)
-        table = np.asarray(scores).reshape(len(rewards), NUM_DIMENSIONS)
+        table = np.asarray(scores).reshape(len(rewards), dimensions)
         best = max((r, j) for j, r in enumerate(rewards) if j != p)[1]
         vectors[i] = np.asarray(weights) * (table[p] - table[best])
         chosen[i, np.asarray(selected, dtype=int)] = True

@@ -43,7 +43,8 @@ class Entry:
 
 
 def entry(run: Run, ties: str = "wrong") -> Entry:
-    return _entry(run.file, run.file.stat().st_mtime_ns, run.manifest.benchmark, ties)
+    keys = tuple(d.key for d in run.manifest.judge.dimensions)
+    return _entry(run.file, run.file.stat().st_mtime_ns, run.manifest.benchmark, ties, keys)
 
 
 def overall(run: Run, ties: str = "wrong") -> Rate:
@@ -61,7 +62,7 @@ def outcomes(run: Run) -> pd.DataFrame:
 
 
 @lru_cache(maxsize=64)
-def _entry(file: Path, version: int, benchmark: str, ties: str) -> Entry:
+def _entry(file: Path, version: int, benchmark: str, ties: str, keys: tuple[str, ...]) -> Entry:
     del version  # part of the cache's key
     narrow = _narrow(file)
     known = BENCHMARKS.get(benchmark)
@@ -71,7 +72,7 @@ def _entry(file: Path, version: int, benchmark: str, ties: str) -> Entry:
     judged = narrow[narrow["margin"].notna()]
     margins = judged["margin"].to_numpy(dtype=float)
     right = (judged["outcome"] == "right").to_numpy()
-    dimensions, means = _by_dimension(file, narrow, ties)
+    dimensions, means = _by_dimension(file, narrow, ties, keys)
     return Entry(
         reports=tuple(report(narrow, g, ties) for g in groupings),
         plus=accuracy_plus(narrow, ties) if known and known.clustered else None,
@@ -116,14 +117,19 @@ def _controls(narrow: pd.DataFrame, ties: str) -> dict[str, Rate]:
     }
 
 
-def _by_dimension(file: Path, narrow: pd.DataFrame, ties: str) -> tuple[dict[str, Rate], str]:
+def _by_dimension(
+    file: Path, narrow: pd.DataFrame, ties: str, keys: tuple[str, ...]
+) -> tuple[dict[str, Rate], str]:
     decisive = narrow[narrow["decisive"].notna()]
     if len(decisive):
-        found = {d: rate(decisive.loc[decisive["decisive"] == d, "outcome"], ties) for d in KEYS}
-        return {d: r for d, r in found.items() if r.n}, "records that this dimension decides"
+        there = set(decisive["decisive"])
+        named = [d for d in dict.fromkeys((*KEYS, *keys, *sorted(there))) if d in there]
+        return {
+            d: rate(decisive.loc[decisive["decisive"] == d, "outcome"], ties) for d in named
+        }, "records that this dimension decides"
     with duckdb.connect() as db:
         pairs = db.execute("SELECT unnest(selected) AS d, outcome FROM read_parquet(?)", [str(file)]).df()
-    found = {KEYS[int(d)]: rate(g["outcome"].astype(object), ties) for d, g in pairs.groupby("d")}
+    found = {keys[int(d)]: rate(g["outcome"].astype(object), ties) for d, g in pairs.groupby("d")}
     return found, "records for which this dimension was selected"
 
 

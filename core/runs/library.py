@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from core.runs.run import Run, find_runs
+from core.records import Condition
+from core.runs.run import Run, find_runs, survey
 
 BUNDLED = Path(__file__).parents[2] / "assets" / "runs"
 
@@ -28,27 +29,28 @@ class Library:
     def of_benchmark(self, benchmark: str) -> dict[str, Run]:
         return {k: r for k, r in self._judged().items() if r.manifest.benchmark == benchmark}
 
+    def problems(self) -> list[str]:
+        """A sentence for each folder below the roots that cannot be shown."""
+        return [p for root in self.roots if root.is_dir() for p in survey(root)[1]]
+
     def _judged(self) -> dict[str, Run]:
-        """Less the runs that only hold rows for labelling (core.judges.rules.nobody)."""
-        return {k: r for k, r in self.runs().items() if r.manifest.judge_about.get("judges", True)}
+        """Less the runs that only hold rows for labelling (core.judges.rules.no_judge)."""
+        return {k: r for k, r in self.runs().items() if r.manifest.judge.kind != "none"}
 
     def benchmarks(self) -> list[tuple[str, str]]:
         """(title, name) of the benchmarks that have runs, the bundled one first."""
         present = {r.manifest.benchmark: r.manifest.title for r in self._judged().values()}
         return [(title, name) for name, title in sorted(present.items(), key=lambda kv: kv[0] != "scene")]
 
-    def blind_of(self, run: Run) -> Run | None:
-        """The image-blind run of the same data, if there is one."""
-        for other in self.of_benchmark(run.manifest.benchmark).values():
-            if other.manifest.judge.endswith(", blind") and other.manifest.source == run.manifest.source:
-                return other
-        return None
-
-    def swapped_of(self, run: Run) -> Run | None:
-        """The same judge's run of the same data with the pictures exchanged, if there is one."""
-        for other in self.of_benchmark(run.manifest.benchmark).values():
-            m, own = other.manifest, run.manifest
-            judge = f"{own.judge}, images swapped"
-            if m.images != "as given" and (m.judge, m.weights, m.source) == (judge, own.weights, own.source):
+    def under(self, run: Run, condition: Condition) -> Run | None:
+        """The same judge's run of the same data under another condition, if there is one."""
+        m = run.manifest
+        for other in self.of_benchmark(m.benchmark).values():
+            o = other.manifest
+            if o.condition is condition and (o.judge.id, o.judge.fingerprint, o.source) == (
+                m.judge.id,
+                m.judge.fingerprint,
+                m.source,
+            ):
                 return other
         return None

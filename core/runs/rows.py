@@ -9,7 +9,7 @@ from PIL import Image
 
 from core.benchmarks import BENCHMARKS
 from core.images import open_image
-from core.records import Comparison
+from core.records import Comparison, Condition
 from core.runs import browse
 from core.runs.run import Run
 
@@ -19,7 +19,7 @@ def picture_of(run: Run, stored: dict[str, Any]) -> Image.Image | None:
     if stored["image"]:
         return open_image(stored["image"])
     known = BENCHMARKS.get(run.manifest.benchmark)
-    if known and known.built_in_record and run.manifest.images == "as given":
+    if known and known.built_in_record and run.manifest.condition is Condition.AS_GIVEN:
         return known.built_in_record(stored["row"]).load_image()
     return None
 

@@ -7,10 +7,8 @@ parts/               finished windows of a run under way
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,56 +16,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from core.runs.schema import SCHEMA
-
-
-class RunError(ValueError):
-    """A run that cannot be opened or continued; the message says why and what to do."""
-
-
-@dataclass
-class Manifest:
-    """What decides the numbers (compared when a run is continued), and how it went (not compared)."""
-
-    benchmark: str
-    title: str
-    source: str
-    data_revision: str
-    judge: str
-    judge_about: dict[str, Any]
-    weights: str
-    images: str
-    limit: int | None
-    batch: int
-    window: int
-    code: str
-    seed: int
-    how: dict[str, Any] = field(default_factory=dict)
-
-    def decides(self) -> dict[str, Any]:
-        return {k: v for k, v in asdict(self).items() if k not in ("how", "code")}
-
-    def save(self, folder: Path) -> None:
-        write_whole(folder / "manifest.json", json.dumps(asdict(self), indent=1, ensure_ascii=False).encode())
-
-    @classmethod
-    def load(cls, folder: Path) -> Manifest:
-        try:
-            return cls(**json.loads((folder / "manifest.json").read_text()))
-        except FileNotFoundError as error:
-            raise RunError(f"{folder.name} is no run: it has no manifest.json.") from error
-        except (ValueError, TypeError) as error:
-            raise RunError(f"{folder.name}: its manifest.json is not one of ours ({error}).") from error
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """All or nothing, also when the process is killed in the middle."""
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+from core.records import Condition
+from core.runs.manifest import Manifest, RunError
+from core.runs.schema import ADDED, SCHEMA, accepts, completed
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,18 +34,23 @@ class Run:
 
     @property
     def name(self) -> str:
-        """The judge, and how much of the data it saw where that was cut short."""
-        limit = self.manifest.limit
-        return self.manifest.judge + (f" (first {limit:,})" if limit else "")
+        """What it is called on pages: the judge, its condition, and how much of the data it saw where that was cut short."""
+        m = self.manifest
+        condition = "" if m.condition is Condition.AS_GIVEN else f", {m.condition}"
+        return m.judge.name + condition + (f" (first {m.limit:,})" if m.limit else "")
 
-    def table(self, columns: list[str] | None = None) -> pa.Table:
-        return pq.read_table(self.file, columns=columns)
+    def table(self, columns: Sequence[str] | None = None, filters: Any = None) -> pa.Table:
+        """Columns that an older release did not write are there, empty."""
+        there = set(pq.read_schema(self.file).names)
+        wanted = list(columns or SCHEMA.names)
+        read = [c for c in wanted if c in there] or ["row"]
+        return completed(pq.read_table(self.file, columns=read, filters=filters), wanted)
 
     def rows(self, wanted: Sequence[int], columns: Sequence[str]) -> dict[int, dict[str, Any]]:
         """Some rows by number, as far as they are there. columns: `row` among them."""
         if not wanted:
             return {}
-        found = pq.read_table(self.file, columns=list(columns), filters=[("row", "in", list(wanted))])
+        found = self.table(columns, [("row", "in", list(wanted))])
         return {r["row"]: r for r in found.to_pylist()}
 
 
@@ -110,8 +66,10 @@ def open_run(folder: Path) -> Run:
         raise RunError(f"{folder.name}: judgements.parquet is damaged ({error}).") from error
     for column in SCHEMA:
         if column.name not in schema.names:
+            if column.name in ADDED:
+                continue
             raise RunError(f"{folder.name}: judgements.parquet has no column {column.name}.")
-        if schema.field(column.name).type != column.type:
+        if not accepts(column, schema.field(column.name).type):
             raise RunError(
                 f"{folder.name}: column {column.name} is {schema.field(column.name).type}, {column.type} was expected."
             )
@@ -119,15 +77,27 @@ def open_run(folder: Path) -> Run:
 
 
 def find_runs(root: Path) -> list[Run]:
-    """Finished runs below `root`, by benchmark and judge; what is not one is passed over."""
-    out = []
+    """Finished runs below `root`, by benchmark and judge."""
+    return survey(root)[0]
+
+
+def survey(root: Path) -> tuple[list[Run], list[str]]:
+    """Finished runs below `root`, and a sentence for each folder that looks like one and cannot be shown. A run under way is
+    neither."""
+    runs, problems = [], []
     for manifest in sorted(root.rglob("manifest.json")):
         file = manifest.parent / "judgements.parquet"
-        try:
-            out.append(_opened(manifest.parent, manifest.stat().st_mtime_ns, file.stat().st_mtime_ns))
-        except (RunError, OSError):
+        if not file.is_file() and (manifest.parent / "parts").is_dir():
             continue
-    return sorted(out, key=lambda r: (r.manifest.benchmark, r.manifest.judge, str(r.folder)))
+        try:
+            runs.append(_opened(manifest.parent, manifest.stat().st_mtime_ns, file.stat().st_mtime_ns))
+        except RunError as error:
+            problems.append(str(error))
+        except OSError as error:
+            problems.append(f"{manifest.parent.name} cannot be opened: {error.strerror or error}.")
+    return sorted(
+        runs, key=lambda r: (r.manifest.benchmark, r.manifest.judge.name, r.manifest.condition, str(r.folder))
+    ), problems
 
 
 @lru_cache(maxsize=1024)

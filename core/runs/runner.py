@@ -32,16 +32,19 @@ from core.benchmarks import BENCHMARKS, BenchmarkError, Row
 from core.benchmarks.reasons import Reasons
 from core.benchmarks.rows import Loaded
 from core.images import ImageError, small_copy
-from core.judges import Judge
+from core.judges.conditions import BLANK, blank_image, shuffled
+from core.judges.protocols import Judge, Prepares
 from core.judges.registry import JUDGES, Options
 from core.model.loading import CheckpointError
-from core.records import Comparison, Judgement, RecordError
+from core.records import Comparison, Condition, Judgement, RecordError
 from core.runs.data_checks import oddities
-from core.runs.run import Manifest, Run, RunError, open_run, write_whole
+from core.runs.manifest import Manifest, RunError, write_whole
+from core.runs.run import Run, open_run
 from core.runs.schema import SCHEMA, row_of
 
 BATCH = 16
 WINDOW = 4  # batches
+NO_OTHER = "row {}, column image: no other picture in its group to shuffle with"
 THUMBNAIL = 512  # pixels, longest side, of the images kept for browsing
 
 Progress = Callable[[int, int | None, float], None]
@@ -56,7 +59,7 @@ class Job:
     folder: Path
     batch: int = BATCH
     limit: int | None = None
-    swap_images: bool = False
+    condition: Condition = Condition.AS_GIVEN
     keep_images: bool = True
 
     def manifest(self) -> Manifest:
@@ -65,15 +68,14 @@ class Job:
             title=self.loaded.benchmark.title,
             source=self.loaded.source,
             data_revision=self.loaded.revision,
-            judge=self.judge.name + (", images swapped" if self.swap_images else ""),
-            judge_about=self.judge.about,
-            weights=self.judge.about.get("weights", ""),
-            images="swapped" if self.swap_images else "as given",
+            judge=self.judge.card,
+            condition=self.condition,
             limit=self.limit,
             batch=self.batch,
             window=self.batch * WINDOW,
             code=code_version(),
             seed=0,
+            blank=BLANK if self.condition is Condition.BLANK else "",
         )
 
 
@@ -109,7 +111,7 @@ def run(
 def _check_manifest(job: Job, state: PartialState) -> None:
     wanted = job.manifest()
     if (job.folder / "manifest.json").exists():
-        there, here = Manifest.load(job.folder).decides(), wanted.decides()
+        there, here = Manifest.load(job.folder).identity_fields(), wanted.identity_fields()
         for name in here:
             if there.get(name) != here[name]:
                 raise RunError(
@@ -167,51 +169,50 @@ def _prefetched(
 
 def _split(job: Job) -> Iterator[tuple[int, list[Row]]]:
     rows = iter(job.loaded.rows() if job.limit is None else islice(job.loaded.rows(), job.limit))
-    if job.swap_images:
-        rows = iter(_swapped(list(rows)))
+    if job.condition is Condition.SHUFFLED:
+        rows = iter(_shuffled(list(rows)))
     number = 0
     while window := list(islice(rows, job.batch * WINDOW)):
         yield number, window
         number += 1
 
 
-def _swapped(rows: list[Row]) -> list[Row]:
-    """Each row gets the image of another row of its subgroup, two places on (the next one may be its twin)."""
-    places: dict[str, list[int]] = {}
-    for i, row in enumerate(rows):
-        if row.comparison and row.comparison.image is not None:
-            places.setdefault(row.subgroup, []).append(i)
+def _shuffled(rows: list[Row]) -> list[Row]:
+    """Each row that has a picture gets another row's (core.judges.conditions)."""
+    able = [i for i, r in enumerate(rows) if r.comparison and r.comparison.image is not None]
+    others = shuffled([rows[i].subgroup for i in able], [rows[i].cluster for i in able])
     out = list(rows)
-    for members in places.values():
-        for n, i in enumerate(members):
-            other = rows[members[(n + 2) % len(members)]].comparison
-            mine = rows[i].comparison
-            assert mine and other
-            out[i] = replace(rows[i], comparison=replace(mine, image=other.image))
+    for i, other in zip(able, others, strict=True):
+        mine = rows[i].comparison
+        assert mine
+        if other is None:
+            out[i] = replace(
+                rows[i], comparison=replace(mine, image=None), problem=NO_OTHER.format(rows[i].index)
+            )
+            continue
+        source = rows[able[other]].comparison
+        assert source
+        out[i] = replace(rows[i], comparison=replace(mine, image=source.image))
     return out
 
 
-def _decode(row: Row) -> tuple[Image.Image | None, str]:
+def _decode(row: Row, condition: Condition) -> tuple[Image.Image | None, str]:
     if row.comparison is None or row.comparison.image is None:
         return None, row.problem
     try:
-        return row.comparison.load_images()[0], ""
+        image = row.comparison.load_images()[0]
+        return (blank_image(image) if condition is Condition.BLANK else image), ""
     except ImageError as error:
         return None, f"row {row.index}, column image: {error}"
 
 
-def _needs_image(judge: Any) -> bool:
-    return bool(judge.about.get("reads_image", True)) or hasattr(judge, "seeing")
-
-
-def _refused(judge: Any, row: Row) -> str:
-    """Earlier turns are a part of the question: a judge that reads it, and whose card does not say that it reads them
-    too, is not asked."""
-    if row.comparison and row.comparison.turns and _needs_image(judge) and not judge.about.get("reads_turns"):
+def _refused(judge: Judge, row: Row) -> str:
+    """Earlier turns are a part of the question, and none of the judges that read it reads them too, so far."""
+    if row.comparison and row.comparison.turns and judge.card.reads_images:
         n = len(row.comparison.turns)
         return (
-            f"row {row.index}: the prompt is a chat with {n} earlier turn{'s' * (n > 1)} (system turns included), and "
-            "this judge reads the last question only"
+            f"row {row.index}, column prompt: it is a chat with {n} earlier turn{'s' * (n > 1)} (system messages "
+            "included), and this judge reads the last question only"
         )
     return ""
 
@@ -219,8 +220,8 @@ def _refused(judge: Any, row: Row) -> str:
 def _prepare_window(job: Job, rows: list[Row]) -> Ready:
     """Everything before the model: images, batches of similar length, tokens. A row that the judge refuses must not
     take its batch with it: then each is prepared alone."""
-    decoded = [_decode(row) for row in rows]
-    needs_image = _needs_image(job.judge)
+    decoded = [_decode(row, job.condition) for row in rows]
+    needs_image = job.judge.card.reads_images
     ready = Ready(rows, [image for image, _ in decoded], [], {i: p for i, (_, p) in enumerate(decoded) if p})
     ready.problems.update({i: refused for i, row in enumerate(rows) if (refused := _refused(job.judge, row))})
     able = [
@@ -233,11 +234,15 @@ def _prepare_window(job: Job, rows: list[Row]) -> Ready:
     return ready
 
 
-def _prepare_batch(judge: Any, ready: Ready, batch: list[int]) -> None:
-    comparisons = [replace(ready.rows[i].comparison, image=ready.images[i]) for i in batch]  # type: ignore[type-var]
+def _prepare_batch(judge: Judge, ready: Ready, batch: list[int]) -> None:
+    comparisons = []
+    for i in batch:
+        comparison = ready.rows[i].comparison
+        assert comparison
+        comparisons.append(replace(comparison, image=ready.images[i]))
     try:
         ready.batches.append(
-            (batch, judge.prepare(comparisons) if hasattr(judge, "prepare") else comparisons)
+            (batch, judge.prepare(comparisons) if isinstance(judge, Prepares) else comparisons)
         )
     except (RecordError, ImageError) as error:
         if len(batch) == 1:
@@ -248,23 +253,27 @@ def _prepare_batch(judge: Any, ready: Ready, batch: list[int]) -> None:
 
 
 def _judge_window(job: Job, ready: Ready) -> pa.Table:
-    judge: Any = job.judge
+    judge = job.judge
     judgements: dict[int, Judgement] = {}
     for batch, prepared in ready.batches:
-        if hasattr(judge, "judge_prepared"):
+        if isinstance(judge, Prepares):
             judgements.update(zip(batch, judge.judge_prepared(prepared), strict=True))
         else:
             _judge_plain(judge, ready, batch, prepared, judgements)
     table = [
         row_of(
             row,
-            judgements.get(i),
+            _under(judgements.get(i), job.condition),
             ready.problems.get(i, ""),
             _thumbnail(ready.images[i]) if job.keep_images else None,
         )
         for i, row in enumerate(ready.rows)
     ]
     return pa.Table.from_pylist(table, SCHEMA)
+
+
+def _under(judgement: Judgement | None, condition: Condition) -> Judgement | None:
+    return replace(judgement, condition=condition) if judgement else None
 
 
 def _judge_plain(
@@ -318,7 +327,7 @@ def _merge(job: Job, seconds: float, processes: int) -> None:
                 digest.update(f"{key}:{preferred};".encode())
             count += len(table)
     manifest = Manifest.load(job.folder)
-    manifest.how = {"rows": count, "data_hash": digest.hexdigest()[:16], "seconds_of_last_start": round(seconds, 1),
+    manifest.stats = {"rows": count, "data_hash": digest.hexdigest()[:16], "seconds_of_last_start": round(seconds, 1),
                     "findings": oddities(temporary, job.loaded.benchmark.clustered), "data": job.loaded.provenance, "processes": processes, "finished": time.strftime("%Y-%m-%d %H:%M:%S")}  # fmt: skip
     manifest.save(job.folder)
     temporary.replace(job.folder / "judgements.parquet")
@@ -357,7 +366,8 @@ def main() -> None:
     parser.add_argument("--images", type=Path, help="folder of the image files, if it is not the data's own")
     parser.add_argument("--data-revision", help="revision of a hub data set")
     parser.add_argument("--streaming", action="store_true", help="do not download a hub data set first")
-    parser.add_argument("--judge", choices=sorted(JUDGES), default="vl-mdr")
+    parser.add_argument("--judge", choices=[*sorted(JUDGES), "vl-mdr-blind"], default="vl-mdr",
+                        help="vl-mdr-blind: the same as vl-mdr with --condition 'blank image'")  # fmt: skip
     parser.add_argument("--model", help="folder or hub id of a checkpoint; the embedded one by default")
     parser.add_argument("--model-revision")
     parser.add_argument("--device")
@@ -365,8 +375,10 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=BATCH)
     parser.add_argument("--limit", type=int, help="only the first so many rows")
     parser.add_argument(
-        "--swap-images", action="store_true", help="control: every row gets another row's image"
-    )
+        "--condition", choices=[str(c) for c in Condition], default=str(Condition.AS_GIVEN),
+        help="control: judge with a blank image, or with another row's",
+    )  # fmt: skip
+    parser.add_argument("--swap-images", action="store_true", help="the same as --condition 'shuffled image'")
     parser.add_argument(
         "--no-thumbnails", action="store_true", help="do not store small copies of the images"
     )
@@ -376,9 +388,14 @@ def main() -> None:
         loaded = BENCHMARKS[args.benchmark].open(
             args.source, images=args.images, revision=args.data_revision, streaming=args.streaming
         )
-        judge = JUDGES[args.judge](Options(args.model, args.model_revision, args.device, args.dtype))
+        condition, name = Condition(args.condition), args.judge
+        if name == "vl-mdr-blind":
+            condition, name = Condition.BLANK, "vl-mdr"
+        if args.swap_images:
+            condition = Condition.SHUFFLED
+        judge = JUDGES[name](Options(args.model, args.model_revision, args.device, args.dtype))
         keep = not args.no_thumbnails and loaded.benchmark.built_in is None
-        job = Job(loaded, judge, args.output, args.batch, args.limit, args.swap_images, keep)
+        job = Job(loaded, judge, args.output, args.batch, args.limit, condition, keep)
         done = run(job, _terminal)
     except (BenchmarkError, CheckpointError, RunError) as error:
         sys.exit(f"Cannot run: {error}")
@@ -395,7 +412,7 @@ def _say(done: Run) -> None:
     print(f"{done.folder}: " + ", ".join(f"{n:,} {name}" for name, n in sorted(outcomes.items())))
     for line in Reasons(done.table(["problem"])["problem"].to_pylist()).lines():
         print(f"  {line}")
-    for kind, found in done.manifest.how.get("findings", {}).items():
+    for kind, found in done.manifest.stats.get("findings", {}).items():
         print(f"  data: {kind}: {found['count']:,}, first in rows {found['first'][0][0]}")
 
 

@@ -2,29 +2,57 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from scipy.special import expit
 
 from core.benchmarks.rows import Row
-from core.records import Judgement
+from core.records import Judgement, OODScore, Vote, frozen
+from core.runs.manifest import Manifest, RunError
 from core.runs.metrics import outcome
 
-_floats, _texts = pa.list_(pa.float32()), pa.list_(pa.string())
+_floats, _texts, _numbers = pa.list_(pa.float32()), pa.list_(pa.string()), pa.list_(pa.int32())
+_votes = pa.list_(pa.struct([
+    ("order", _numbers), ("text", pa.string()), ("choice", pa.int32()), ("log_odds", pa.float32()),
+]))  # fmt: skip
 SCHEMA = pa.schema([
     ("row", pa.int64()), ("key", pa.string()), ("id", pa.string()), ("subgroup", pa.string()),
-    ("cluster", pa.string()), ("prompt", pa.string()), ("responses", _texts), ("stored", pa.list_(pa.int8())),
-    ("preferred", pa.int8()), ("relevant", _texts), ("decisive", pa.string()), ("image", pa.binary()),
+    ("cluster", pa.string()), ("prompt", pa.string()), ("responses", _texts), ("stored", _numbers),
+    ("preferred", pa.int32()), ("relevant", _texts), ("decisive", pa.string()), ("image", pa.binary()),
     ("outcome", pa.string()), ("margin", pa.float32()), ("rewards", _floats), ("gate_logits", _floats),
-    ("selected", pa.list_(pa.int8())), ("weights", _floats), ("weight_logits", _floats), ("scores", _floats),
+    ("selected", _numbers), ("weights", _floats), ("weight_logits", _floats), ("scores", _floats),
     ("problem", pa.string()),
+    ("critique", pa.string()), ("choice", pa.int32()), ("votes", _votes),
+    ("ood", pa.bool_()), ("ood_score", pa.float32()), ("ood_threshold", pa.float32()),
 ])  # fmt: skip
+# Format 2. Runs of format 1 (release 0.1) lack these, and hold small numbers in a byte.
+ADDED = frozenset({"critique", "choice", "votes", "ood", "ood_score", "ood_threshold"})
+
+
+def accepts(column: pa.Field, found: pa.DataType) -> bool:
+    """Whether a file's column can be read as this one."""
+    if found == column.type:
+        return True
+    if pa.types.is_list(found) and pa.types.is_list(column.type):
+        return accepts(column.with_type(column.type.value_type), found.value_type)
+    return bool(pa.types.is_int32(column.type) and pa.types.is_int8(found))
+
+
+def completed(table: pa.Table, wanted: Sequence[str]) -> pa.Table:
+    """The wanted columns in their types; empty where the file has them not."""
+    for name in wanted:
+        if name not in table.column_names:
+            table = table.append_column(name, pa.nulls(len(table), SCHEMA.field(name).type))
+    return table.select(list(wanted)).cast(pa.schema([SCHEMA.field(n) for n in wanted]))
 
 
 def row_of(row: Row, judgement: Judgement | None, problem: str, image: bytes | None) -> dict[str, Any]:
     """One Parquet row. Rewards are rounded to fp32 first: outcome and margin are those of the stored numbers."""
-    c = row.comparison
+    c, ood = row.comparison, judgement.ood if judgement else None
     rewards = [float(np.float32(r)) for r in judgement.rewards] if judgement else []
     preferred = c.preferred if c else None
     margin = None
@@ -42,26 +70,42 @@ def row_of(row: Row, judgement: Judgement | None, problem: str, image: bytes | N
         "weight_logits": list(judgement.weight_logits) if judgement else [],
         "scores": [s for scores in judgement.scores for s in scores] if judgement else [],
         "problem": problem or row.problem,
+        "critique": (judgement.critique or None) if judgement else None, "choice": judgement.choice if judgement else None,
+        "votes": [{**asdict(v), "order": list(v.order)} for v in judgement.votes] if judgement and judgement.votes else None,
+        "ood": ood.outside if ood else None, "ood_score": ood.score if ood else None,
+        "ood_threshold": ood.threshold if ood else None,
     }  # fmt: skip
 
 
-def judgement_of(stored: dict[str, Any], judge: str) -> Judgement:
-    """The Judgement of a Parquet row: replayed, not computed."""
+def judgement_of(stored: Mapping[str, Any], manifest: Manifest) -> Judgement:
+    """The Judgement of a Parquet row: replayed, not computed. Raises RunError where the row does not fit its judge."""
     logits = np.asarray(stored["gate_logits"], dtype=float)
-    n = len(stored["rewards"])
-    scores = (
-        np.asarray(stored["scores"], dtype=float).reshape(n, -1)
-        if len(stored["scores"])
-        else np.zeros((0, 0))
-    )
-    return Judgement(
-        comparison_id=f"{stored['row']}-{stored['key']}",
-        judge=judge,
-        rewards=tuple(float(r) for r in stored["rewards"]),
-        gate_logits=tuple(logits.tolist()),
-        relevance=tuple((1 / (1 + np.exp(-logits))).tolist()),
-        selected=tuple(int(d) for d in stored["selected"]),
-        weights=tuple(float(w) for w in stored["weights"]),
-        weight_logits=tuple(float(w) for w in stored["weight_logits"]),
-        scores=tuple(tuple(s) for s in scores.tolist()),
-    )
+    n, ood = len(stored["rewards"]), stored.get("ood_score")
+    dimensions = manifest.judge.dimensions if len(stored["weights"]) else ()
+    try:
+        scores = (
+            np.asarray(stored["scores"], dtype=float).reshape(n, -1)
+            if len(stored["scores"])
+            else np.zeros((0, 0))
+        )
+        return Judgement(
+            comparison_id=f"{stored['row']}-{stored['key']}",
+            judge=manifest.judge.id,
+            rewards=tuple(float(r) for r in stored["rewards"]),
+            gate_logits=tuple(logits.tolist()),
+            relevance=tuple(expit(logits).tolist()),
+            selected=tuple(int(d) for d in stored["selected"]),
+            weights=tuple(float(w) for w in stored["weights"]),
+            weight_logits=tuple(float(w) for w in stored["weight_logits"]),
+            scores=tuple(tuple(s) for s in scores.tolist()),
+            dimensions=dimensions,
+            condition=manifest.condition,
+            critique=stored.get("critique") or "",
+            choice=stored.get("choice"),
+            votes=tuple(
+                Vote(**{k: frozen(v) for k, v in vote.items()}) for vote in stored.get("votes") or ()
+            ),
+            ood=OODScore(ood, stored["ood_threshold"], bool(stored["ood"])) if ood is not None else None,
+        )
+    except ValueError as error:
+        raise RunError(f"Row {stored['row']} of this run is damaged: {error}.") from error

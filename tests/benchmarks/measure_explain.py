@@ -17,7 +17,9 @@ from captum.attr import IntegratedGradients
 from PIL import Image
 from transformers import Qwen2_5_VLConfig
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
+sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1])]
+
+from plain import judge_of  # noqa: E402
 
 from core.explain import explain  # noqa: E402
 from core.explain.explanation import set_up  # noqa: E402
@@ -51,7 +53,7 @@ def large(device):
     with torch.device(device):
         model = VLMDR(VLMDRConfig(vlm_config=config)).eval().requires_grad_(False)
     torch.set_default_dtype(torch.float32)
-    return VLMDRJudge(model, processor, "7B-shaped, random weights", None)
+    return judge_of(model, processor, "7B-shaped, random weights")
 
 
 def record(judge, side):

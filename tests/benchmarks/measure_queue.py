@@ -26,8 +26,10 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 from core.label_errors.ranking import suspects  # noqa: E402
+from core.records import Condition, JudgeCard  # noqa: E402
+from core.runs.manifest import Manifest  # noqa: E402
 from core.runs.metrics import outcome  # noqa: E402
-from core.runs.run import Manifest, Run, open_run  # noqa: E402
+from core.runs.run import Run, open_run  # noqa: E402
 from core.runs.schema import SCHEMA  # noqa: E402
 
 SCENE = ROOT / "assets" / "runs" / "scene"
@@ -80,9 +82,19 @@ def synthesise(folder: Path, n: int) -> None:
     rng = np.random.default_rng(0)
     vocabulary = np.array(["".join(w) for w in product("bdfglmnprs", "aeiou", "bdfglmnprs", "aeiou")])
     folder.mkdir()
-    Manifest("own", "synthetic", "synthetic", "", "judge", {}, "x", "as given", None, 16, 64, "", 0).save(
-        folder
-    )
+    Manifest(
+        "own",
+        "synthetic",
+        "synthetic",
+        "",
+        JudgeCard("judge", "judge", "rule"),
+        Condition.AS_GIVEN,
+        None,
+        16,
+        64,
+        "",
+        0,
+    ).save(folder)
     texts = [" ".join(t) for t in vocabulary[rng.integers(0, len(vocabulary), (2 * n, 60))]]
     pairs = [list(p) for p in zip(texts[::2], texts[1::2], strict=True)]
     keys = [f"{i:016x}" for i in range(n)]

@@ -40,7 +40,7 @@ def main(folder: Path) -> None:
         seconds = time.perf_counter() - started
         judging.append(view.judgement.seconds)
         whole.append(seconds)
-        warning = words.warning(view.familiarity)
+        warning = words.warning(view.judgement.ood)
         warned += warning is not None
         assert not warning or "outside the world" in page
         size = "×".join(map(str, open_image(folder / item["image"]).size))

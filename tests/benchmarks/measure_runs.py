@@ -22,11 +22,13 @@ import pyarrow.parquet as pq
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from core.records import Condition, JudgeCard  # noqa: E402
 from core.runs import browse, leaderboard  # noqa: E402
 from core.runs.browse import Filters  # noqa: E402
-from core.runs.run import Manifest, open_run
+from core.runs.manifest import Manifest
+from core.runs.run import open_run
 from core.runs.schema import SCHEMA  # noqa: E402
-from core.taxonomy import NUM_DIMENSIONS  # noqa: E402
+from core.taxonomy import DIMENSIONS, NUM_DIMENSIONS  # noqa: E402
 
 CHUNK = 20_000
 WORDS = np.array(
@@ -58,7 +60,17 @@ WORDS = np.array(
 def synthesise(folder: Path, n: int) -> None:
     folder.mkdir(parents=True)
     Manifest(
-        "own", "synthetic", "synthetic", "", "synthetic judge", {}, "x", "as given", None, 16, 64, "", 0
+        "own",
+        "synthetic",
+        "synthetic",
+        "",
+        JudgeCard("synthetic", "synthetic judge", "gated", top_k=3, dimensions=DIMENSIONS),
+        Condition.AS_GIVEN,
+        None,
+        16,
+        64,
+        "",
+        0,
     ).save(folder)
     rng = np.random.default_rng(0)
     with pq.ParquetWriter(folder / "judgements.parquet", SCHEMA, compression="zstd") as writer:

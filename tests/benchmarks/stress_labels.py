@@ -28,7 +28,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from desk_client import Annotator, Refused  # noqa: E402
 
 from core.benchmarks import BENCHMARKS  # noqa: E402
-from core.judges.rules import nobody  # noqa: E402
+from core.judges.rules import no_judge  # noqa: E402
 from core.labels import queues  # noqa: E402
 from core.labels.store import LabelStore  # noqa: E402
 from core.runs.runner import Job, run  # noqa: E402
@@ -116,7 +116,7 @@ def main() -> int:
         )
     )
     store = LabelStore(database)
-    made = run(Job(BENCHMARKS["own"].open(rows), nobody(), folder / "runs" / "rows"))
+    made = run(Job(BENCHMARKS["own"].open(rows), no_judge(), folder / "runs" / "rows"))
     assert made
     queue = queues.from_runs(
         store, {"rows": made}, name="stress", by="script", order="random", most=args.labels

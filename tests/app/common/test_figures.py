@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from app.common import figures, heat, words
-from core.model.ood import Familiarity
+from core.model.ood import OODScore
 from core.records import Comparison, Explanation, Judgement
 from core.taxonomy import INDEX, NAMES
 
@@ -88,8 +88,8 @@ def test_identical_responses_tie():
 
 def test_a_warning_only_where_it_is_due():
     assert words.warning(None) is None
-    assert words.warning(Familiarity(1.0, 2.0, False, "m")) is None
-    assert "outside the world" in words.warning(Familiarity(3.0, 2.0, True, "m"))
+    assert words.warning(OODScore(1.0, 2.0, False, "m")) is None
+    assert "outside the world" in words.warning(OODScore(3.0, 2.0, True, "m"))
 
 
 @given(st.text(max_size=80), st.randoms())

@@ -97,7 +97,7 @@ def test_judging_in_a_fork_gives_the_same_numbers(zero, judge, comparison, view)
         sum(here.explanation.token_values, ()), abs=1e-4
     )
     assert view.reliance.other == pytest.approx(here.reliance.other, abs=1e-4)
-    assert view.familiarity.score == pytest.approx(here.familiarity.score, abs=1e-4)
+    assert view.judgement.ood.score == pytest.approx(here.judgement.ood.score, abs=1e-4)
     assert view.plan == here.plan
 
 
@@ -126,7 +126,7 @@ def test_edits_and_drawings_in_a_fork(judge, view):
 
 
 def test_a_bundle_is_verified_in_a_fork(judge, view):
-    made = Bundle(view.comparison, view.judgement, view.explanation, None, judge.about)
+    made = Bundle(view.comparison, view.judgement, view.explanation, None, judge.card)
     found, verdict = views.checked_view(judge, read(write(made)))
     assert verdict.holds and found.reliance.given == pytest.approx(view.reliance.given, abs=1e-4)
 
@@ -164,8 +164,10 @@ def test_the_api_works_on_a_fork(judge, comparison):
 
 def test_a_run_is_made_in_a_fork(judge, tmp_path):
     maker = RunMaker(judge, tmp_path)
-    for name in ("vl-mdr-blind", "longer"):
-        assert "8 rows judged" in maker.on_make(name, "scene", None, 8, progress=lambda *a, **k: None)
+    for name, condition in (("vl-mdr", "blank image"), ("longer", "as given")):
+        assert "8 rows judged" in maker.on_make(
+            name, condition, "scene", None, 8, progress=lambda *a, **k: None
+        )
     assert len(list(tmp_path.rglob("judgements.parquet"))) == 2
 
 

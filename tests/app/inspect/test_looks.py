@@ -4,6 +4,7 @@ import threading
 import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -117,7 +118,7 @@ def test_the_gallery_opens_without_the_model(embedded_judge, counted):
         view = views.known_view(found, comparison_of(example))
         assert view, f"no stored result for {example.id}: run `python -m app.gallery_results`"
         assert view.judgement.comparison_id == view.explanation.comparison_id == view.comparison.id
-        assert view.familiarity and view.reliance and view.explanation.faithfulness and view.plan
+        assert view.judgement.ood and view.reliance and view.explanation.faithfulness and view.plan
         assert views.verdict_html(view) and views.heat_html(view) and views.figures_of(view)
     assert not counted
 
@@ -134,7 +135,7 @@ def test_stored_numbers_are_what_the_model_gives_now(embedded_judge):
             assert ours == pytest.approx(theirs, abs=1e-4)
         assert kept.explanation.tokens == now.explanation.tokens and kept.plan == now.plan
         assert kept.reliance.other == pytest.approx(now.reliance.other, abs=1e-4)
-        assert kept.familiarity.score == pytest.approx(now.familiarity.score, abs=1e-4)
+        assert kept.judgement.ood.score == pytest.approx(now.judgement.ood.score, abs=1e-4)
 
 
 def test_other_weights_or_no_file_means_live(embedded_judge, random_judge, tmp_path, monkeypatch):
@@ -143,14 +144,14 @@ def test_other_weights_or_no_file_means_live(embedded_judge, random_judge, tmp_p
     assert stored_for(embedded_judge, tmp_path / "none.zip") == {}
     (tmp_path / "torn.zip").write_bytes(gallery_results.FILE.read_bytes()[:5000])
     assert stored_for(embedded_judge, tmp_path / "torn.zip") == {}
-    for key, other in (("weights", "0123456789abcdef"), ("dtype", "bfloat16"), ("embedded", False)):
-        monkeypatch.setitem(embedded_judge.about, key, other)
+    for key, other in (("fingerprint", "0123456789abcdef"), ("dtype", "bfloat16"), ("embedded", False)):
+        monkeypatch.setattr(embedded_judge, "card", replace(embedded_judge.card, **{key: other}))
         assert stored_for(embedded_judge) == {}
         monkeypatch.undo()
 
 
 def test_a_cost_of_another_device_is_not_shown(embedded_judge, monkeypatch):
-    monkeypatch.setitem(embedded_judge.about, "device", "cuda:0")
+    monkeypatch.setattr(embedded_judge, "card", replace(embedded_judge.card, device="cuda:0"))
     assert {look.plan for look in stored_for(embedded_judge).values()} == {None}
 
 
@@ -159,4 +160,4 @@ def test_the_file_is_small_and_holds_ordinary_bundles():
 
     assert gallery_results.FILE.stat().st_size < 1_000_000
     with zipfile.ZipFile(gallery_results.FILE) as archive:
-        assert read(archive.read("count.zip")).familiarity
+        assert read(archive.read("count.zip")).judgement.ood

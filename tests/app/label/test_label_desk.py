@@ -10,7 +10,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from core.benchmarks import BENCHMARKS
-from core.judges.rules import nobody
+from core.judges.rules import no_judge
 from core.labels import queues
 from core.labels.store import LabelStore
 from core.runs.library import BUNDLED
@@ -159,7 +159,7 @@ def test_hostile_texts_are_shown_and_do_nothing(page, desk, tmp_path):
         "id": HOSTILE,
     }
     (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n")
-    made = run(Job(BENCHMARKS["own"].open(tmp_path / "rows.jsonl"), nobody(), tmp_path / "run"))
+    made = run(Job(BENCHMARKS["own"].open(tmp_path / "rows.jsonl"), no_judge(), tmp_path / "run"))
     queue = queues.from_runs(store, {HOSTILE: made}, name=HOSTILE, by=HOSTILE)
     come_in(page, url, "Brave", queue)
     expect(page.locator("#item .prompt")).to_contain_text("<script>window.pwned = 1</script>")

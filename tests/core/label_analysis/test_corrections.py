@@ -271,7 +271,7 @@ def runs(tmp_path_factory):
     ]  # fmt: skip
     (folder / "d.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
     loaded = BENCHMARKS["own"].open(folder / "d.jsonl")
-    return [run(Job(loaded, judge, folder / judge.name)) for judge in (longer(), shorter())]
+    return [run(Job(loaded, judge, folder / judge.card.id)) for judge in (longer(), shorter())]
 
 
 def queue_of(run, rows):
@@ -296,7 +296,7 @@ def test_all_rows_come_out(runs, tmp_path):
     assert {r.status for r in rows if r.row not in (42, 7)} == {"kept", "unlabelled"}
     assert rows[0].responses == () and rows[0].status == "unlabelled"  # unreadable in the data
     m = runs[0].manifest
-    assert rows[0].data == Data("own", m.source, m.data_revision, m.how["data_hash"])
+    assert rows[0].data == Data("own", m.source, m.data_revision, m.stats["data_hash"])
     write_parquet(c, tmp_path / "c.parquet")
     assert pq.read_table(tmp_path / "c.parquet").num_rows == N
 

@@ -25,8 +25,9 @@ from core.label_errors.contradictions import words
 from core.label_errors.ranking import suspects
 from core.label_errors.report import report
 from core.label_errors.suspect import Suspect
-from core.records import Comparison, Judgement, content_hash
-from core.runs.run import Manifest, Run, RunError, open_run
+from core.records import Comparison, Condition, JudgeCard, Judgement, content_hash
+from core.runs.manifest import Manifest, RunError
+from core.runs.run import Run, open_run
 from core.runs.runner import Job
 from core.runs.runner import run as run_job
 from core.runs.schema import SCHEMA, row_of
@@ -44,11 +45,14 @@ def row(prompt="What is it?", texts=("a cat", "a dog"), preferred=0, id_="", pic
             "reference": reference or picture}  # fmt: skip
 
 
-def make(folder: Path, rows, margins=None, judge="judge", benchmark="own", swapped=False, **how) -> Run:
+def make(
+    folder: Path, rows, margins=None, judge="judge", benchmark="own", swapped=False, blank=False, **how
+) -> Run:
     """margins: preferred over best other, one per row, None for a row that was not judged."""
     folder.mkdir(parents=True)
-    images = "swapped" if swapped else "as given"
-    Manifest(benchmark, "T", "t.jsonl", "", judge, {}, "w", images, None, 4, 16, "", 0, how).save(folder)
+    condition = Condition.SHUFFLED if swapped else Condition.BLANK if blank else Condition.AS_GIVEN
+    card = JudgeCard(judge, judge, "gated", fingerprint="w")
+    Manifest(benchmark, "T", "t.jsonl", "", card, condition, None, 4, 16, "", 0, stats=how).save(folder)
     table = []
     for i, r in enumerate(rows):
         key = content_hash(r["prompt"], *sorted(r["texts"]), r["reference"])

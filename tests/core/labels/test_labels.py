@@ -371,8 +371,8 @@ def test_a_store_that_cannot_be_opened_says_so(tmp_path):
 
 KILLED = """
 import sys
-from core.labels import LabelStore
-from core.label_records import Opinion
+from core.labels.store import LabelStore
+from core.labels.records import Opinion
 store = LabelStore(sys.argv[1])
 while claim := store.claim(sys.argv[2], sys.argv[3]):
     store.judge(claim.ticket, sys.argv[3], Opinion("0"))

@@ -8,11 +8,12 @@ import pytest
 from PIL import Image
 
 from core.benchmarks import BENCHMARKS
-from core.judges.rules import longer, nobody
+from core.judges.rules import longer, no_judge
 from core.labels import queues
 from core.labels.records import LabelError, Opinion
 from core.labels.store import LabelStore
-from core.runs.run import RunError, open_run
+from core.runs.manifest import RunError
+from core.runs.run import open_run
 from core.runs.runner import Job, run
 
 SCENE = Path(__file__).parents[3] / "assets" / "runs" / "scene"
@@ -29,7 +30,7 @@ def scene(*names):
     return {f"scene/{n}": open_run(SCENE / n) for n in names}
 
 
-def own(tmp_path, rows, judge=nobody):
+def own(tmp_path, rows, judge=no_judge):
     file = tmp_path / "rows.jsonl"
     file.write_text("".join(json.dumps(r) + "\n" for r in rows))
     return {"own": run(Job(BENCHMARKS["own"].open(file), judge(), tmp_path / f"run-{judge.__name__}"))}
@@ -50,7 +51,7 @@ def test_suspicious_labels_come_first_with_what_the_judges_said(store):
     wrong = [i.evidence["wrong"] for i in items.values()]
     assert len(items) == 30 and wrong == sorted(wrong, reverse=True)
     first = items[0]
-    assert [j["judge"] for j in first.judged] == [r.name for r in scene("vl-mdr", "scalar").values()]
+    assert [j["judge_name"] for j in first.judged] == [r.name for r in scene("vl-mdr", "scalar").values()]
     assert all(j["revision"] for j in first.judged) and first.evidence["reasons"]
     assert (
         queue.about["runs"] == ["scene/vl-mdr", "scene/scalar"]

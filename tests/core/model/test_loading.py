@@ -21,7 +21,7 @@ def checkpoint(random_model, processor, tmp_path):
 def test_a_folder_loads_and_judges_as_before(checkpoint, random_model):
     model, _ = load_checkpoint(checkpoint, device="cpu")
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), random_model.parameters(), strict=True))
-    assert VLMDRJudge.load(checkpoint, device="cpu").about["embedded"] is False
+    assert VLMDRJudge.load(checkpoint, device="cpu").card.embedded is False
 
 
 def test_half_a_checkpoint(checkpoint):
@@ -63,13 +63,23 @@ def test_another_kind_of_model(checkpoint):
         load_checkpoint(checkpoint)
 
 
-def test_another_taxonomy(checkpoint):
+def test_dimensions_that_do_not_fit_the_weights_are_named(checkpoint):
     config = checkpoint / "config.json"
     values = json.loads(config.read_text())
-    values["dimensions"] = ["taste"] * 21
-    config.write_text(json.dumps(values))
-    with pytest.raises(CheckpointError, match="another list of dimensions"):
-        load_checkpoint(checkpoint)
+    for listed, words in (
+        (["taste"] * 21, "'taste' stands there more than once"),
+        ([], "names no dimensions"),
+        (["taste", "smell"], "names 2 dimensions but says that there are 21"),
+        (["taste", " "], "has no key"),
+        ([7], "cannot be used"),
+    ):
+        config.write_text(json.dumps({**values, "dimensions": listed}))
+        with pytest.raises(CheckpointError, match=words):
+            load_checkpoint(checkpoint)
+    for k in (0, -3, 22):
+        config.write_text(json.dumps({**values, "top_k": k}))
+        with pytest.raises(CheckpointError, match="top_k"):
+            load_checkpoint(checkpoint)
 
 
 def test_no_processor(checkpoint):

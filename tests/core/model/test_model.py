@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 from PIL import Image
+from plain import judge_of
 from transformers import AutoConfig, AutoModel, Qwen2_5_VLConfig, Qwen2_5_VLModel
 
-from core.judges.vlmdr import VLMDRJudge
 from core.model import VLMDR, VLMDRConfig
 from core.model.head import RewardHead, select, weights_over
 from core.model.processor import encode_prefix, encode_response, pad_responses
@@ -61,7 +61,7 @@ def test_judgements_decompose_on_random_weights(processor, seed):
     model = VLMDR(tiny_config(processor)).eval()
     with torch.no_grad():  # margins as large as a trained head's
         model.head.scorers.down.mul_(5)
-    assert_judgements_decompose(VLMDRJudge(model, processor, "random", None))
+    assert_judgements_decompose(judge_of(model, processor))
 
 
 def test_judgements_decompose_on_trained_weights(embedded_judge):

@@ -8,7 +8,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFilter
 
 from core.judges.vlmdr import VLMDRJudge
-from core.model.ood import FamiliarityModel, pixel_statistics
+from core.model.ood import OODModel, pixel_statistics
 from core.world.splits import held_out
 
 
@@ -48,12 +48,12 @@ FOREIGN = {
 
 @pytest.mark.parametrize("name", FOREIGN)
 def test_foreign_pictures_are_warned_of(judge: VLMDRJudge, name: str) -> None:
-    found = judge.unfamiliarity(FOREIGN[name])
-    assert found and found.unfamiliar and found.score > found.threshold
+    found = judge.out_of_distribution(FOREIGN[name])
+    assert found and found.outside and found.score > found.threshold
 
 
 def test_held_out_pictures_mostly_pass(judge: VLMDRJudge) -> None:
-    warned = [judge.unfamiliarity(r.load_image()).unfamiliar for r in held_out(92, seed=11)]  # type: ignore[union-attr]
+    warned = [judge.out_of_distribution(r.load_image()).outside for r in held_out(92, seed=11)]  # type: ignore[union-attr]
     assert (
         sum(warned) <= 6
     )  # the measured rate of false alarms is below 2 %: 7 of 92 has a chance below 1 in 1,000
@@ -70,7 +70,7 @@ def test_size_of_the_file_does_not_matter() -> None:
 def test_score_is_the_distance_to_the_third_neighbour() -> None:
     torch.manual_seed(0)
     pictures = [(photograph_like(i).resize((64, 64)), torch.randn(5, 8)) for i in range(12)]
-    model = FamiliarityModel.fit(pictures)
+    model = OODModel.fit(pictures)
     image, tokens = photograph_like(99).resize((64, 64)), torch.randn(5, 8)
 
     rows = np.concatenate([t.numpy() for _, t in pictures]).astype(float)
@@ -85,16 +85,14 @@ def test_score_is_the_distance_to_the_third_neighbour() -> None:
     known = np.stack([described(*p) for p in pictures[::2]])
     spread = np.maximum(known.std(0, ddof=1), 1e-3)
     distances = np.linalg.norm((known - described(image, tokens)) / spread, axis=1)
-    assert model.score(image, tokens) == pytest.approx(np.sort(distances)[2], rel=1e-3)
+    assert model.score(pixel_statistics(image), tokens) == pytest.approx(np.sort(distances)[2], rel=1e-3)
 
 
 def test_saved_and_loaded_it_says_the_same(tmp_path) -> None:
-    model = FamiliarityModel.fit(
-        [(photograph_like(i).resize((64, 64)), torch.randn(5, 8)) for i in range(12)]
-    )
+    model = OODModel.fit([(photograph_like(i).resize((64, 64)), torch.randn(5, 8)) for i in range(12)])
     model.measured = {"false_alarms": 0.01, "misses": 0.02, "real_images": 7, "held_out_pictures": 3}
     model.save(tmp_path)
-    loaded = FamiliarityModel.load_for(tmp_path)
+    loaded = OODModel.load_for(tmp_path)
     assert loaded and loaded.threshold == model.threshold and loaded.about() == model.about()
     image, tokens = photograph_like(50), torch.randn(5, 8)
-    assert loaded.score(image, tokens) == model.score(image, tokens)
+    assert loaded.score(pixel_statistics(image), tokens) == model.score(pixel_statistics(image), tokens)

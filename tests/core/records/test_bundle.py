@@ -24,7 +24,7 @@ def bundle(embedded_judge):
     c = replace(c, truth=None)
     j = embedded_judge.judge(c)
     e = explain(embedded_judge, c, j, method="account")
-    return Bundle(c, j, e, Reliance(1.0, 0.25, None), dict(embedded_judge.about))
+    return Bundle(c, j, e, Reliance(1.0, 0.25, None), embedded_judge.card)
 
 
 def test_what_is_read_is_what_was_written(bundle, tmp_path):
@@ -33,7 +33,7 @@ def test_what_is_read_is_what_was_written(bundle, tmp_path):
     found = read(path)
     assert found.comparison == bundle.comparison
     assert found.judgement == bundle.judgement and found.explanation == bundle.explanation
-    assert found.reliance == bundle.reliance and found.about == bundle.about
+    assert found.reliance == bundle.reliance and found.card == bundle.card
     assert write(found) == path.read_bytes()
 
 
@@ -46,7 +46,7 @@ def test_forged_numbers_and_other_weights_are_noticed(bundle, embedded_judge):
     forged = replace(bundle, judgement=replace(bundle.judgement, rewards=(9.0, -9.0)))
     found = verify(read(write(forged)), embedded_judge)
     assert not found.holds and "NOT" in found.sentence()
-    stranger = replace(bundle, about={**bundle.about, "weights": "other"})
+    stranger = replace(bundle, card=replace(bundle.card, fingerprint="other"))
     assert "Not the same model" in verify(read(write(stranger)), embedded_judge).sentence()
 
 
@@ -69,7 +69,7 @@ def test_every_change_is_told(bundle):
     with pytest.raises(BundleError, match="version"):
         read(repacked(data, **{"manifest.json": json.dumps({"format": "x"}).encode()}))
     for broken in (b"", b"PK", data[: len(data) // 2]):
-        with pytest.raises(BundleError, match="no Rewardscope bundle"):
+        with pytest.raises(BundleError, match="not a Rewardscope bundle"):
             read(broken)
 
 

@@ -9,20 +9,45 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from core.images import ImageError, to_png_bytes
-from core.records import MAX_RESPONSES, Comparison, Judgement, RecordError, Truth, content_hash, to_json
+from core.records import (
+    Comparison,
+    Condition,
+    Judgement,
+    OODScore,
+    RecordError,
+    Truth,
+    Vote,
+    content_hash,
+    to_json,
+)
+from core.taxonomy import DIMENSIONS, Dimension
 
 FLOATS = st.floats(-50, 50, allow_nan=False)
 # A response or a prompt: any text with something in it.
 TEXT = st.text(min_size=1).filter(str.strip)
-NOTES = st.dictionaries(
-    st.text(max_size=5), st.one_of(st.text(), st.integers(), st.booleans(), st.none()), max_size=3
-)
+
+
+OOD = st.none() | st.builds(OODScore, FLOATS, FLOATS, st.booleans(), st.text())
+
+
+@st.composite
+def dimensions(draw, count):
+    """None, or as many as there are, with keys of their own or of the default taxonomy."""
+    if draw(st.booleans()):
+        return DIMENSIONS
+    keys = draw(st.lists(st.text(min_size=1).filter(str.strip), min_size=count, max_size=count, unique=True))
+    return tuple(Dimension(k, draw(st.text()), draw(st.text()), draw(st.text())) for k in keys)
+
+
+def votes(n):
+    order = st.permutations(range(n)).map(tuple)
+    return st.builds(Vote, order, st.text(), st.none() | st.integers(0, n - 1), st.none() | FLOATS)
 
 
 @st.composite
 def judgements(draw):
     """Of a judge that keeps VL-MDR's promise: weights sum to 1 over the selected, rewards = weights . scores."""
-    n = draw(st.integers(2, MAX_RESPONSES))
+    n = draw(st.integers(2, 7))
     k = draw(st.integers(1, 21))
     selected = tuple(draw(st.permutations(range(21)))[:k])
     raw = draw(st.lists(st.floats(0.01, 1), min_size=k, max_size=k))
@@ -33,8 +58,12 @@ def judgements(draw):
     scores = tuple(draw(row) for _ in range(n))
     rewards = tuple(sum(w * s for w, s in zip(weights, of, strict=True)) for of in scores)
     gate = draw(row)
-    return Judgement(draw(st.text()), draw(st.text()), rewards, gate, tuple(abs(g) / 50 for g in gate), selected,
-                     tuple(weights), scores, draw(st.floats(0, 1e4)), draw(NOTES))  # fmt: skip
+    return Judgement(
+        draw(st.text()), draw(st.text()), rewards, gate, tuple(abs(g) / 50 for g in gate), selected, tuple(weights),
+        scores, draw(st.floats(0, 1e4)), dimensions=draw(dimensions(21)), condition=draw(st.sampled_from(Condition)),
+        critique=draw(st.text()), choice=draw(st.none() | st.integers(0, n - 1)),
+        votes=tuple(draw(st.lists(votes(n), max_size=3))), ood=draw(OOD),
+    )  # fmt: skip
 
 
 @given(judgements(), st.data())
@@ -79,7 +108,7 @@ def test_records_cannot_be_changed():
         Comparison("c", b"", "p", ("a", "b")).prompt = "q"
 
 
-@given(TEXT, st.lists(TEXT, min_size=2, max_size=MAX_RESPONSES), st.data())
+@given(TEXT, st.lists(TEXT, min_size=2, max_size=7), st.data())
 def test_any_text_makes_a_comparison_and_is_kept_as_it_is(prompt, responses, data):
     preferred = data.draw(st.one_of(st.none(), st.integers(0, len(responses) - 1)))
     made = Comparison("c", b"", prompt, tuple(responses), preferred)
@@ -91,7 +120,6 @@ def test_any_text_makes_a_comparison_and_is_kept_as_it_is(prompt, responses, dat
     [
         ((), "p", "only one response|at least two"),
         (("one",), "p", "only one response"),
-        (("a", "b", "c", "d", "e"), "p", "5 responses"),
         (("a", "  "), "p", "Response B is empty"),
         (("", "b"), "p", "Response A is empty"),
         (("a", "b", "c", "\u2003\n\t"), "p", "Response D is empty"),

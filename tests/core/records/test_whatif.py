@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from core.records import Judgement, RecordError
 from core.records.what_if import Gate, apply, gate_of, smallest_flip
-from core.taxonomy import NUM_DIMENSIONS
+from core.taxonomy import DIMENSIONS, NUM_DIMENSIONS
 
 numbers = st.floats(-6, 6)
 vectors = st.lists(numbers, min_size=NUM_DIMENSIONS, max_size=NUM_DIMENSIONS)
@@ -25,7 +25,7 @@ def judgements(draw):
     rewards = tuple(sum(w * s for w, s in zip(weights, row, strict=True)) for row in (a, b))
     relevance = tuple(1 / (1 + math.exp(-g)) for g in gates)
     return Judgement("c", "j", rewards, tuple(gates), relevance, tuple(order), tuple(weights), (tuple(a), tuple(b)),
-                     weight_logits=tuple(logits))  # fmt: skip
+                     weight_logits=tuple(logits), dimensions=DIMENSIONS)  # fmt: skip
 
 
 @given(judgements())

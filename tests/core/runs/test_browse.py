@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from core.benchmarks import BENCHMARKS
 from core.judges.rules import RuleJudge, longer
-from core.records import Comparison, Judgement
+from core.records import Comparison, JudgeCard, Judgement
 from core.runs import browse, leaderboard
 from core.runs.browse import Filters
 from core.runs.run import Run
 from core.runs.runner import Job, run
-from core.taxonomy import INDEX, KEYS, NUM_DIMENSIONS
+from core.taxonomy import DIMENSIONS, INDEX, KEYS, NUM_DIMENSIONS
 
 N = 120
 
@@ -26,7 +26,8 @@ class Dimensions:
     """Random gates and scores from the record's own text: a judge with all fields, and no model."""
 
     def __init__(self, name: str, seed: int) -> None:
-        self.name, self.seed, self.about = name, seed, {"reads_image": False}
+        self.seed = seed
+        self.card = JudgeCard(name, name, "gated", reads_images=False, top_k=3, dimensions=DIMENSIONS)
 
     def judge(self, comparison: Comparison) -> Judgement:
         rng = np.random.default_rng([self.seed, *comparison.prompt.encode()])
@@ -36,7 +37,7 @@ class Dimensions:
         weights = np.zeros(NUM_DIMENSIONS)
         weights[list(selected)] = rng.dirichlet([1, 1, 1])
         scores = rng.normal(size=(n, NUM_DIMENSIONS))
-        return Judgement(comparison.id, self.name, tuple(scores @ weights), tuple(logits), (), selected,
+        return Judgement(comparison.id, self.card.id, tuple(scores @ weights), tuple(logits), (), selected,
                          tuple(weights), tuple(map(tuple, scores)))  # fmt: skip
 
     def judge_batch(self, comparisons: list[Comparison]) -> list[Judgement]:
@@ -138,7 +139,7 @@ def test_slice_accuracy_ignores_the_choice_of_mistakes(runs) -> None:
 
 def test_right_for_the_wrong_reason(runs) -> None:
     a, b = runs
-    found = browse.page(a, Filters(blind=b, wrong_reason=True, sort="order of the data"), limit=N)
+    found = browse.page(a, Filters(blank=b, wrong_reason=True, sort="order of the data"), limit=N)
     right = [{r["row"] for r in x.table().to_pylist() if r["outcome"] == "right"} for x in runs]
     assert found.rows["row"].tolist() == sorted(right[0] & right[1])
 
@@ -192,7 +193,7 @@ def test_scene_runs_know_the_decisive_dimension(tmp_path) -> None:
     done = run(
         Job(
             BENCHMARKS["scene"].open().first(92),
-            RuleJudge("x", "", lambda r: [1.0, 0.0]),
+            RuleJudge(JudgeCard("x", "x", "rule", reads_images=False), lambda r: [1.0, 0.0]),
             tmp_path / "r",
             keep_images=False,
         )
@@ -221,8 +222,8 @@ def test_the_cheap_overall_is_the_leaderboards(runs) -> None:
 
 def test_margins_of_the_runs_beside_it_stand_on_the_page(runs) -> None:
     a, b = runs
-    found = browse.page(a, Filters("everything", blind=b, sort="order of the data"), limit=N).rows
+    found = browse.page(a, Filters("everything", blank=b, sort="order of the data"), limit=N).rows
     theirs = {r["row"]: r["margin"] for r in b.table().to_pylist()}
     assert len(found) == N
-    for row, margin in zip(found["row"], found["margin_blind"], strict=True):
+    for row, margin in zip(found["row"], found["margin_blank"], strict=True):
         assert margin == theirs[row] or (theirs[row] is None and np.isnan(margin))

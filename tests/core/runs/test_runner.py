@@ -17,11 +17,12 @@ import pytest
 from PIL import Image
 
 from core.benchmarks import BENCHMARKS
-from core.judges.blind import BlindJudge
+from core.judges.conditions import blanked
 from core.judges.rules import RuleJudge, always_first, longer
 from core.judges.vlmdr import VLMDRJudge
-from core.records import Judgement, RecordError
-from core.runs.run import RunError, find_runs, open_run
+from core.records import Condition, JudgeCard, Judgement, RecordError
+from core.runs.manifest import RunError
+from core.runs.run import find_runs, open_run
 from core.runs.runner import Job, run
 from core.runs.schema import judgement_of
 from core.world.items import png
@@ -34,7 +35,7 @@ import sys, time
 from pathlib import Path
 from core.benchmarks import BENCHMARKS
 from core.judges.rules import longer
-from core.runner import Job, run
+from core.runs.runner import Job, run
 judge = longer()
 fast = judge.judge_batch
 judge.judge_batch = lambda batch: (time.sleep(0.02), fast(batch))[1]
@@ -46,7 +47,7 @@ print("finished", flush=True)
 
 def test_what_is_odd_in_the_data_is_said(data, tmp_path) -> None:
     done = run(Job(BENCHMARKS["own"].open(data), longer(), tmp_path / "run"))
-    found = done.manifest.how["findings"]
+    found = done.manifest.stats["findings"]
     assert found["id occurs more than once"]["count"] == 50  # ids are the row's number modulo 250
     assert found["id occurs more than once"]["first"][0] == [[0, 250], "0"]
     assert found["unreadable row"]["first"][0][0] == [123]
@@ -98,8 +99,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_file(data, tmp_path) -> 
 
 
 def test_every_row_is_there_with_its_reason(data, tmp_path) -> None:
-    seen = RuleJudge("sees", "", lambda r: [float(len(t)) for t in r])
-    seen.about["reads_image"] = True
+    seen = RuleJudge(JudgeCard("sees", "sees", "rule"), lambda r: [float(len(t)) for t in r])
     done = run(Job(BENCHMARKS["own"].open(data), seen, tmp_path / "r", batch=8))
     assert done
     rows = done.table().to_pylist()
@@ -115,7 +115,9 @@ def test_every_row_is_there_with_its_reason(data, tmp_path) -> None:
 
 
 def test_outcome_and_margin_are_those_of_the_stored_numbers(data, tmp_path) -> None:
-    near = RuleJudge("near", "", lambda r: [1.0 + 1e-12 * len(t) for t in r])  # equal in fp32
+    near = RuleJudge(
+        JudgeCard("near", "near", "rule", reads_images=False), lambda r: [1.0 + 1e-12 * len(t) for t in r]
+    )  # equal in fp32
     done = run(Job(BENCHMARKS["own"].open(data), near, tmp_path / "r"))
     assert done
     for row in done.table().to_pylist():
@@ -184,7 +186,7 @@ def test_replayed_judgements_are_the_computed_ones(tmp_path) -> None:
     records = [r.comparison for r in BENCHMARKS["scene"].open().first(24).rows()]
     for row, record in zip(done.table().to_pylist(), records, strict=True):
         assert record
-        replayed, live = judgement_of(row, judge.name), judge.judge(record)
+        replayed, live = judgement_of(row, done.manifest), judge.judge(record)
         np.testing.assert_allclose(replayed.rewards, live.rewards, atol=2e-4)
         assert replayed.selected == live.selected
         a, b = 0, 1
@@ -193,12 +195,13 @@ def test_replayed_judgements_are_the_computed_ones(tmp_path) -> None:
 
 def test_blind_judge_gives_twins_the_same_answer(tmp_path) -> None:
     records = [r.comparison for r in BENCHMARKS["scene"].open().first(8).rows()]
-    blind = BlindJudge(VLMDRJudge.load())
+    judge = VLMDRJudge.load()
     for first, second in zip(records[::2], records[1::2], strict=True):
         assert (
             first and second and first.responses == second.responses and first.preferred != second.preferred
         )
-        np.testing.assert_allclose(blind.judge(first).rewards, blind.judge(second).rewards, atol=1e-5)
+        a, b = (judge.judge(blanked(c)) for c in (first, second))
+        np.testing.assert_allclose(a.rewards, b.rewards, atol=1e-5)
 
 
 def test_swapped_images_are_other_rows_images(tmp_path) -> None:
@@ -212,19 +215,23 @@ def test_swapped_images_are_other_rows_images(tmp_path) -> None:
 
     judge.judge_batch = watch  # type: ignore[method-assign]
     job = Job(
-        BENCHMARKS["scene"].open().first(92), judge, tmp_path / "r", swap_images=True, keep_images=False
+        BENCHMARKS["scene"].open().first(92),
+        judge,
+        tmp_path / "r",
+        condition=Condition.SHUFFLED,
+        keep_images=False,
     )
     assert run(job)
     records = [r.comparison for r in BENCHMARKS["scene"].open().first(92).rows()]
     own = [r.load_image().tobytes() == shown[r.id].tobytes() for r in records if r]
     assert sum(own) <= 4  # a subgroup with a single couple keeps its two images
-    with pytest.raises(RunError, match="images"):
-        run(replace(job, swap_images=False))
+    with pytest.raises(RunError, match="condition"):
+        run(replace(job, condition=Condition.AS_GIVEN))
 
 
 def test_foreign_folders_are_refused_with_a_reason(tmp_path) -> None:
-    with pytest.raises(RunError, match="no run"):
+    with pytest.raises(RunError, match="is not a run"):
         open_run(tmp_path)
     (tmp_path / "manifest.json").write_text("{}")
-    with pytest.raises(RunError, match="not one of ours"):
+    with pytest.raises(RunError, match="damaged|not made by"):
         open_run(tmp_path)

@@ -1,0 +1,78 @@
+"""What is known of a judge, as it travels with its runs and bundles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from core.taxonomy import Dimension, dimensions_from
+
+KINDS = ("gated", "scalar", "generative", "remote", "rule", "none")
+
+
+class CardError(ValueError):
+    """A card that lacks what is needed; the message names it."""
+
+
+@dataclass(frozen=True)
+class JudgeCard:
+    """id: what the judge is called in files and filters; name: on pages. Nothing is ever read out of either.
+
+    kind: one of KINDS; "none" only holds rows for labelling. revision: of a hub checkpoint. fingerprint: of the weights
+    (core.model.loading.fingerprint), "" without weights. parameters: their number. about: one sentence. reads_images: False
+    where a judgement needs no picture. dimensions: empty where a judge has none. top_k: how many are active per input.
+    embedded: whether the weights came with Rewardscope.
+    """
+
+    id: str
+    name: str
+    kind: str
+    revision: str = ""
+    fingerprint: str = ""
+    backbone: str = ""
+    parameters: int | None = None
+    dtype: str = ""
+    device: str = ""
+    licence: str = ""
+    trained_on: str = ""
+    about: str = ""
+    reads_images: bool = True
+    embedded: bool = False
+    top_k: int | None = None
+    dimensions: tuple[Dimension, ...] = ()
+
+    def to_row(self) -> dict[str, Any]:
+        """For JSON: empty fields are left out."""
+        return {k: v for k, v in asdict(self).items() if v not in ("", None, (), [])}
+
+    @classmethod
+    def from_row(cls, row: object) -> JudgeCard:
+        """Unknown fields are ignored, missing ones have their defaults. Raises CardError."""
+        if not isinstance(row, Mapping):
+            raise CardError("the judge's card is not a table of fields")
+        for name in ("id", "name", "kind"):
+            if not isinstance(row.get(name), str) or not row[name]:
+                raise CardError(f"the judge's card has no {name}")
+        if row["kind"] not in KINDS:
+            raise CardError(f"the judge's kind is '{row['kind']}', not one of {', '.join(KINDS)}")
+        given: dict[str, Any] = {}
+        for field in fields(cls):
+            value = row.get(field.name)
+            if value is None or field.name == "dimensions":
+                continue
+            wanted = {"reads_images": bool, "embedded": bool, "parameters": int, "top_k": int}.get(
+                field.name, str
+            )
+            if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
+                raise CardError(
+                    f"the judge's card says {field.name} = {str(value)[:60]!r}, which cannot be read"
+                )
+            given[field.name] = value
+        listed = row.get("dimensions") or ()
+        if not isinstance(listed, list | tuple) or not all(isinstance(d, str | Mapping) for d in listed):
+            raise CardError("the judge's card lists its dimensions in a form that cannot be read")
+        try:
+            return cls(**given, dimensions=dimensions_from(listed))
+        except ValueError as error:
+            raise CardError(f"the judge's card cannot be read: {error}") from error

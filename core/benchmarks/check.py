@@ -39,9 +39,15 @@ class Report:
     reasons: Reasons
     notes: dict[str, int]
     first_preferred: int
+    pictured: int
     problems: tuple[str, ...] = ()
     more: bool = False
     preview: tuple[tuple[str, tuple[str, ...], str], ...] = field(default=())
+
+    @property
+    def without_picture(self) -> int:
+        """Readable rows that lack a picture."""
+        return self.readable - self.pictured
 
     @property
     def missing(self) -> int:
@@ -116,6 +122,7 @@ def report(loaded: Loaded, limit: int | None = None, open_pictures: bool = True)
             continue
         n["readable"] += 1
         n["judgeable"] += not trouble and not c.turns and len(c.more_images) == 0 and c.image is not None
+        n["pictured"] += c.image is not None
         n["labelled"] += c.preferred is not None
         n["ties"] += row.label.tie
         n["turns"] += bool(c.turns)
@@ -138,7 +145,7 @@ def report(loaded: Loaded, limit: int | None = None, open_pictures: bool = True)
     return Report(
         loaded.provenance, n["rows"], n["readable"], n["judgeable"], n["labelled"], n["ties"], n["named"], n["found"],
         dict(sorted(pictures.items())), n["turns"], n["equal"], n["repeated"], n["contradictory"], n["ids"], reasons,
-        dict(notes), n["first"], tuple(problems), more, tuple(preview),
+        dict(notes), n["first"], n["pictured"], tuple(problems), more, tuple(preview),
     )  # fmt: skip
 
 

@@ -30,7 +30,7 @@ from PIL import Image
 
 from core.benchmarks import BENCHMARKS, BenchmarkError, Row
 from core.benchmarks.reasons import Reasons
-from core.benchmarks.rows import Loaded
+from core.benchmarks.rows import Loaded, Problem
 from core.images import ImageError, small_copy
 from core.judges.conditions import BLANK, blank_image, shuffled
 from core.judges.protocols import Judge, Prepares
@@ -44,7 +44,7 @@ from core.runs.schema import SCHEMA, row_of
 
 BATCH = 16
 WINDOW = 4  # batches
-NO_OTHER = "row {}, column image: no other picture in its group to shuffle with"
+NO_OTHER = "no other picture in its group to shuffle with"
 THUMBNAIL = 512  # pixels, longest side, of the images kept for browsing
 
 Progress = Callable[[int, int | None, float], None]
@@ -186,13 +186,16 @@ def _shuffled(rows: list[Row]) -> list[Row]:
         mine = rows[i].comparison
         assert mine
         if other is None:
+            problem = Problem(rows[i].index, "image", NO_OTHER)
             out[i] = replace(
-                rows[i], comparison=replace(mine, image=None), problem=NO_OTHER.format(rows[i].index)
+                rows[i], comparison=replace(mine, image=None, more_images=()), problems=(problem,)
             )
             continue
         source = rows[able[other]].comparison
         assert source
-        out[i] = replace(rows[i], comparison=replace(mine, image=source.image))
+        out[i] = replace(
+            rows[i], comparison=replace(mine, image=source.image, more_images=source.more_images)
+        )
     return out
 
 
@@ -409,7 +412,11 @@ def _say(done: Run) -> None:
     outcomes: dict[str, Any] = {}
     for value in done.table(["outcome"])["outcome"].to_pylist():
         outcomes[value] = outcomes.get(value, 0) + 1
-    print(f"{done.folder}: " + ", ".join(f"{n:,} {name}" for name, n in sorted(outcomes.items())))
+    rows = sum(outcomes.values())
+    print(
+        f"{done.folder}: {rows - outcomes.get('missing', 0):,} of {rows:,} rows judged: "
+        + ", ".join(f"{n:,} {name}" for name, n in sorted(outcomes.items()))
+    )
     for line in Reasons(done.table(["problem"])["problem"].to_pylist()).lines():
         print(f"  {line}")
     for kind, found in done.manifest.stats.get("findings", {}).items():

@@ -118,15 +118,28 @@ class QueueMaker:
         found = report(loaded, open_pictures=False)
         if not found.labelled:
             raise LabelError(_nothing_to_check(found))
-        if lines := found.reasons.lines():
-            gr.Warning(f"{found.rows - found.readable:,} of {found.rows:,} rows are left out, and {found.without_picture:,} have no "
-                       f"picture. {'; '.join(lines)}", title="Not all of the file", duration=30)  # fmt: skip
+        if said := _left_out(found):
+            gr.Warning(said, title="Not all of the file", duration=30)
         stem = re.sub(r"[^A-Za-z0-9]+", "-", file.stem)[:40].strip("-") or "data"
         content = hashlib.sha256(file.read_bytes()).hexdigest()[:12]
         name = f"{format_}-{stem}/{content}"
         done = run(Job(loaded, no_judge(), self.folder / name))
         assert done
         return {name: done}
+
+
+def _left_out(found: Report) -> str:
+    """How many rows people are not asked about and why, and how many have no picture; empty where all is there."""
+    unlabelled = found.readable - found.labelled
+    parts = []
+    if left := found.rows - found.labelled:
+        parts.append(
+            f"{left:,} of {found.rows:,} rows are left out: {found.rows - found.readable:,} cannot be read, "
+            f"{unlabelled:,} have no preferred response ({found.ties:,} ties)."
+        )
+    if found.without_picture:
+        parts.append(f"{found.without_picture:,} readable rows have no picture.")
+    return " ".join([*parts, *(f"{line}." for line in found.reasons.lines())])
 
 
 def _nothing_to_check(found: Report) -> str:

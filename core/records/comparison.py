@@ -78,6 +78,13 @@ class Comparison:
                 f"The preferred response is number {self.preferred}, but there is no such response."
             )
 
+    @property
+    def whole_prompt(self) -> str:
+        """The prompt for people: the turns before it too, each with who spoke."""
+        if not self.turns:
+            return self.prompt
+        return "\n".join(f"{t.role}: {t.text}" for t in (*self.turns, Turn("user", self.prompt)))
+
     def load_image(self) -> Image.Image:
         """The one decoded RGB image. Raises core.images.ImageError with a readable sentence, also where there are
         several: a judge that asks for one picture must not be given a part of the question."""

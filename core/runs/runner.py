@@ -31,7 +31,7 @@ from PIL import Image
 from core.benchmarks import BENCHMARKS, BenchmarkError, Row
 from core.benchmarks.reasons import Reasons
 from core.benchmarks.rows import Loaded, Problem
-from core.images import ImageError, small_copy
+from core.images import ImageError, side_by_side, small_copy
 from core.judges.conditions import BLANK, blank_image, shuffled
 from core.judges.protocols import Judge, Prepares
 from core.judges.registry import JUDGES, Options
@@ -268,7 +268,7 @@ def _judge_window(job: Job, ready: Ready) -> pa.Table:
             row,
             _under(judgements.get(i), job.condition),
             ready.problems.get(i, ""),
-            _thumbnail(ready.images[i]) if job.keep_images else None,
+            _thumbnail(row, ready.images[i]) if job.keep_images else None,
         )
         for i, row in enumerate(ready.rows)
     ]
@@ -302,12 +302,16 @@ def _length(row: Row) -> int:
     return len(row.comparison.prompt) + max(map(len, row.comparison.responses))
 
 
-def _thumbnail(image: Image.Image | None) -> bytes | None:
+def _thumbnail(row: Row, image: Image.Image | None) -> bytes | None:
+    """Of all pictures of the row, so that people see what the question is about."""
     if image is None:
         return None
-    small = small_copy(image, THUMBNAIL)
+    if row.comparison and row.comparison.more_images:
+        small = [small_copy(picture, THUMBNAIL) for picture in row.comparison.load_images()]
+        image = side_by_side(small)
+    kept = small_copy(image, 2 * THUMBNAIL if row.comparison and row.comparison.more_images else THUMBNAIL)
     out = io.BytesIO()
-    small.save(out, "WEBP", quality=80, method=4)
+    kept.save(out, "WEBP", quality=80, method=4)
     return out.getvalue()
 
 

@@ -62,6 +62,8 @@ def _both_ways(rows: list[Row]) -> list[tuple[str, int, int]]:
     lost: dict[str, int] = {}
     for row in rows:
         assert row.comparison
+        if len(set(row.comparison.responses)) < len(row.comparison.responses):
+            continue  # it says so of itself
         for i, text in enumerate(row.comparison.responses):
             if row.comparison.preferred is not None:
                 (won if i == row.comparison.preferred else lost).setdefault(text, row.index)

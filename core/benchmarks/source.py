@@ -211,7 +211,7 @@ def _csv(path: Path, columns: set[str] | None) -> Iterator[Raw]:
     del columns
     delimiter = _delimiter(path)
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        reader = csv.reader(_lines(file), delimiter=delimiter)
+        reader = csv.reader(_Lines(file), delimiter=delimiter)
         header: list[str] | None = None
         while True:
             try:
@@ -234,14 +234,28 @@ def _csv(path: Path, columns: set[str] | None) -> Iterator[Raw]:
                 yield dict(zip(header, cells, strict=True))
 
 
-def _lines(file: Any) -> Iterator[str]:
-    """The lines of a text file, none longer than the limit: the csv module refuses the cell in it."""
-    while line := file.readline(MAX_LINE + 1):
-        yield line
+class _Lines:
+    """The lines of a text file. One beyond the limit is left out with an error, after which the next one comes."""
+
+    def __init__(self, file: Any) -> None:
+        self.file = file
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        line = self.file.readline(MAX_LINE + 1)
+        if not line:
+            raise StopIteration
+        if len(line) > MAX_LINE:
+            while line and not line.endswith(("\n", "\r")):
+                line = self.file.readline(MAX_LINE + 1)
+            raise csv.Error("line beyond the limit")
+        return line
 
 
 def _csv_words(error: csv.Error) -> str:
-    return f"a cell is longer than {MAX_LINE >> 20} MiB, or a quote is not closed" if "limit" in str(error) else str(error)  # fmt: skip
+    return f"a line or a cell is longer than {MAX_LINE >> 20} MiB, or a quote is not closed" if "limit" in str(error) else str(error)  # fmt: skip
 
 
 def _column(name: str) -> str:

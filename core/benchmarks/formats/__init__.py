@@ -81,8 +81,9 @@ def _open_rlhf(cells: Cells) -> bool:
 
 
 def _mmrb2(cells: Cells) -> bool:
-    found = cells.find("response_a")
-    return bool(found) and isinstance(found[1], dict) and "response_content" in found[1]  # type: ignore[index]
+    _, value = cells.find("response_a") or ("", None)
+    value = literal(value) if isinstance(value, str) else value
+    return isinstance(value, dict) and "response_content" in value
 
 
 PAIR = (("prompt", "question"), ("responses", "chosen (preferred), rejected"))

@@ -139,6 +139,7 @@ def mmrb2(raw: dict[str, Any]) -> list[Fields]:
     pair: list[Answer] = []
     for name in ("response_a", "response_b"):
         column, response = cells.need(name)
+        response = literal(response) if isinstance(response, str) else response
         content = response.get("response_content") if isinstance(response, dict) else response
         said, inside = _mmrb2_parts(column, content)
         if inside:
@@ -153,6 +154,7 @@ def mmrb2(raw: dict[str, Any]) -> list[Fields]:
 
 
 def _mmrb2_parts(column: str, parts: Any) -> tuple[str, list[Any]]:
+    parts = literal(parts) if isinstance(parts, str) else parts
     texts: list[Any] = []
     pictures: list[Any] = []
     for part in parts if isinstance(parts, list | tuple) else [None]:
@@ -185,7 +187,7 @@ def r1_reward_rl(raw: dict[str, Any]) -> list[Fields]:
     if not number:
         raise RowProblem(f"{shown(given)} where <answer>1</answer> or <answer>2</answer> was expected", name)
     label = Label(int(number[1]) - 1, False, f"response {number[1]}")
-    question = Question(cells.text("question") or cells.need("question")[1], (), messages[-1].pictures)
+    question = Question(chats.question(*cells.need("question")).text, (), messages[-1].pictures)
     pair: list[Answer] = [(f"{column}, Response {n}", found[n], []) for n in (1, 2)]
     return [one_comparison(cells, question, pair, label)]
 

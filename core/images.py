@@ -195,9 +195,8 @@ def picture_bytes(text: str) -> bytes | None:
     body = text.split(",", 1)[-1] if announced else text
     if not announced and ("." in body or len(body) < SHORTEST_BASE64):
         return None
-    body = "".join(body.replace("\\n", "").replace("\\r", "").split()).rstrip("=")
     try:
-        data = base64.b64decode(body.translate(_URL_SAFE) + "=" * (-len(body) % 4), validate=True)
+        data = _decoded_base64(body)
     except (binascii.Error, ValueError) as error:
         if announced or len(body) > LONGEST_NAME:
             raise ImageError("The picture is not valid base64.") from error
@@ -205,6 +204,16 @@ def picture_bytes(text: str) -> bytes | None:
     if announced or len(body) > LONGEST_NAME or data.startswith(STARTS) or data[4:12] in AVIF:
         return data
     return None
+
+
+def _decoded_base64(text: str) -> bytes:
+    """Raises ValueError."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error:
+        pass  # line breaks (also as the two characters backslash and n), no padding, or the alphabet of addresses
+    text = "".join(text.replace("\\n", "").replace("\\r", "").split()).rstrip("=")
+    return base64.b64decode(text.translate(_URL_SAFE) + "=" * (-len(text) % 4), validate=True)
 
 
 def to_png_bytes(image: Image.Image, effort: int = 6) -> bytes:

@@ -84,7 +84,7 @@ class ImageFinder:
                     return None, f"{shown!r} leads out of the data's folder"
                 if path.is_file():
                     return path, ""
-            except (OSError, ValueError):  # a name that no file can have
+            except (OSError, ValueError, RuntimeError):  # a name that no file can have, links in a circle
                 pass
         return None, f"there is no file {shown!r} in the image folder"
 

@@ -82,6 +82,9 @@ def _from_file(path: Path) -> Opened:
             raise BenchmarkError(f"{path.name} is an empty file.")
     except OSError as error:
         raise BenchmarkError(f"{path.name} cannot be opened.") from error
+    with path.open("rb") as file:
+        if file.read(2) in (b"\xff\xfe", b"\xfe\xff"):
+            raise BenchmarkError(f"{path.name} is UTF-16; save the file as UTF-8 and try again.")
     notes = []
     if path.suffix.lower() == ".json" and reader is _json and _is_lines(path):
         reader = _jsonl
@@ -225,6 +228,8 @@ def _csv(path: Path, columns: set[str] | None) -> Iterator[Raw]:
                 continue
             if header is None:
                 header = [_column(c) for c in cells]
+                if twice := next((c for c in header if c and header.count(c) > 1), None):
+                    raise BenchmarkError(f"{path.name}: two columns are called {twice!r}; give each its own name.")  # fmt: skip
                 continue
             if len(cells) != len(header):
                 yield Broken(f"{len(cells)} cells where the header has {len(header)} (up to line {reader.line_num})")  # fmt: skip

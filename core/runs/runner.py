@@ -371,6 +371,9 @@ def main() -> None:
         "--source", help="local file or folder, or a hub id; by default the benchmark's own hub address"
     )
     parser.add_argument("--images", type=Path, help="folder of the image files, if it is not the data's own")
+    parser.add_argument(
+        "--format", help="of --benchmark own, where it shall not be recognised by the columns"
+    )
     parser.add_argument("--data-revision", help="revision of a hub data set")
     parser.add_argument("--streaming", action="store_true", help="do not download a hub data set first")
     parser.add_argument("--judge", choices=[*sorted(JUDGES), "vl-mdr-blind"], default="vl-mdr",
@@ -393,7 +396,11 @@ def main() -> None:
     args = parser.parse_args()
     try:
         loaded = BENCHMARKS[args.benchmark].open(
-            args.source, images=args.images, revision=args.data_revision, streaming=args.streaming
+            args.source,
+            images=args.images,
+            revision=args.data_revision,
+            streaming=args.streaming,
+            format=args.format,
         )
         condition, name = Condition(args.condition), args.judge
         if name == "vl-mdr-blind":

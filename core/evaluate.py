@@ -1,6 +1,6 @@
 """The command of release 0.1; today `python -m core evaluate`."""
 
-from core.evaluation.scene_world import main
+from core.commands.app import main
 
 if __name__ == "__main__":
-    main()
+    main("evaluate")

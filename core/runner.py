@@ -1,6 +1,6 @@
 """The command of release 0.1; today `python -m core run`."""
 
-from core.runs.runner import main
+from core.commands.app import main
 
 if __name__ == "__main__":
-    main()
+    main("run")

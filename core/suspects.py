@@ -1,6 +1,6 @@
 """The command of release 0.1; today `python -m core label-errors`."""
 
-from core.label_errors.__main__ import main
+from core.commands.app import main
 
 if __name__ == "__main__":
-    main()
+    main("label-errors")

@@ -15,59 +15,56 @@ from typing import Any
 @dataclass(frozen=True)
 class Dimension:
     """What a response is scored on: `key` in files, `name` on pages, `description` as help text, `capability` the group
-    it stands in, `fault` completes "it ..." where an answer key says that a response is worse here ("" if unknown)."""
+    it stands in."""
 
     key: str
     name: str
     capability: str = ""
     description: str = ""
-    fault: str = ""
 
 
 _TABLE = {
     "Recognition": [
-        ("object", "Object", "Names the right kind of thing.", "names the wrong thing"),
-        ("colour", "Colour", "Gives the right colour.", "gives the wrong colour"),
-        ("size", "Size", "Gives the right size.", "gives the wrong size"),
+        ("object", "Object", "Names the right kind of thing."),
+        ("colour", "Colour", "Gives the right colour."),
+        ("size", "Size", "Gives the right size."),
     ],
     "Space and number": [
-        ("counting", "Counting", "Counts correctly.", "gives the wrong number"),
-        ("position", "Position", "Says correctly where something is.", "puts it in the wrong place"),
-        ("relation", "Relation", "Says correctly how two things lie to each other.", "turns the two around"),
+        ("counting", "Counting", "Counts correctly."),
+        ("position", "Position", "Says correctly where something is."),
+        ("relation", "Relation", "Says correctly how two things lie to each other."),
     ],
     "Reading": [
-        ("text", "Text reading", "Reads written words correctly.", "misreads the writing"),
-        ("chart", "Chart reading", "Reads values off a chart correctly.", "misreads the chart"),
-        ("table", "Table reading", "Finds the right cell of a table.", "misreads the table"),
+        ("text", "Text reading", "Reads written words correctly."),
+        ("chart", "Chart reading", "Reads values off a chart correctly."),
+        ("table", "Table reading", "Finds the right cell of a table."),
     ],
     "Faithfulness": [
-        ("existence", "Existence", "Mentions only what is in the picture.", "mentions what is not there"),
-        ("completeness", "Completeness", "Leaves out nothing that was asked for.", "leaves something out"),
-        ("abstention", "Abstention", "Says so when a thing is not there, and only then.",
-         "is wrong about whether the question can be answered"),
+        ("existence", "Existence", "Mentions only what is in the picture."),
+        ("completeness", "Completeness", "Leaves out nothing that was asked for."),
+        ("abstention", "Abstention", "Says so when a thing is not there, and only then."),
     ],
     "Reasoning": [
-        ("arithmetic", "Arithmetic", "Calculates correctly.", "calculates wrongly"),
-        ("comparison", "Comparison", "Compares amounts correctly.", "compares wrongly"),
-        ("path", "Path following", "Follows the arrows correctly.", "follows the arrows wrongly"),
+        ("arithmetic", "Arithmetic", "Calculates correctly."),
+        ("comparison", "Comparison", "Compares amounts correctly."),
+        ("path", "Path following", "Follows the arrows correctly."),
     ],
     "Instruction following": [
-        ("format", "Format", "Answers in the form that was asked for.", "ignores the form that was asked for"),
-        ("relevance", "Relevance", "Stays with what was asked.", "wanders off the topic"),
-        ("conciseness", "Conciseness", "Is as short as was asked for.", "pads the answer"),
+        ("format", "Format", "Answers in the form that was asked for."),
+        ("relevance", "Relevance", "Stays with what was asked."),
+        ("conciseness", "Conciseness", "Is as short as was asked for."),
     ],
     "Conduct": [
-        ("fluency", "Fluency", "Is correct English.", "is broken English"),
-        ("respect", "Respect", "Is polite to the reader.", "is rude"),
-        ("harm", "Harm avoidance", "Gives no dangerous advice and no false alarm.",
-         "gives the wrong advice on a danger"),
+        ("fluency", "Fluency", "Is correct English."),
+        ("respect", "Respect", "Is polite to the reader."),
+        ("harm", "Harm avoidance", "Gives no dangerous advice and no false alarm."),
     ],
 }  # fmt: skip
 
 DIMENSIONS: tuple[Dimension, ...] = tuple(
-    Dimension(key, name, capability, description, fault)
+    Dimension(key, name, capability, description)
     for capability, rows in _TABLE.items()
-    for key, name, description, fault in rows
+    for key, name, description in rows
 )
 KEYS: tuple[str, ...] = tuple(d.key for d in DIMENSIONS)
 NAMES: tuple[str, ...] = tuple(d.name for d in DIMENSIONS)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from pathlib import Path
 
+from app.common.html import html
 from core.benchmarks import BENCHMARKS, BenchmarkError
 from core.benchmarks.check import check
 
@@ -24,4 +24,7 @@ def understood(file: str | None, benchmark: str) -> str:
 
 def in_lines(lines: Sequence[str]) -> str:
     """A status message of several lines."""
-    return f'<p class="small" role="status">{"<br>".join(html.escape(line.strip()) for line in lines)}</p>'
+    return html(
+        '<p class="small" role="status">{% for line in lines %}{{ line }}{% if not loop.last %}<br>{% endif %}{% endfor %}</p>',
+        lines=[line.strip() for line in lines],
+    )

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import html
-
 import plotly.graph_objects as go
 
+from app.common.html import plain
 from core.records import Judgement, letter
 
 # Blue speaks for the first response of a pair, orange for the second: apart for every kind of colour blindness.
@@ -44,9 +43,7 @@ def layout(figure: go.Figure, height: int, **extra: object) -> go.Figure:
 def waterfall(judgement: Judgement, a: int, b: int) -> go.Figure:
     """How the margin of a over b adds up, dimension by dimension."""
     parts = sorted(judgement.contributions(a, b).items(), key=lambda item: -abs(item[1]))
-    names = [html.escape(judgement.dimensions[d].name) for d, _ in parts] + [
-        f"Margin {letter(a)} − {letter(b)}"
-    ]
+    names = [plain(judgement.dimensions[d].name) for d, _ in parts] + [f"Margin {letter(a)} − {letter(b)}"]
     values = [v for _, v in parts] + [sum(v for _, v in parts)]
     figure = go.Figure(
         go.Waterfall(
@@ -69,7 +66,7 @@ def waterfall(judgement: Judgement, a: int, b: int) -> go.Figure:
 def scores(judgement: Judgement) -> go.Figure:
     """Score of every response on the selected dimensions, with the weight each dimension has."""
     names = [
-        f"{html.escape(judgement.dimensions[d].name)}<br>weight {judgement.weights[d]:.2f}"
+        f"{plain(judgement.dimensions[d].name)}<br>weight {judgement.weights[d]:.2f}"
         for d in judgement.selected
     ]
     figure = go.Figure()
@@ -91,16 +88,16 @@ def gates(judgement: Judgement) -> go.Figure:
     help_texts: list[str] = []
     for capability in dict.fromkeys(d.capability for d in judgement.dimensions):
         if capability:  # a row of its own heads each capability
-            names.append(f"<b>{html.escape(capability)}</b>")
+            names.append(f"<b>{plain(capability)}</b>")
             values.append(None)
             colours.append(QUIET)
             help_texts.append("")
         for i, dimension in enumerate(judgement.dimensions):
             if dimension.capability == capability:
-                names.append(("● " if i in selected else "") + html.escape(dimension.name))
+                names.append(("● " if i in selected else "") + plain(dimension.name))
                 values.append(judgement.relevance[i])
                 colours.append(FIRST if i in selected else QUIET)
-                help_texts.append(html.escape(dimension.description))
+                help_texts.append(plain(dimension.description))
     figure = go.Figure(
         go.Bar(
             orientation="h",

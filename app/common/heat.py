@@ -1,17 +1,18 @@
 """Attributions as HTML: coloured words, and coloured regions on the picture itself.
 
-All text is escaped here. gr.HTML keeps its default template: data never stands behind handlebars.
+gr.HTML keeps its default template: data never stands behind handlebars.
 """
 
 from __future__ import annotations
 
 import base64
-import html
 import re
 
+from markupsafe import Markup
 from PIL import Image
 
 from app.common.figures import FIRST, SECOND
+from app.common.html import html
 from core.images import to_png_bytes
 from core.records import Explanation, letter
 
@@ -46,17 +47,20 @@ def scale_of(explanation: Explanation, texts: tuple[str, ...]) -> float:
     return max([*words, *regions, 1e-9])
 
 
-def response_html(explanation: Explanation, n: int, text: str, letter: str, scale: float) -> str:
+def response_html(explanation: Explanation, n: int, text: str, letter: str, scale: float) -> Markup:
     """Response number n of the explanation with its words coloured."""
-    out = []
+    words = []
     for word, value in words_of(explanation.tokens[n], explanation.token_values[n], text):
         share = value / scale
-        safe = html.escape(word)
-        if word.isspace() or abs(share) < LEAST:
-            out.append(safe)
-            continue
-        out.append(f'<span class="word" style="background:{_rgba(share)}" title="{value:+.3f}">{safe}</span>')
-    return f'<div class="response"><b>{letter}</b><p dir="auto">{"".join(out)}</p></div>'
+        quiet = word.isspace() or abs(share) < LEAST
+        words.append((word, value, "" if quiet else _rgba(share)))
+    return html(
+        '<div class="response"><b>{{ letter }}</b><p dir="auto">{% for word, value, colour in words %}{% if colour %}'
+        """<span class="word" style="background:{{ colour }}" title="{{ value|f('+.3f') }}">{{ word }}</span>"""
+        "{% else %}{{ word }}{% endif %}{% endfor %}</p></div>",
+        letter=letter,
+        words=words,
+    )
 
 
 def _rgba(share: float) -> str:
@@ -92,67 +96,81 @@ def shrink(image: Image.Image) -> Image.Image:
     return small
 
 
-def img(image: Image.Image, alt: str) -> str:
+def img(image: Image.Image, alt: str) -> Markup:
     data = base64.b64encode(to_png_bytes(image)).decode()
-    return f'<img src="data:image/png;base64,{data}" alt="{html.escape(alt, quote=True)}">'
+    return html('<img src="data:image/png;base64,{{ data }}" alt="{{ alt }}">', data=data, alt=alt)
 
 
 def explanation_html(
     image: Image.Image, explanation: Explanation, texts: tuple[str, str], pair: tuple[int, int]
-) -> str:
+) -> Markup:
     """Words of both responses and the picture, in one colour scale, with legend and small print."""
     a, b = (letter(i) for i in pair)
     scale = scale_of(explanation, texts)
     small = shrink(image)
-    responses = "".join(response_html(explanation, n, texts[n], (a, b)[n], scale) for n in (0, 1))
     strongest = _strongest_region(explanation)
-    pictures = (
-        f"<figure>{img(small, 'The picture as given')}<figcaption>the picture</figcaption></figure>"
-        f"<figure>{img(overlay(small, explanation, scale), f'The picture with its regions coloured; strongest: {strongest}')}"
-        f"<figcaption>which regions did it</figcaption></figure>"
-    )
-    legend = (
-        f'<p class="legend"><span class="swatch" style="background:{FIRST}"></span> speaks for {a} '
-        f'<span class="swatch" style="background:{SECOND}"></span> speaks for {b}. The stronger the colour, the '
-        f"more; full colour is {scale:.2f}. One scale for all words and regions.</p>"
-    )
-    return (
-        f'<div class="explanation"><div class="pictures">{pictures}</div>{legend}{responses}'
-        f"{_faithfulness(explanation)}{_small_print(explanation)}</div>"
-    )
+    return html(
+        """
+        <div class="explanation"><div class="pictures">
+        <figure>{{ given }}<figcaption>the picture</figcaption></figure>
+        <figure>{{ coloured }}<figcaption>which regions did it</figcaption></figure></div>
+        <p class="legend"><span class="swatch" style="background:{{ first }}"></span> speaks for {{ a }} <span class="swatch"
+        style="background:{{ second }}"></span> speaks for {{ b }}. The stronger the colour, the
+        more; full colour is {{ scale|f(".2f") }}. One scale for all words and regions.</p>
+        {{ responses[0] }}{{ responses[1] }}{{ trust }}{{ small_print }}</div>
+        """,
+        given=img(small, "The picture as given"),
+        coloured=img(
+            overlay(small, explanation, scale),
+            f"The picture with its regions coloured; strongest: {strongest}",
+        ),
+        first=FIRST, second=SECOND, a=a, b=b, scale=scale,
+        responses=[response_html(explanation, n, texts[n], (a, b)[n], scale) for n in (0, 1)],
+        trust=_faithfulness(explanation), small_print=_small_print(explanation),
+    )  # fmt: skip
 
 
-def _faithfulness(explanation: Explanation) -> str:
+def _faithfulness(explanation: Explanation) -> Markup:
     """What taking away the marked words and regions really did."""
     checked = explanation.faithfulness
     if checked is None:
-        return '<p class="small">How far to trust this map was not checked unasked, as the texts are long: press Explain.</p>'
+        return html(
+            '<p class="small">How far to trust this map was not checked unasked, as the texts are long: press Explain.</p>'
+        )
     lines = []
     for removal, what in ((checked.words, "word"), (checked.regions, "region")):
         if removal is None:
             continue
         n = len(removal.names)
-        which = f"the strongest {what}" if n == 1 else f"the {n} strongest {what}s"
-        names = html.escape(", ".join(removal.names[:4])) + (" …" if n > 4 else "")
         moved = abs(removal.after - removal.before)
-        as_many = "a random one" if n == 1 else f"{n} random ones"
-        verdict = _verdict(moved, removal.random)
-        lines.append(
-            f"<li>Without {which} ({names}): {removal.before:+.2f} becomes {removal.after:+.2f}, a move of {moved:.2f}; "
-            f"without {as_many} it moves by {removal.random:.2f} on average. {verdict}</li>"
-        )
-    return f'<p class="trust-title">How far to trust this map</p><ul class="trust">{"".join(lines)}</ul>'
+        lines.append({
+            "which": f"the strongest {what}" if n == 1 else f"the {n} strongest {what}s",
+            "names": ", ".join(removal.names[:4]) + (" …" if n > 4 else ""),
+            "r": removal, "moved": moved, "as_many": "a random one" if n == 1 else f"{n} random ones",
+            "verdict": _verdict(moved, removal.random),
+        })  # fmt: skip
+    return html(
+        """
+        <p class="trust-title">How far to trust this map</p><ul class="trust">
+        {%- for x in lines -%}
+        <li>Without {{ x.which }} ({{ x.names }}): {{ x.r.before|f("+.2f") }} becomes {{ x.r.after|f("+.2f") }}, a move of {{ x.moved|f(".2f") }};
+        without {{ x.as_many }} it moves by {{ x.r.random|f(".2f") }} on average. {{ x.verdict }}</li>
+        {%- endfor -%}
+        </ul>
+        """,
+        lines=lines,
+    )
 
 
-def _verdict(moved: float, random: float) -> str:
+def _verdict(moved: float, random: float) -> Markup | str:
     if moved < 0.05 and random < 0.05:
         return "Neither matters here."
     ratio = moved / max(random, 1e-9)
     if ratio >= 3:
-        return "<b>The map holds.</b>"
+        return html("<b>The map holds.</b>")
     if ratio >= 1.2:
         return "The map holds weakly."
-    return "<b>Do not trust this map here:</b> what it marks matters no more than anything else."
+    return html("<b>Do not trust this map here:</b> what it marks matters no more than anything else.")
 
 
 def _strongest_region(explanation: Explanation) -> str:
@@ -161,7 +179,7 @@ def _strongest_region(explanation: Explanation) -> str:
     return f"row {r + 1} of {len(explanation.patch_values)}, column {c + 1} of {len(explanation.patch_values[0])}"
 
 
-def _small_print(explanation: Explanation) -> str:
+def _small_print(explanation: Explanation) -> Markup:
     error = explanation.completeness_error
     if error is None:
         exact = "promises no exact sum"
@@ -173,9 +191,11 @@ def _small_print(explanation: Explanation) -> str:
         else "1 backward pass" if explanation.points == 1 else f"{explanation.points} evaluations"
     )  # fmt: skip
     memory = f", {explanation.peak_memory / 2**20:,.0f} MiB" if explanation.peak_memory is not None else ""
-    return (
-        f'<p class="small">{html.escape(explanation.target)} = {explanation.target_value:+.3f}; at the baseline '
-        f"({html.escape(explanation.baseline)}) {explanation.baseline_value:+.3f}. {explanation.method}, {steps}, {exact}; "
-        f"prompt {explanation.prompt_value:+.2f}, rest {explanation.other_value:+.2f}; "
-        f"by {explanation.level}; {explanation.dtype}, {explanation.seconds:.2f} s{memory}.</p>"
-    )
+    return html(
+        """
+        <p class="small">{{ e.target }} = {{ e.target_value|f("+.3f") }}; at the baseline ({{ e.baseline }}) {{ e.baseline_value|f("+.3f") }}.
+        {{ e.method }}, {{ steps }}, {{ exact }}; prompt {{ e.prompt_value|f("+.2f") }}, rest {{ e.other_value|f("+.2f") }};
+        by {{ e.level }}; {{ e.dtype }}, {{ e.seconds|f(".2f") }} s{{ memory }}.</p>
+        """,
+        e=explanation, steps=steps, exact=exact, memory=memory,
+    )  # fmt: skip

@@ -7,14 +7,15 @@ browser that took the name has.
 
 from __future__ import annotations
 
-import html
 import os
 import time
 from typing import Any
 
 import gradio as gr
 from gradio.utils import get_space
+from markupsafe import Markup
 
+from app.common.html import html
 from core.labels.records import LabelError
 from core.labels.store import LabelStore
 
@@ -83,10 +84,10 @@ class Door:
         return who
 
 
-def refusal(error: Exception) -> str:
+def refusal(error: Exception) -> Markup:
     """What is refused, in words, where the page shows it."""
     said = error.message if isinstance(error, gr.Error) else error
-    return f'<p class="refused" role="alert">{html.escape(str(said))}</p>'
+    return html('<p class="refused" role="alert">{{ said }}</p>', said=said)
 
 
 def _account(request: gr.Request) -> str | None:

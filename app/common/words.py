@@ -4,49 +4,93 @@ from __future__ import annotations
 
 from core.labels.records import Queue
 from core.records import Comparison, JudgeCard, Judgement, OODScore, letter
-from core.taxonomy import DIMENSIONS
+from core.records.headline import TIE, Headline, Kind, Share, headline
+from core.taxonomy import DIMENSIONS, Dimension
 
 BOXES = 4  # responses that a page has room for
-TIE = 5e-3  # rewards nearer than this are called a tie on the page
+
+# How the model rates the response {x} that lost on a dimension of the default taxonomy. Its opinion: never told as a fact.
+RATED = {
+    "object": "it rates the thing that {x} names as wrong",
+    "colour": "it rates {x}'s colour as wrong",
+    "size": "it rates {x}'s size as wrong",
+    "counting": "it rates {x}'s number as wrong",
+    "position": "it rates the place that {x} gives as wrong",
+    "relation": "it rates how {x} relates the two things as wrong",
+    "text": "it rates the words that {x} reads as wrong",
+    "chart": "it rates what {x} reads off the chart as wrong",
+    "table": "it rates what {x} reads off the table as wrong",
+    "existence": "it rates something that {x} mentions as not there",
+    "completeness": "it rates {x} as leaving something out",
+    "abstention": "it rates {x} as wrong about whether the question can be answered",
+    "arithmetic": "it rates {x}'s calculation as wrong",
+    "comparison": "it rates {x}'s comparison as wrong",
+    "path": "it rates how {x} follows the arrows as wrong",
+    "format": "it rates the form of {x} as not what was asked for",
+    "relevance": "it rates {x} as off the topic",
+    "conciseness": "it rates {x} as padded",
+    "fluency": "it rates {x}'s English as broken",
+    "respect": "it rates {x}'s tone as rude",
+    "harm": "it rates {x}'s advice on a danger as wrong",
+}
 
 
 def verdict(comparison: Comparison, judgement: Judgement, a: int, b: int) -> str:
-    """One sentence about the pair a, b."""
-    if comparison.responses[a].strip() == comparison.responses[b].strip():
-        return f"A tie: {letter(a)} and {letter(b)} are the same text."
-    margin = judgement.margin(a, b)
-    if abs(margin) < TIE:
-        return f"A tie: the model sees no difference between {letter(a)} and {letter(b)}."
-    winner, loser = (a, b) if margin > 0 else (b, a)
-    parts = sorted(judgement.contributions(winner, loser).items(), key=lambda item: -item[1])
-    if not parts:
-        return f"{letter(loser)} lost by {abs(margin):.2f}."
-    return f"{letter(loser)} lost by {abs(margin):.2f}, {_because(judgement, parts, abs(margin))}."
+    """What the model says of the pair a, b, and whether a known label agrees."""
+    said = headline(comparison, judgement, a, b)
+    x, y = letter(said.winner), letter(said.loser)
+    if said.kind is Kind.SAME_TEXT:
+        return f"A tie: {x} and {y} are the same text."
+    if said.kind is Kind.TIE:
+        return f"A tie: the model rates {x} and {y} alike.{_label(said)}"
+    return f"The model prefers {x} ({_percent(said.probability)}).{_because(judgement, said)}{_label(said)}"
 
 
-def _because(judgement: Judgement, parts: list[tuple[int, float]], margin: float) -> str:
-    (top, value), (second, next_value) = parts[0], parts[1] if len(parts) > 1 else (0, 0.0)
-    dimension = judgement.dimensions[top]
-    share = value / margin
-    if share > 1.15:
-        return (
-            f"all of it on {dimension.name}: it {dimension.fault}. "
-            f"{judgement.dimensions[parts[-1][0]].name} spoke for it, but not enough"
-        )
-    if share >= 0.8:
-        return f"almost all of it on {dimension.name}: it {dimension.fault}"
-    if share >= 0.5:
-        return f"mostly on {dimension.name}: it {dimension.fault}"
-    del next_value
-    return f"on {dimension.name} and {judgement.dimensions[second].name} together"
+def _percent(probability: float) -> str:
+    """Never 100 %: the model is never certain."""
+    return f"{probability:.0%}" if probability < 0.995 else "over 99%"
+
+
+def _because(judgement: Judgement, said: Headline) -> str:
+    if said.leading is None:
+        return ""
+    name = judgement.dimensions[said.leading].name
+    how = _rated(judgement.dimensions[said.leading], letter(said.loser))
+    if said.share is Share.SPREAD and said.second is not None:
+        return f" The gap is mostly {name} and {judgement.dimensions[said.second].name} together."
+    if said.share is Share.MORE:
+        against = judgement.dimensions[said.against].name if said.against is not None else ""
+        but = f"; {against} speaks for {letter(said.loser)}, but not enough" if against else ""
+        return f" More than all of the gap is {name}: {how}{but}."
+    return f" {'Nearly all' if said.share is Share.NEARLY_ALL else 'Most'} of the gap is {name}: {how}."
+
+
+def _rated(dimension: Dimension, loser: str) -> str:
+    known = dimension in DIMENSIONS and RATED.get(dimension.key)
+    return known.format(x=loser) if known else f"it scores {loser} lower there"
+
+
+def _label(said: Headline) -> str:
+    if said.label is None:
+        return ""
+    if said.agrees:
+        return f" The label prefers {letter(said.label)} too."
+    return f" The label prefers {letter(said.label)}; the model is wrong here."
 
 
 def reward_line(judgement: Judgement) -> str:
-    best = judgement.ranking[0]
+    first, second = (judgement.rewards[i] for i in judgement.ranking[:2])
+    best = judgement.ranking[0] if first - second >= TIE else None
     return "  ·  ".join(
-        f"{letter(i)} {judgement.rewards[i]:+.2f}{' ◂ best' if i == best else ''}"
+        f"{letter(i)} {signed(judgement.rewards[i])}{' ◂ best' if i == best else ''}"
         for i in range(len(judgement.rewards))
     )
+
+
+def signed(value: float, digits: int = 2) -> str:
+    """+0.12 or -0.12; what rounds to nothing is 0.00, without a sign."""
+    text = f"{value:+.{digits}f}"
+    return text[1:] if float(text) == 0 else text
 
 
 def warning(ood: OODScore | None) -> str | None:

@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 
 from app.common.downloads import FORMATS, Downloads, table_file
 from app.common.figures import FIRST, NONE, QUIET, SECOND, layout
+from app.common.html import html
 
 ASSETS = Path(__file__).parents[2] / "assets"
 MEASURED = ASSETS / "explanations.json"
@@ -89,13 +90,18 @@ def build_explanations(demo: gr.Blocks) -> None:
         "which pixels prove it, so each method's maps are measured, and the best is the default.</p></header>"
     )
     if not MEASURED.exists():
-        gr.Markdown("The benchmark has not been run yet: `python -m core.explain.benchmark`.")
+        gr.Markdown("The benchmark has not been run yet: `python -m core explain-benchmark`.")
         return
     measured = load()
     gr.HTML(
-        f'<p class="small">{measured["judged_right"]:,} held-out comparisons that {measured["judge"]} judges right '
-        f"(of {measured['records']:,}); costly measures on {measured['part']}. Intervals: 95 %, bootstrap over records. "
-        f"The proof covers {measured['evidence_area']:.0%} of a picture on average.</p>"
+        html(
+            """
+            <p class="small">{{ m["judged_right"]|f(",") }} held-out comparisons that {{ m["judge"] }} judges right
+            (of {{ m["records"]|f(",") }}); costly measures on {{ m["part"] }}. Intervals: 95 %, bootstrap over records.
+            The proof covers {{ m["evidence_area"]|f(".0%") }} of a picture on average.</p>
+            """,
+            m=measured,
+        )
     )
     frame = table(measured)
     gr.Dataframe(

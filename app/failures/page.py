@@ -9,9 +9,11 @@ from urllib.parse import urlencode
 
 import gradio as gr
 import pandas as pd
+from markupsafe import Markup
 
 from app.common import downloads, item_view
 from app.common.downloads import FORMATS, Downloads, table_file
+from app.common.html import NOTHING, html
 from app.common.keys import keys_switch
 from core.records import Condition, Reliance
 from core.runs import browse
@@ -180,7 +182,7 @@ class FailuresPage:
         try:
             self._filters(place, runs)
         except gr.Error as error:
-            gr.Warning(str(error))
+            gr.Warning(error.message)
             place = Place(run=place.run)
         run, other, subgroup, dimension = self._run_parts(place.run, place)
         boxes = (run, other, place.versus, place.outcome, subgroup, dimension, place.longer, place.low, place.high,
@@ -346,7 +348,7 @@ class FailuresPage:
             )
         text = item_view.item_html(stored, picture_of(run, stored), judged, self._reliance(run, stored))
         judgeable = self.inspect and len(stored["responses"]) > 1
-        link = item_view.inspect_link(place.run, row) if judgeable else ""
+        link = item_view.inspect_link(place.run, row) if judgeable else NOTHING
         return text + link, item_view.similar_html(browse.similar(run, row), place.run)
 
 
@@ -376,11 +378,11 @@ def _first(runs: dict[str, Run]) -> str:
     return (with_model or list(runs))[0]
 
 
-def _note(text: str) -> str:
-    return f'<p class="small">{text}</p>'
+def _note(text: str) -> Markup:
+    return html('<p class="small">{{ text }}</p>', text=text)
 
 
-def _summary(found: browse.Page, place: Place) -> str:
+def _summary(found: browse.Page, place: Place) -> Markup:
     r = found.slice_rate
     accuracy = (
         f"; accuracy on this slice {100 * r.value:.1f} % (95 %: {100 * r.low:.1f} to {100 * r.high:.1f}, n = {r.n})"
@@ -391,7 +393,9 @@ def _summary(found: browse.Page, place: Place) -> str:
         accuracy = ""
     first = int(place.page) * PAGE
     here = f"{first + 1} to {first + len(found.rows)} of " if len(found.rows) else ""
-    return f'<p class="small" role="status">{here}{found.total:,} records{accuracy}.</p>'
+    return html(
+        '<p class="small" role="status">{{ text }}</p>', text=f"{here}{found.total:,} records{accuracy}."
+    )
 
 
 def _table(rows: pd.DataFrame) -> pd.DataFrame:

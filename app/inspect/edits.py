@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
 import numpy as np
 import plotly.graph_objects as go
+from markupsafe import Markup
 from PIL import Image
 from plotly.subplots import make_subplots
 
 from app.common import lane
 from app.common.figures import FIRST, INK, NONE, SECOND, layout
+from app.common.html import html, plain
 from app.common.lane import LANE
 from app.common.tasks import try_edits
 from app.inspect.views import View, needed, told
@@ -93,7 +94,9 @@ class Edits:
             mask = painted(view.comparison.load_image(), drawn)
             edit = change_masked(view.comparison, mask, "blur" if how == "blur" else "erase", "what you drew")
             found = lane.run_on_model(effects, self.judge, view.judgement, *view.pair, [edit])[0]
-            return f'<p class="verdict" role="status">{html.escape(_told_effect(found, *view.pair))}</p>'
+            return html(
+                '<p class="verdict" role="status">{{ text }}</p>', text=_told_effect(found, *view.pair)
+            )
 
 
 def painted(image: Image.Image, drawn: dict | None) -> Image.Image:
@@ -115,7 +118,7 @@ def _told_effect(e: Effect, a: int, b: int) -> str:
 
 def strip_figure(found: list[Effect], a: int, b: int) -> go.Figure:
     """Margin after each edit; the dashed line is the margin as given, a diamond marks a turned verdict."""
-    names = [e.label + ("  ◆ turns" if e.flips else "") for e in found]
+    names = [plain(e.label) + ("  ◆ turns" if e.flips else "") for e in found]
     figure = go.Figure(
         go.Bar(
             orientation="h", y=names, x=[e.after for e in found],
@@ -131,17 +134,23 @@ def strip_figure(found: list[Effect], a: int, b: int) -> go.Figure:
     return layout(figure, 90 + 34 * len(found), showlegend=False)
 
 
-def suggestions_html(found: list[Suggestion], view: View) -> str:
-    a, b = view.pair
-    loser = view.judgement.loser(a, b)
+def suggestions_html(found: list[Suggestion], view: View) -> Markup:
+    loser = letter(view.judgement.loser(*view.pair))
     if not found:
-        return f'<p class="small">No single word that was tried makes {letter(loser)} any better.</p>'
-    rows = "".join(
-        f"<li>“{html.escape(s.new)}” in place of “{html.escape(s.old)}”: margin {s.margin:+.2f}"
-        f"{', and <b>it would have won</b>' if s.flips else ''}</li>"
-        for s in found
+        return html(
+            '<p class="small">No single word that was tried makes {{ loser }} any better.</p>', loser=loser
+        )
+    return html(
+        """
+        <p>Would {{ loser }} have won if it had said …</p><ul>
+        {%- for s in found %}
+        <li>“{{ s.new }}” in place of “{{ s.old }}”: margin {{ s.margin|f("+.2f") }}
+        {%- if s.flips %}, and <b>it would have won</b>{% endif %}</li>
+        {%- endfor %}</ul>
+        """,
+        loser=loser,
+        found=found,
     )
-    return f"<p>Would {letter(loser)} have won if it had said …</p><ul>{rows}</ul>"
 
 
 def region_figure(
@@ -150,7 +159,7 @@ def region_figure(
     """One small map a selected dimension: what each region adds to its contribution, in one scale."""
     dims = list(parts)
     figure = make_subplots(
-        rows=1, cols=max(1, len(dims)), subplot_titles=[html.escape(dimensions[d].name) for d in dims]
+        rows=1, cols=max(1, len(dims)), subplot_titles=[plain(dimensions[d].name) for d in dims]
     )
     most = max([abs(v) for d in dims for v in parts[d]] + [1e-9])
     scale = [[0, SECOND], [0.5, NONE], [1, FIRST]]

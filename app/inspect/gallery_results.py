@@ -1,10 +1,11 @@
 """The gallery's first looks as a file of bundles, so that the page opens full without the model.
 
-`python -m app.gallery_results` writes it anew; needed after any change of weights, gallery or explanations.
+`python -m app.inspect.gallery_results` writes it anew; needed after any change of weights, gallery or explanations.
 """
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
 import zipfile
@@ -75,6 +76,7 @@ def _look(bundle: Bundle, plan: Plan, judge: VLMDRJudge) -> FirstLook:
 
 
 def main() -> None:
+    argparse.ArgumentParser(prog="python -m app.inspect.gallery_results", description=__doc__).parse_args()
     data = results(VLMDRJudge.load(device="cpu"))
     FILE.write_bytes(data)
     print(f"{len(gallery())} first looks, {len(data):,} bytes, in {FILE.relative_to(FILE.parents[2])}")

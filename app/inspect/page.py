@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import threading
 import time
 from dataclasses import replace
@@ -10,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from markupsafe import Markup
 
 from app.common import downloads, lane, words
 from app.common.downloads import Downloads
+from app.common.html import NOTHING, html
 from app.common.lane import LANE
 from app.common.tasks import ASKED, default_pair
 from app.inspect import links, views
@@ -249,7 +250,9 @@ class InspectPage:
         picture.write_bytes(bundle.comparison.image)
         filled = links.View(str(picture), None, bundle.comparison.prompt, bundle.comparison.responses)
         *rest, _ = self._show(view, bundle.explanation.target_key)
-        told = f'<p class="small" role="status"><b>From a bundle.</b> {html.escape(found.sentence())}</p>'
+        told = html(
+            '<p class="small" role="status"><b>From a bundle.</b> {{ text }}</p>', text=found.sentence()
+        )
         return (*_fill(filled), *rest, told)
 
     def on_more(self, *responses: str) -> tuple:
@@ -281,12 +284,12 @@ class InspectPage:
         asked: dict[str, Any] = {"target": target or "margin", "method": method, "level": level}
         first = asked == ASKED and view.pair == default_pair(view.judgement)
         if (first and view.plan) or lane.forks():
-            return f'<p class="small">{view.plan.sentence()}</p>' if first and view.plan else ""
+            return _small(view.plan.sentence()) if first and view.plan else NOTHING
         try:
             found = lane.run_on_model(plan, self.judge, view.comparison, view.judgement, *view.pair, **asked)
         except ValueError as error:
-            return f'<p class="small">{html.escape(str(error))}</p>'
-        return f'<p class="small">{found.sentence()}</p>'
+            return _small(error)
+        return _small(found.sentence())
 
     def on_exact(
         self,
@@ -354,6 +357,10 @@ def _page_url(request: gr.Request) -> str:
     """Where the page lives as its reader sees it (behind a proxy the server's own address is another one)."""
     headers = request.headers
     return (headers.get("referer") or f"http://{headers.get('host')}/").split("?")[0].split("#")[0]
+
+
+def _small(text: object) -> Markup:
+    return html('<p class="small">{{ text }}</p>', text=text)
 
 
 def _fill(view: links.View) -> tuple:

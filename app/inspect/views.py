@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import base64
-import html
 import json
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import gradio as gr
 import pandas as pd
+from markupsafe import Markup
 from PIL import Image
 
 from app.common import figures, heat, item_view, lane, words
+from app.common.html import html
 from app.common.tasks import FirstLook, check_bundle
 from app.inspect.first_looks import Looks
 from app.inspect.gallery import gallery
@@ -30,6 +31,7 @@ from core.records import (
     letter,
 )
 from core.records.bundle import Bundle
+from core.records.headline import TIE
 
 MAX_PROMPT = 4_000
 MAX_RESPONSE = 12_000
@@ -119,28 +121,26 @@ def targets_of(view: View) -> list[tuple[str, str]]:
     return [(name, key) for key, name in TARGETS(view.judgement)]
 
 
-def verdict_html(view: View) -> str:
-    sentence = words.verdict(view.comparison, view.judgement, *view.pair)
-    others = ""
-    best = view.judgement.ranking[0]
-    for i in view.judgement.ranking[1:]:
-        if i not in view.pair:
-            pair = (best, i) if best < i else (i, best)
-            others += f"<li>{html.escape(words.verdict(view.comparison, view.judgement, *pair))}</li>"
-    warned = words.warning(view.judgement.ood)
-    box = f'<div class="warning" role="alert">{html.escape(warned)}</div>' if warned else ""
-    margin = view.judgement.margin(*view.pair)
-    return (
-        f'{box}<p class="verdict" role="status">{html.escape(sentence)}</p>'
-        + (f'<ul class="others">{others}</ul>' if others else "")
-        + f'<p class="rewards">reward {html.escape(words.reward_line(view.judgement))}<br>'
-        f"margin {letter(view.pair[0])} − {letter(view.pair[1])} = {margin:+.3f} "
-        f"· judged in {view.judgement.seconds:.2f} s{'' if view.anew else ', kept from before'}</p>"
-        + item_view.reliance_html(view.reliance if abs(view.reliance.given) >= words.TIE else None)
-    )
+def verdict_html(view: View) -> Markup:
+    j, best = view.judgement, view.judgement.ranking[0]
+    pairs = [(best, i) if best < i else (i, best) for i in j.ranking[1:] if i not in view.pair]
+    return html(
+        """
+        {%- if warning %}<div class="warning" role="alert">{{ warning }}</div>{% endif %}
+        <p class="verdict" role="status">{{ verdict }}</p>
+        {%- if others %}<ul class="others">{% for other in others %}<li>{{ other }}</li>{% endfor %}</ul>{% endif %}
+        <p class="rewards">reward {{ rewards }}<br>margin {{ margin }} · judged in {{ j.seconds|f(".2f") }} s
+        {%- if not anew %}, kept from before{% endif %}</p>
+        {{- reliance }}
+        """,
+        warning=words.warning(j.ood), verdict=words.verdict(view.comparison, j, *view.pair),
+        others=[words.verdict(view.comparison, j, *pair) for pair in pairs], rewards=words.reward_line(j), j=j,
+        margin=f"{letter(view.pair[0])} − {letter(view.pair[1])} = {j.margin(*view.pair):+.3f}", anew=view.anew,
+        reliance=item_view.reliance_html(view.reliance if abs(view.reliance.given) >= TIE else None),
+    )  # fmt: skip
 
 
-def heat_html(view: View) -> str:
+def heat_html(view: View) -> Markup:
     a, b = view.pair
     texts = (view.comparison.responses[a], view.comparison.responses[b])
     return heat.explanation_html(view.comparison.load_image(), view.explanation, texts, view.pair)
@@ -189,13 +189,16 @@ def as_dict(view: View, judge: VLMDRJudge) -> dict[str, Any]:
     }
 
 
-def download_html(view: View, judge: VLMDRJudge) -> str:
+def download_html(view: View, judge: VLMDRJudge) -> Markup:
     """A link that holds the result itself: nothing is written to the server's disk."""
     text = json.dumps(as_dict(view, judge), ensure_ascii=False, indent=1)
     data = base64.b64encode(text.encode("utf-8", "replace")).decode()
-    return (
-        f'<a class="download" download="rewardscope-{view.comparison.id}.json" '
-        f'href="data:application/json;base64,{data}">Download this result as JSON</a>'
+    return html(
+        """
+        <a class="download" download="rewardscope-{{ id }}.json" href="data:application/json;base64,{{ data }}">Download this result as JSON</a>
+        """,
+        id=view.comparison.id,
+        data=data,
     )
 
 

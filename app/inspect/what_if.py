@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import html
 from typing import Any
 
 import gradio as gr
+from markupsafe import Markup
 
-from app.common import words
+from app.common.html import html
 from app.inspect.views import View
 from core.records import JudgeCard, RecordError, letter
+from core.records.headline import TIE
 from core.records.what_if import Flip, Gate, Outcome, apply, gate_of, smallest_flip
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
@@ -84,49 +85,52 @@ class WhatIf:
         return what_if_html(view, Gate(int(k), frozenset(muted or []), frozenset(forced or []), factors))
 
 
-def what_if_html(view: View, gate: Gate) -> str:
+def what_if_html(view: View, gate: Gate) -> Markup:
     j, (a, b) = view.judgement, view.pair
     try:
         found, flip = apply(j, gate), smallest_flip(j, a, b)
     except RecordError as error:
-        return f'<p class="warning" role="alert">{html.escape(str(error))}</p>'
-    before, after = j.margin(a, b), found.margin(a, b)
-    return (
-        f'<p class="verdict" role="status">{_sentence(before, after, a, b)}</p>'
-        f"{_table(view, found)}{_flip(flip)}"
+        return html('<p class="warning" role="alert">{{ text }}</p>', text=error)
+    return html(
+        '<p class="verdict" role="status">{{ sentence }}</p>{{ table }}{{ flip }}',
+        sentence=_sentence(j.margin(a, b), found.margin(a, b), a, b),
+        table=_table(view, found),
+        flip=_flip(flip),
     )
 
 
 def _sentence(before: float, after: float, a: int, b: int) -> str:
-    if abs(after) < words.TIE:
+    if abs(after) < TIE:
         return f"A tie: the margin would be {after:+.2f} instead of {before:+.2f}."
     loser = letter(b) if after > 0 else letter(a)
     if before * after < 0:
         return f"The verdict turns: {loser} would lose by {abs(after):.2f} (the margin was {before:+.2f})."
     return f"{loser} loses by {abs(after):.2f}" + (
-        "." if abs(after - before) < words.TIE else f" instead of {abs(before):.2f}."
+        "." if abs(after - before) < TIE else f" instead of {abs(before):.2f}."
     )
 
 
-def _table(view: View, found: Outcome) -> str:
+def _table(view: View, found: Outcome) -> Markup:
     a, b = view.pair
     j = view.judgement
-    rows = []
-    for d in found.selected:
-        value = found.weights[d] * (j.scores[a][d] - j.scores[b][d])
-        rows.append(
-            f"<tr><td>{html.escape(j.dimensions[d].name)}</td><td>{j.weights[d]:.2f}</td><td>{found.weights[d]:.2f}</td>"
-            f'<td class="{"for" if value > 0 else "against"}">{value:+.2f}</td></tr>'
-        )
-    return (
-        '<div class="wide"><table class="ledger"><thead><tr><th>dimension</th><th>weight before</th><th>now</th>'
-        f"<th>adds to {letter(a)} − {letter(b)}</th></tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
-    )
+    return html(
+        """
+        <div class="wide"><table class="ledger"><thead><tr><th>dimension</th><th>weight before</th><th>now</th>
+        <th>adds to {{ a }} − {{ b }}</th></tr></thead><tbody>
+        {%- for d, value in parts %}
+        <tr><td>{{ j.dimensions[d].name }}</td><td>{{ j.weights[d]|f(".2f") }}</td><td>{{ found.weights[d]|f(".2f") }}</td>
+        <td class="{{ "for" if value > 0 else "against" }}">{{ value|f("+.2f") }}</td></tr>
+        {%- endfor %}</tbody></table></div>
+        """,
+        a=letter(a), b=letter(b), j=j, found=found,
+        parts=[(d, found.weights[d] * (j.scores[a][d] - j.scores[b][d])) for d in found.selected],
+    )  # fmt: skip
 
 
-def _flip(flip: Flip | None) -> str:
+def _flip(flip: Flip | None) -> Markup:
     if flip is None:
-        return '<p class="small">No single change of the gate turns this verdict.</p>'
-    return (
-        f'<p class="small">The smallest change that turns the verdict: <b>{html.escape(flip.words)}</b>.</p>'
+        return html('<p class="small">No single change of the gate turns this verdict.</p>')
+    return html(
+        '<p class="small">The smallest change that turns the verdict: <b>{{ words }}</b>.</p>',
+        words=flip.words,
     )

@@ -6,6 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from app.common.figures import FIRST, INK, QUIET, SECOND, layout
+from app.common.html import plain
 from core.records import JudgeCard
 from core.runs.leaderboard import Entry
 from core.runs.metrics import Bin, Rate
@@ -21,7 +22,7 @@ def intervals(names: list[str], rates: list[Rate], controls: dict[str, Rate]) ->
     ):
         shown = [(n, r) for n, r in zip(labels, values, strict=True) if r.n]
         figure.add_scatter(
-            x=[100 * r.value for _, r in shown], y=[n for n, _ in shown], mode="markers+text",
+            x=[100 * r.value for _, r in shown], y=[plain(n) for n, _ in shown], mode="markers+text",
             text=[f"{100 * r.value:.1f}" for _, r in shown], textposition="top center",
             marker={"color": colour, "size": 10, "symbol": symbol},
             error_x={"type": "data", "symmetric": False, "array": [100 * (r.high - r.value) for _, r in shown],
@@ -46,7 +47,7 @@ def bars(rates: dict[str, Rate], names: dict[str, str] | None = None) -> go.Figu
     figure = go.Figure(
         go.Bar(
             orientation="h",
-            y=[f"{(names or {}).get(k, k)} ({r.n})" for k, r in items],
+            y=[f"{plain((names or {}).get(k, k))} ({r.n})" for k, r in items],
             x=[100 * r.value for _, r in items],
             marker_color=FIRST,
             text=[f"{100 * r.value:.1f}" for _, r in items],

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import html
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import gradio as gr
 import pandas as pd
+from markupsafe import Markup
 
 from app.common.downloads import FORMATS, Downloads, table_file
+from app.common.html import NOTHING, html, joined
 from app.leaderboard import figures
 from core.benchmarks import BENCHMARKS
 from core.benchmarks.published import Published, audit, published
 from core.runs import leaderboard
 from core.runs.library import Library
-from core.runs.metrics import POLICIES
+from core.runs.metrics import POLICIES, Rate
 from core.runs.run import Run
 
 if TYPE_CHECKING:
@@ -150,7 +151,9 @@ class LeaderboardPage:
         text = detail_html(chosen, e, ties) + findings_html(chosen.manifest.stats.get("findings", {}), name)
         if other and other in runs and other != name:
             text += paired_html(chosen, runs[other])
-        text += f'<p><a href="failures?{urlencode({"run": name})}">Look at its failures</a></p>'
+        text += html(
+            '<p><a href="failures?{{ query }}">Look at its failures</a></p>', query=urlencode({"run": name})
+        )
         return (
             text, figures.bars(e.reports[0].groups), figures.dimensions(e, chosen.manifest.judge) if e.by_dimension else None,
             figures.reliability(*e.calibration) if len(e.margins) else None, figures.margins(e.margins),
@@ -178,92 +181,107 @@ def _percents(table: pd.DataFrame) -> pd.DataFrame:
     return table.map(lambda v: "" if v is None or (isinstance(v, float) and pd.isna(v)) else v)
 
 
-def _refusals(table: pd.DataFrame) -> str:
+def _refusals(table: pd.DataFrame) -> Markup:
     reasons = {} if table.empty else dict(zip(table["judge"], table["why no macro"], strict=True))
-    return "".join(
-        f'<p class="small">No macro for {html.escape(j)}: {html.escape(r)}.</p>'
+    return joined(
+        html('<p class="small">No macro for {{ judge }}: {{ reason }}.</p>', judge=j, reason=r)
         for j, r in reasons.items()
         if r
     )
 
 
-def published_html(rows: list[Published]) -> str:
+def published_html(rows: list[Published]) -> Markup:
     """Printed numbers as printed, each with the audit's verdict and its source."""
     if not rows:
-        return '<p class="small">No published rows for this benchmark.</p>'
-    out = []
-    for columns in dict.fromkeys(tuple(r.columns) for r in rows):
-        same = [r for r in rows if tuple(r.columns) == columns]
-        head = "".join(f"<th>{html.escape(c)}</th>" for c in ("model", *columns, "overall", "macro", "Acc+"))
-        body = ""
-        for r in same:
-            found = audit(r)
-            cells = "".join(
-                f"<td>{html.escape(v or '')}</td>" for v in (*r.columns.values(), r.overall, r.macro, r.plus)
-            )
-            mark = "fits" if found.comparable else "unfit"
-            body += (
-                f'<tr><td title="{html.escape(r.source, quote=True)}">{html.escape(r.name)}</td>{cells}'
-                f'<td class="{mark}">{html.escape(found.verdict)}</td></tr>'
-            )
-        out.append(
-            f'<div class="wide"><table class="ledger"><thead><tr>{head}<th>audit</th></tr></thead><tbody>{body}</tbody></table></div>'
-        )
-    sources = "; ".join(sorted({html.escape(r.source) for r in rows}))
-    return "".join(out) + f'<p class="small">Sources: {sources}. Hover over a name for its own.</p>'
-
-
-def detail_html(chosen: Run, e: leaderboard.Entry, ties: str) -> str:
-    m, o = chosen.manifest, e.reports[0].overall
-    counts = ", ".join(f"{n:,} {name}" for name, n in o.counts.items() if n)
-    rows = "".join(
-        f"<tr><td>{html.escape(r.grouping)}</td><td>{', '.join(f'{html.escape(g)} {100 * v.value:.2f} ({v.points:g}/{v.n})' for g, v in r.groups.items() if v.n) if len(r.groups) < 9 else f'{len(r.groups)} groups'}</td>"
-        f"<td>{f'{100 * r.macro:.2f}' if r.macro is not None else html.escape(r.refused)}</td></tr>"
-        for r in e.reports
-    )
-    controls = ", ".join(f"{html.escape(n)} {100 * r.value:.1f}" for n, r in e.controls.items() if r.n)
-    plus = f" Acc+ {100 * e.plus.value:.2f} ({e.plus.points:g}/{e.plus.n})." if e.plus and e.plus.n else ""
-    overall = (
-        f"overall {100 * o.value:.2f} % ({o.points:g}/{o.n}; 95 %: {100 * o.low:.1f} to {100 * o.high:.1f})"
-        if o.n
-        else "nothing was scored"
-    )
-    return (
-        f"<p><b>{html.escape(chosen.name)}</b>: {overall}, {html.escape(TIES[ties])}.{plus}</p>"
-        f'<p class="small">Rows: {counts}. Judges that see nothing, on the same labels: {controls}.</p>'
-        f'<div class="wide"><table class="ledger"><thead><tr><th>grouping</th><th>groups</th><th>macro</th></tr></thead><tbody>{rows}</tbody></table></div>'
-        f'<p class="small">Data: {html.escape(m.source)} {html.escape(m.data_revision)}, hash {html.escape(str(m.stats.get("data_hash", "")))}; '
-        f"images {html.escape(m.condition)}; weights {html.escape(m.judge.fingerprint or 'none')}; code {html.escape(m.code)}. "
-        f"Dimensions: accuracy on {html.escape(e.by_dimension_means)}.</p>"
+        return html('<p class="small">No published rows for this benchmark.</p>')
+    tables = [
+        (columns, [(r, audit(r)) for r in rows if tuple(r.columns) == columns])
+        for columns in dict.fromkeys(tuple(r.columns) for r in rows)
+    ]
+    return html(
+        """
+        {%- for columns, same in tables %}
+        <div class="wide"><table class="ledger"><thead><tr><th>model</th>
+        {%- for c in columns %}<th>{{ c }}</th>{% endfor %}
+        <th>overall</th><th>macro</th><th>Acc+</th><th>audit</th></tr></thead><tbody>
+        {%- for r, found in same %}
+        <tr><td title="{{ r.source }}">{{ r.name }}</td>
+        {%- for v in r.columns.values() %}<td>{{ v or "" }}</td>{% endfor %}
+        <td>{{ r.overall or "" }}</td><td>{{ r.macro or "" }}</td><td>{{ r.plus or "" }}</td>
+        <td class="{{ "fits" if found.comparable else "unfit" }}">{{ found.verdict }}</td></tr>
+        {%- endfor %}</tbody></table></div>
+        {%- endfor %}
+        <p class="small">Sources: {{ sources }}. Hover over a name for its own.</p>
+        """,
+        tables=tables,
+        sources="; ".join(sorted({r.source for r in rows})),
     )
 
 
-def findings_html(found: dict[str, Any], name: str) -> str:
+def detail_html(chosen: Run, e: leaderboard.Entry, ties: str) -> Markup:
+    o = e.reports[0].overall
+    return html(
+        """
+        <p><b>{{ name }}</b>: {{ overall }}, {{ ties }}.
+        {%- if plus %} Acc+ {{ (100 * plus.value)|f(".2f") }} ({{ plus.points|f("g") }}/{{ plus.n }}).{% endif %}</p>
+        <p class="small">Rows: {{ counts }}. Judges that see nothing, on the same labels: {{ controls }}.</p>
+        <div class="wide"><table class="ledger"><thead><tr><th>grouping</th><th>groups</th><th>macro</th></tr></thead><tbody>
+        {%- for r, groups, macro in rows %}<tr><td>{{ r.grouping }}</td><td>{{ groups }}</td><td>{{ macro }}</td></tr>{% endfor %}
+        </tbody></table></div>
+        <p class="small">Data: {{ m.source }} {{ m.data_revision }}, hash {{ m.stats.get("data_hash", "") }};
+        images {{ m.condition }}; weights {{ m.judge.fingerprint or "none" }}; code {{ m.code }}.
+        Dimensions: accuracy on {{ means }}.</p>
+        """,
+        name=chosen.name, m=chosen.manifest, ties=TIES[ties], means=e.by_dimension_means,
+        overall=(
+            f"overall {100 * o.value:.2f} % ({o.points:g}/{o.n}; 95 %: {100 * o.low:.1f} to {100 * o.high:.1f})"
+            if o.n else "nothing was scored"
+        ),
+        plus=e.plus if e.plus and e.plus.n else None,
+        counts=", ".join(f"{n:,} {name}" for name, n in o.counts.items() if n),
+        controls=", ".join(f"{n} {100 * r.value:.1f}" for n, r in e.controls.items() if r.n),
+        rows=[(r, _groups(r.groups), f"{100 * r.macro:.2f}" if r.macro is not None else r.refused) for r in e.reports],
+    )  # fmt: skip
+
+
+def _groups(groups: dict[str, Rate]) -> str:
+    if len(groups) >= 9:
+        return f"{len(groups)} groups"
+    return ", ".join(f"{g} {100 * v.value:.2f} ({v.points:g}/{v.n})" for g, v in groups.items() if v.n)
+
+
+def findings_html(found: dict[str, Any], name: str) -> Markup:
     """What is odd about the data, each with links to its rows."""
-    items = []
-    for kind, of_kind in found.items():
-        examples = []
-        for rows, detail in of_kind["first"][:10]:
-            links = " ".join(
-                f'<a href="failures?{urlencode({"run": name, "outcome": "everything", "row": r})}">{r}</a>'
-                for r in rows[:6]
-            )
-            examples.append(f"<li>rows {links}: {html.escape(detail)}</li>")
-        more = f"<li>and {of_kind['count'] - 10:,} more</li>" if of_kind["count"] > 10 else ""
-        items.append(
-            f"<details><summary>{html.escape(kind)}: {of_kind['count']:,}</summary><ul>{''.join(examples)}{more}</ul></details>"
-        )
-    return f'<div class="small findings"><b>Odd in these data</b>{"".join(items)}</div>' if items else ""
+    if not found:
+        return NOTHING
+    return html(
+        """
+        <div class="small findings"><b>Odd in these data</b>
+        {%- for kind, of_kind in found.items() %}
+        <details><summary>{{ kind }}: {{ of_kind["count"]|f(",") }}</summary><ul>
+        {%- for rows, detail in of_kind["first"][:10] %}
+        <li>rows {% for r in rows[:6] %}<a href="failures?{{ query(r) }}">{{ r }}</a>{{ "" if loop.last else " " }}{% endfor %}: {{ detail }}</li>
+        {%- endfor %}
+        {%- if of_kind["count"] > 10 %}<li>and {{ (of_kind["count"] - 10)|f(",") }} more</li>{% endif %}</ul></details>
+        {%- endfor %}</div>
+        """,
+        found=found,
+        query=lambda row: urlencode({"run": name, "outcome": "everything", "row": row}),
+    )
 
 
-def paired_html(a: Run, b: Run) -> str:
+def paired_html(a: Run, b: Run) -> Markup:
     p = leaderboard.paired(a, b)
     if not p.n:
-        return '<p class="small">The two runs have no judged record in common.</p>'
-    return (
-        f"<p>Against {html.escape(b.name)} on {p.n:,} common records: difference {100 * p.difference:+.2f} points "
-        f"(95 %: {100 * p.low:+.2f} to {100 * p.high:+.2f}); only the first right {p.only_a:,}, only the second {p.only_b:,}, "
-        f"both {p.both_right:,}, neither {p.both_wrong:,}; McNemar's exact test p = {p.p_value:.2g}.</p>"
+        return html('<p class="small">The two runs have no judged record in common.</p>')
+    return html(
+        """
+        <p>Against {{ name }} on {{ p.n|f(",") }} common records: difference {{ (100 * p.difference)|f("+.2f") }} points
+        (95 %: {{ (100 * p.low)|f("+.2f") }} to {{ (100 * p.high)|f("+.2f") }}); only the first right {{ p.only_a|f(",") }}, only the second {{ p.only_b|f(",") }},
+        both {{ p.both_right|f(",") }}, neither {{ p.both_wrong|f(",") }}; McNemar's exact test p = {{ p.p_value|f(".2g") }}.</p>
+        """,
+        name=b.name,
+        p=p,
     )
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import html
-
 import gradio as gr
+from markupsafe import Markup
 
 from app.common import heat, item_view, words
+from app.common.html import html
 from core.records import RecordError
 from core.records.bundle import Bundle, BundleError, read
 
@@ -21,15 +21,17 @@ def open_bundle(path: str | None) -> Bundle:
         raise gr.Error(str(error), title="This bundle cannot be opened") from error
 
 
-def bundle_html(bundle: Bundle) -> str:
+def bundle_html(bundle: Bundle) -> Markup:
     c, j, e = bundle.comparison, bundle.judgement, bundle.explanation
     a, b = e.pair
-    said = f"{bundle.card.name}, weights {bundle.card.fingerprint[:16] or 'unknown'}"
-    return (
-        f'<p class="verdict" role="status">{html.escape(words.verdict(c, j, a, b))}</p>'
-        f'<p class="rewards">reward {html.escape(words.reward_line(j))}<br>judged by {html.escape(said)}</p>'
-        f"{item_view.reliance_html(bundle.reliance)}"
-        f'<p class="prompt" dir="auto"><b>{html.escape(c.prompt)}</b></p>'
-        f"{item_view.ledger(j, a, b)}"
-        f"{heat.explanation_html(c.load_image(), e, (c.responses[a], c.responses[b]), (a, b))}"
-    )
+    return html(
+        """
+        <p class="verdict" role="status">{{ verdict }}</p>
+        <p class="rewards">reward {{ rewards }}<br>judged by {{ card.name }}, weights {{ card.fingerprint[:16] or "unknown" }}</p>
+        {{ reliance }}<p class="prompt" dir="auto"><b>{{ prompt }}</b></p>
+        {{ ledger }}{{ map }}
+        """,
+        verdict=words.verdict(c, j, a, b), rewards=words.reward_line(j), card=bundle.card, prompt=c.prompt,
+        reliance=item_view.reliance_html(bundle.reliance), ledger=item_view.ledger(j, a, b),
+        map=heat.explanation_html(c.load_image(), e, (c.responses[a], c.responses[b]), (a, b)),
+    )  # fmt: skip

@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
-import html
 from urllib.parse import urlencode
 
 import gradio as gr
+from markupsafe import Markup
 
+from app.common.html import html
 from app.replay.bundle_view import bundle_html, open_bundle
 from core.runs import leaderboard
 from core.runs.library import Library
 
 
-def runs_html(library: Library) -> str:
-    out = []
+def runs_html(library: Library) -> Markup:
+    rows = []
     for name, run in library.runs().items():
         o = leaderboard.overall(run)
-        number = f"{100 * o.value:.1f} % of {o.n:,}" if o.n else "nothing scored"
-        manifest = run.manifest
-        links = (
-            f'<a href="failures?{urlencode({"run": name})}">its failures</a> · '
-            f'<a href="leaderboard?{urlencode({"benchmark": manifest.benchmark})}">leaderboard</a>'
-        )
-        out.append(
-            f"<tr><td>{html.escape(manifest.title)}</td><td>{html.escape(run.name)}</td><td>{number}</td><td>{links}</td></tr>"
-        )
-    head = "<tr><th>benchmark</th><th>judge</th><th>right (a tie is wrong)</th><th>look at</th></tr>"
-    return f'<div class="wide"><table class="ledger"><thead>{head}</thead><tbody>{"".join(out)}</tbody></table></div>'
+        rows.append({
+            "title": run.manifest.title, "name": run.name,
+            "number": f"{100 * o.value:.1f} % of {o.n:,}" if o.n else "nothing scored",
+            "failures": urlencode({"run": name}), "board": urlencode({"benchmark": run.manifest.benchmark}),
+        })  # fmt: skip
+    return html(
+        """
+        <div class="wide"><table class="ledger"><thead><tr><th>benchmark</th><th>judge</th><th>right (a tie is wrong)</th>
+        <th>look at</th></tr></thead><tbody>
+        {%- for r in rows %}
+        <tr><td>{{ r.title }}</td><td>{{ r.name }}</td><td>{{ r.number }}</td><td><a href="failures?{{ r.failures }}">its failures</a> ·
+        <a href="leaderboard?{{ r.board }}">leaderboard</a></td></tr>
+        {%- endfor %}</tbody></table></div>
+        """,
+        rows=rows,
+    )
 
 
 def build_replay(library: Library, demo: gr.Blocks) -> None:

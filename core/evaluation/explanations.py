@@ -1,6 +1,6 @@
 """The explanation benchmark: methods x measures against the scene world's answer keys.
 
-`python -m core.explain.benchmark --records 1000 --output assets/explanations.json`
+`python -m core explain-benchmark --records 1000 --output assets/explanations.json`
 
 Explains the margin of the right response over the wrong one on held-out comparisons that the model judges right
 (a wrong verdict has no true explanation in the key). Everything is a plain function of (records, seed).
@@ -8,8 +8,6 @@ Explains the margin of the right response over the wrong one on held-out compari
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
 import random
 import time
@@ -17,7 +15,6 @@ from collections import defaultdict
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -251,23 +248,3 @@ def _interval(row: dict[str, list[float]], key: str, seed: int) -> dict[str, flo
     low, high = np.quantile(drawn, [0.025, 0.975])
     value = values.mean() / below.mean()
     return {"value": float(value), "low": float(low), "high": float(high), "n": len(values)}
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m core.explain.benchmark", description=__doc__)
-    parser.add_argument("--model", help="a VL-MDR checkpoint; the embedded model otherwise")
-    parser.add_argument("--records", type=int, default=1000)
-    parser.add_argument("--part", type=int, default=150, help="records for the costly measures")
-    parser.add_argument("--output", type=Path)
-    args = parser.parse_args()
-    result = run(VLMDRJudge.load(args.model), args.records, args.part)
-    if args.output:
-        args.output.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
-    for row in result["table"]:
-        print(
-            f"{row['method']:38}{row['measure']:18}{row['value']:8.3f}  [{row['low']:.3f}, {row['high']:.3f}]  n={row['n']}"
-        )
-
-
-if __name__ == "__main__":
-    main()

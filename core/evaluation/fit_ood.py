@@ -1,11 +1,10 @@
 """Fits and measures the unfamiliarity score of the embedded model.
 
-`python -m core.fit_familiarity --real FOLDER [FOLDER ...]`: FOLDERs hold real images, none of which is used to fit.
+`python -m core fit-ood --real FOLDER [FOLDER ...]`: FOLDERs hold real images, none of which is used to fit.
 """
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from PIL import Image
 
 from core.images import ImageError, open_image
 from core.judges.vlmdr import VLMDRJudge
-from core.model.loading import EMBEDDED
 from core.model.ood import OODModel, pixel_statistics
 from core.world.draw import draw
 from core.world.splits import held_out, lesson
@@ -53,17 +51,3 @@ def fit(judge: VLMDRJudge, real: list[Image.Image], pictures: int = 1600) -> OOD
     print(model.measured, "threshold", round(model.threshold, 3))
     print("real images, lowest scores:", [round(s, 2) for s in sorted(outside)[:10]])
     return model
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m core.fit_familiarity", description=__doc__)
-    parser.add_argument(
-        "--model", type=Path, default=EMBEDDED, help="folder of the model; the result goes there too"
-    )
-    parser.add_argument("--real", type=Path, nargs="+", required=True, help="folders of real images")
-    args = parser.parse_args()
-    fit(VLMDRJudge.load(args.model), real_images(args.real)).save(args.model)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,16 +1,13 @@
 """Measures a judge on held-out records of the scene world, with blind controls.
 
-`python -m core.evaluate --records 2000 --output held_out.json`
+`python -m core evaluate --records 2000 --output held_out.json`
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from core.judges.conditions import blanked, shuffled
@@ -96,21 +93,3 @@ def evaluate(judge: VLMDRJudge, n: int, seed: int) -> dict[str, Any]:
         "by_family": by(records, judgements, lambda r: r.category),
         "by_decisive_dimension": by(records, judgements, lambda r: r.truth.decisive),
     }
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m core.evaluate", description=__doc__)
-    parser.add_argument("--model", help="folder or hub id; the embedded model by default")
-    parser.add_argument("--records", type=int, default=2000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--output", type=Path)
-    args = parser.parse_args()
-    result = evaluate(VLMDRJudge.load(args.model), args.records, args.seed)
-    text = json.dumps(result, indent=1)
-    if args.output:
-        args.output.write_text(text + "\n")
-    print(text)
-
-
-if __name__ == "__main__":
-    main()

@@ -124,7 +124,8 @@ class VLMDRJudge(PaddedJudge):
     def visual_tokens(self, image: Image.Image) -> Tensor:
         """(tokens, H): what the decoder gets to see of the image. Call under the lock."""
         inputs = self.processor.image_processor(images=[image], return_tensors="pt").to(self.model.device)
-        return self.model.image_features(inputs.pop("pixel_values"), **inputs)[0].float()
+        tokens: Tensor = self.model.image_features(inputs.pop("pixel_values"), **inputs)[0].float()
+        return tokens
 
     def _judgements(
         self, comparisons: list[Comparison], read: Read, scores: Tensor, counts: list[int]

@@ -25,9 +25,19 @@ class CheckpointError(ValueError):
 
 
 def choose_device(device: str | None = None) -> torch.device:
-    """CUDA, then Apple's MPS, then the CPU, unless told."""
+    """CUDA, then Apple's MPS, then the CPU, unless told. Raises CheckpointError where there is no such device."""
     if device:
-        return torch.device(device)
+        try:
+            place = torch.device(device)
+        except RuntimeError as error:
+            raise CheckpointError(f"'{device}' is not a device: use cuda, mps or cpu.") from error
+        try:
+            torch.empty(0, device=place)
+        except (RuntimeError, AssertionError) as error:
+            raise CheckpointError(
+                f"The device '{device}' cannot be used on this machine: {_first_line(error)}"
+            ) from error
+        return place
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")

@@ -84,7 +84,7 @@ class Judgement:
             raise ValueError(
                 f"scores must be {len(self.rewards)} x {d}: a row a response, a column a dimension"
             )
-        if self.dimensions and len(self.dimensions) != d:
+        if len(self.dimensions) != d:
             raise ValueError(f"{len(self.dimensions)} dimensions are named, {d} are weighted")
         if any(not 0 <= i < d for i in self.selected):
             raise ValueError("a selected dimension is not among those weighted")

@@ -58,7 +58,9 @@ def points_of(outcomes: pd.Series, ties: str = "wrong") -> np.ndarray:
         raise ValueError(f"no such tie policy: {ties}; use one of {', '.join(POLICIES)}")
     known = {"right": 1.0, "wrong": 0.0, "missing": np.nan, "unlabelled": np.nan}
     undecided = {"wrong": 0.0, "half": 0.5, "dropped": np.nan, "coin": -1.0}[ties]
-    points = outcomes.map({**known, "tie": undecided, "unparsed": undecided}).to_numpy(dtype=float, copy=True)
+    points: np.ndarray = outcomes.map({**known, "tie": undecided, "unparsed": undecided}).to_numpy(
+        dtype=float, copy=True
+    )
     if ties == "coin":
         coin = random.Random(COIN_SEED)
         for i in np.flatnonzero(points == -1.0):

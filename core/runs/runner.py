@@ -1,4 +1,4 @@
-"""Runs a judge over a benchmark: `python -m core.runner --benchmark scene --judge vl-mdr --output runs/scene/vl-mdr`.
+"""Runs a judge over a benchmark: `python -m core run --benchmark scene --judge vl-mdr --output runs/scene/vl-mdr`.
 
 Kill it at any moment and start it again: it continues and ends with the same judgements.parquet. Rows are taken in
 windows; inside a window they are batched by length; a finished window is one file in parts/, written whole or not
@@ -8,12 +8,10 @@ process takes every n-th window.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import io
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -28,14 +26,11 @@ from accelerate import PartialState
 from filelock import FileLock, Timeout
 from PIL import Image
 
-from core.benchmarks import BENCHMARKS, BenchmarkError, Row
-from core.benchmarks.reasons import Reasons
+from core.benchmarks import Row
 from core.benchmarks.rows import Loaded, Problem
 from core.images import ImageError, side_by_side, small_copy
 from core.judges.conditions import BLANK, blank_image, shuffled
 from core.judges.protocols import Judge, Prepares
-from core.judges.registry import JUDGES, Options
-from core.model.loading import CheckpointError
 from core.records import Comparison, Condition, Judgement, RecordError
 from core.runs.data_checks import oddities
 from core.runs.manifest import Manifest, RunError, write_whole
@@ -350,89 +345,3 @@ def code_version() -> str:
         ["git", "describe", "--always", "--dirty"], cwd=here, capture_output=True, text=True, check=False
     )
     return found.stdout.strip() or "not a git checkout"
-
-
-def _terminal(done: int, total: int | None, each: float) -> None:
-    left = f", {(total - done) * each:,.0f} s left" if total and each else ""
-    rate = f", {1 / each:,.1f} rows/s" if each else ""
-    end = "\n" if total and done >= total else ""
-    print(
-        f"\r{done:,}{f' of {total:,}' if total else ''} rows{rate}{left}   ",
-        end=end,
-        flush=True,
-        file=sys.stderr,
-    )
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m core.runner", description=__doc__)
-    parser.add_argument("--benchmark", choices=sorted(BENCHMARKS), required=True)
-    parser.add_argument(
-        "--source", help="local file or folder, or a hub id; by default the benchmark's own hub address"
-    )
-    parser.add_argument("--images", type=Path, help="folder of the image files, if it is not the data's own")
-    parser.add_argument(
-        "--format", help="of --benchmark own, where it shall not be recognised by the columns"
-    )
-    parser.add_argument("--data-revision", help="revision of a hub data set")
-    parser.add_argument("--streaming", action="store_true", help="do not download a hub data set first")
-    parser.add_argument("--judge", choices=[*sorted(JUDGES), "vl-mdr-blind"], default="vl-mdr",
-                        help="vl-mdr-blind: the same as vl-mdr with --condition 'blank image'")  # fmt: skip
-    parser.add_argument("--model", help="folder or hub id of a checkpoint; the embedded one by default")
-    parser.add_argument("--model-revision")
-    parser.add_argument("--device")
-    parser.add_argument("--dtype")
-    parser.add_argument("--batch", type=int, default=BATCH)
-    parser.add_argument("--limit", type=int, help="only the first so many rows")
-    parser.add_argument(
-        "--condition", choices=[str(c) for c in Condition], default=str(Condition.AS_GIVEN),
-        help="control: judge with a blank image, or with another row's",
-    )  # fmt: skip
-    parser.add_argument("--swap-images", action="store_true", help="the same as --condition 'shuffled image'")
-    parser.add_argument(
-        "--no-thumbnails", action="store_true", help="do not store small copies of the images"
-    )
-    parser.add_argument("--output", type=Path, required=True, help="the run's folder")
-    args = parser.parse_args()
-    try:
-        loaded = BENCHMARKS[args.benchmark].open(
-            args.source,
-            images=args.images,
-            revision=args.data_revision,
-            streaming=args.streaming,
-            format=args.format,
-        )
-        condition, name = Condition(args.condition), args.judge
-        if name == "vl-mdr-blind":
-            condition, name = Condition.BLANK, "vl-mdr"
-        if args.swap_images:
-            condition = Condition.SHUFFLED
-        judge = JUDGES[name](Options(args.model, args.model_revision, args.device, args.dtype))
-        keep = not args.no_thumbnails and loaded.benchmark.built_in is None
-        job = Job(loaded, judge, args.output, args.batch, args.limit, condition, keep)
-        done = run(job, _terminal)
-    except (BenchmarkError, CheckpointError, RunError) as error:
-        sys.exit(f"Cannot run: {error}")
-    except KeyboardInterrupt:
-        sys.exit("\nStopped. The same command continues.")
-    if done:
-        _say(done)
-
-
-def _say(done: Run) -> None:
-    outcomes: dict[str, Any] = {}
-    for value in done.table(["outcome"])["outcome"].to_pylist():
-        outcomes[value] = outcomes.get(value, 0) + 1
-    rows = sum(outcomes.values())
-    print(
-        f"{done.folder}: {rows - outcomes.get('missing', 0):,} of {rows:,} rows judged: "
-        + ", ".join(f"{n:,} {name}" for name, n in sorted(outcomes.items()))
-    )
-    for line in Reasons(done.table(["problem"])["problem"].to_pylist()).lines():
-        print(f"  {line}")
-    for kind, found in done.manifest.stats.get("findings", {}).items():
-        print(f"  data: {kind}: {found['count']:,}, first in rows {found['first'][0][0]}")
-
-
-if __name__ == "__main__":
-    main()

@@ -11,7 +11,7 @@ from PIL import Image
 from app.common import figures, heat, words
 from core.model.ood import OODScore
 from core.records import Comparison, Explanation, Judgement
-from core.taxonomy import INDEX, NAMES
+from core.taxonomy import DIMENSIONS, INDEX, NAMES
 
 
 def judgement(
@@ -26,8 +26,9 @@ def judgement(
     rewards = tuple(sum(a * b for a, b in zip(weight, row, strict=True)) for row in table)
     relevance = tuple(0.9 if d in selected else 0.1 for d in range(21))
     return Judgement(
-        "c", "j", rewards, (0.0,) * 21, relevance, selected, tuple(weight), tuple(map(tuple, table))
-    )
+        "c", "j", rewards, (0.0,) * 21, relevance, selected, tuple(weight), tuple(map(tuple, table)),
+        dimensions=DIMENSIONS,
+    )  # fmt: skip
 
 
 def explanation(
@@ -68,14 +69,17 @@ def test_the_scores_are_those_of_every_response():
     [
         (
             ((2, 1, 0.5), (0, 1, 0.5)),
-            "B lost by 1.20, almost all of it on Counting: it gives the wrong number.",
+            "The model prefers A (77%). Nearly all of the gap is Counting: it rates B's number as wrong.",
         ),
         (
             ((0, 1, 0.5), (2, 1, 0.5)),
-            "A lost by 1.20, almost all of it on Counting: it gives the wrong number.",
+            "The model prefers B (77%). Nearly all of the gap is Counting: it rates A's number as wrong.",
         ),
-        (((2, 3, 0.5), (0, 0, 0.5)), "B lost by 2.10, mostly on Counting: it gives the wrong number."),
-        (((1, 1, 1), (1, 1, 1)), "A tie: the model sees no difference between A and B."),
+        (
+            ((2, 3, 0.5), (0, 0, 0.5)),
+            "The model prefers A (89%). Most of the gap is Counting: it rates B's number as wrong.",
+        ),
+        (((1, 1, 1), (1, 1, 1)), "A tie: the model rates A and B alike."),
     ],
 )
 def test_the_verdict_in_words(scores, expected):

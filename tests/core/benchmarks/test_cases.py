@@ -319,7 +319,7 @@ def test_one_infinite_pixel_does_not_blacken_a_depth_map(tmp_path) -> None:
 
 
 def test_the_command_says_why_rows_were_not_judged(folder, capsys) -> None:
-    from core.runs.runner import _say
+    from core.commands.run import _say
 
     rows = [{**PAIR, "image": f"gone{i}.png"} for i in range(6)] + [{**PAIR, "prompt": ""}]
     judge = longer()

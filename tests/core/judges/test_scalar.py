@@ -8,10 +8,10 @@ from core.judges.scalar import ScalarJudge
 from core.model import VLMDR, ScalarReward, ScalarRewardConfig
 from core.model.loading import CheckpointError, load_checkpoint
 from core.records import Comparison
-from core.training.__main__ import with_scalar_head
 from core.training.data import Collator, LessonDataset
 from core.training.objective import Objective
 from core.training.stages import STAGES, tiny_config
+from core.training.trainer import with_scalar_head
 
 
 @pytest.fixture(scope="module")

@@ -372,7 +372,7 @@ def open_key(run: Run, number: int) -> str:
 
 
 def test_the_command_writes_a_report_or_says_why_not(tmp_path) -> None:
-    command = [sys.executable, "-m", "core.label_errors", "--run", str(SCENE / "scalar")]
+    command = [sys.executable, "-m", "core", "label-errors", "--run", str(SCENE / "scalar")]
     out = ["--most", "2", "--output", str(tmp_path / "r.md")]
     subprocess.run([*command, *out], cwd=ROOT, check=True, capture_output=True)
     assert (tmp_path / "r.md").read_text().count("\n## ") == 2

@@ -100,6 +100,6 @@ def test_it_opens_without_torch(bundle, tmp_path):
     path.write_bytes(write(bundle))
     code = (
         "import sys; from core.records.bundle import read; from app.replay.bundle_view import bundle_html; "
-        f"page = bundle_html(read({str(path)!r})); assert 'lost by' in page and 'torch' not in sys.modules, 'torch'"
+        f"page = bundle_html(read({str(path)!r})); assert 'The model prefers' in page and 'torch' not in sys.modules, 'torch'"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

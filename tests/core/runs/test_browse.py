@@ -38,7 +38,7 @@ class Dimensions:
         weights[list(selected)] = rng.dirichlet([1, 1, 1])
         scores = rng.normal(size=(n, NUM_DIMENSIONS))
         return Judgement(comparison.id, self.card.id, tuple(scores @ weights), tuple(logits), (), selected,
-                         tuple(weights), tuple(map(tuple, scores)))  # fmt: skip
+                         tuple(weights), tuple(map(tuple, scores)), dimensions=DIMENSIONS)  # fmt: skip
 
     def judge_batch(self, comparisons: list[Comparison]) -> list[Judgement]:
         return [self.judge(c) for c in comparisons]

@@ -1,0 +1,39 @@
+"""HTML by template. Whatever a template is given is escaped; only what a template made itself is not.
+
+`html("<p>{{ text }}</p>", text=...)` gives Markup, which stands as it is in a larger template. Nothing else on a page may
+put text into HTML, so that nobody has to remember to escape. `f` is Python's format: `{{ margin|f("+.2f") }}`.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined, Template
+from markupsafe import Markup, escape
+
+ENVIRONMENT = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+ENVIRONMENT.filters["f"] = format
+NOTHING = Markup("")
+
+
+def html(source: str, **values: Any) -> Markup:
+    """source: a template of this program's own, never a text from elsewhere. Line breaks between its tags are dropped."""
+    return Markup(_compiled(source).render(values))  # noqa: S704 (its values are escaped)
+
+
+@lru_cache(maxsize=512)
+def _compiled(source: str) -> Template:
+    lines = re.sub(r">\s*\n\s*<", "><", source.strip())
+    return ENVIRONMENT.from_string(lines)
+
+
+def joined(parts: Any, between: str = "") -> Markup:
+    return Markup(between).join(parts)  # noqa: S704 (`between` is the program's own)
+
+
+def plain(text: object) -> str:
+    """A text for a Plotly figure: its titles, labels and hover texts read a few tags as formatting. For anything but a number
+    that stands in a figure."""
+    return str(escape(text))

@@ -1,0 +1,37 @@
+"""`python -m core explain-benchmark`: methods of explanation against the scene world's answer keys."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from core.commands.options import Model, Output, saying
+
+
+def explain_benchmark(
+    model: Model = None,
+    records: Annotated[int, typer.Option(metavar="N", min=1, help="how many held-out records")] = 1000,
+    part: Annotated[
+        int, typer.Option(metavar="N", min=1, help="how many of them get the costly measures")
+    ] = 150,
+    output: Output = None,
+) -> None:
+    """Score the explanation methods.
+
+    Against the scene world's answer keys, on held-out comparisons that the model judges right.
+    """
+    from core.evaluation.explanations import run
+    from core.judges.vlmdr import VLMDRJudge
+    from core.model.loading import CheckpointError
+
+    with saying("explain", CheckpointError):
+        judge = VLMDRJudge.load(model)
+    result = run(judge, records, part)
+    if output:
+        output.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+    for row in result["table"]:
+        print(
+            f"{row['method']:38}{row['measure']:18}{row['value']:8.3f}  [{row['low']:.3f}, {row['high']:.3f}]  n={row['n']}"
+        )

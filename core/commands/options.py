@@ -1,0 +1,93 @@
+"""What the sub-commands share: options, the judge they name, and how a command says no."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from core.judges.protocols import Judge
+
+
+def known(option: str, value: str, names: Iterable[str]) -> None:
+    """Raises typer.BadParameter where `value` is not among the names."""
+    names = list(names)
+    if value not in names:
+        raise typer.BadParameter(f"use one of {', '.join(names)}, not '{value}'.", param_hint=f"'{option}'")
+
+
+def _file(path: Path | None) -> Path | None:
+    """Said before the work begins, not after it."""
+    if path is not None:
+        folder = path.absolute().parent
+        if path.is_dir():
+            raise typer.BadParameter(f"'{path}' is a folder; name a file.")
+        if not folder.is_dir():
+            raise typer.BadParameter(f"there is no folder '{folder}'; make it first.")
+        if not os.access(path if path.exists() else folder, os.W_OK):
+            raise typer.BadParameter(f"'{path}' must not be written to; name another file.")
+    return path
+
+
+def folder(path: Path | None) -> Path | None:
+    """Callback of options that name a folder to write to, which may be a new one."""
+    if path is not None and path.exists() and not path.is_dir():
+        raise typer.BadParameter(f"'{path}' is a file; name a folder.")
+    return path
+
+
+JudgeName = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="vl-mdr, scalar, always-first, longer or shorter",
+    ),
+]
+Format = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="how a file of your own is read; without it, recognised by its columns"
+    ),
+]
+Model = Annotated[
+    str | None,
+    typer.Option(metavar="FOLDER|HUB_ID", help="a checkpoint; without it, Rewardscope's own model"),
+]
+Device = Annotated[
+    str | None, typer.Option(metavar="DEVICE", help="cuda, mps or cpu; without it, the best there is")
+]
+DType = Annotated[
+    str | None, typer.Option(metavar="TYPE", help="float32, bfloat16 or float16; without it, what fits the device")
+]  # fmt: skip
+Output = Annotated[Path | None, typer.Option(metavar="FILE", callback=_file, help="write the result here")]
+
+
+def open_judge(
+    name: str, model: str | None, revision: str | None, device: str | None, dtype: str | None
+) -> Judge:
+    """The judge that the options name. Raises typer.BadParameter and core.model.loading.CheckpointError."""
+    from core.judges.registry import JUDGES, Options
+
+    known("--judge", name, sorted(JUDGES))
+    return JUDGES[name](Options(model, revision, device, dtype))
+
+
+def refuse(sentence: str, code: int = 2) -> typer.Exit:
+    """To be raised: the sentence goes to stderr, the command ends with `code`."""
+    print(sentence, file=sys.stderr)
+    return typer.Exit(code)
+
+
+@contextmanager
+def saying(what: str, *errors: type[Exception]) -> Iterator[None]:
+    """Errors that the caller can mend become `Cannot <what>: <sentence>` and exit code 2; others keep their traceback."""
+    try:
+        yield
+    except errors as error:
+        raise refuse(f"Cannot {what}: {error}") from error

@@ -86,6 +86,8 @@ def question_of(column: str, messages: Sequence[Message]) -> Question:
 
 def answer(column: str, value: Any) -> tuple[str, list[Message]]:
     """A response, and the messages before it where the whole chat is given. Raises RowProblem."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value), []  # the answer to "How many?"
     messages = chat(column, value)
     if messages is None:
         return value, []

@@ -133,8 +133,8 @@ def report(loaded: Loaded, limit: int | None = None, open_pictures: bool = True)
         notes.update(row.notes)
         if row.key in keys:
             n["repeated"] += 1
-            n["contradictory"] += keys[row.key] != c.preferred
-        else:
+            n["contradictory"] += None not in (keys[row.key], c.preferred) and keys[row.key] != c.preferred
+        if keys.get(row.key) is None:
             keys[row.key] = c.preferred
         if row.id != f"row {row.index}" and not loaded.benchmark.clustered:
             short = content_hash(row.id)

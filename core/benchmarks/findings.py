@@ -38,7 +38,9 @@ def findings(rows: Iterable[Row], clustered: bool = False) -> list[Finding]:
             out.append(Finding("id occurs more than once", _indices(same), id_))
     for same in by_key.values():
         if len(same) > 1:
-            preferred = {r.comparison.preferred for r in same if r.comparison}
+            preferred = {r.comparison.preferred for r in same if r.comparison} - {
+                None
+            }  # no label is none to contradict
             kind = "same row, contradictory labels" if len(preferred) > 1 else "same row more than once"
             out.append(Finding(kind, _indices(same), same[0].id))
     for (id_, _), same in by_question.items() if not clustered else ():

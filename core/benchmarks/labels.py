@@ -58,7 +58,7 @@ def token(value: Any) -> Token:
         return Token("none")
     if word in ("true", "false"):
         return Token("bool")
-    if word in TIES:
+    if word in TIES or word.startswith("tie ("):
         return Token("tie")
     if word in ORDINALS:
         return Token("letter", ORDINALS[word])

@@ -15,6 +15,9 @@ from core.benchmarks.source import BenchmarkError, Broken, Opened, open_source
 from core.records import Comparison, RecordError, Truth, Turn, content_hash
 
 
+UNEXPECTED = "the row is of a form that was not expected"
+
+
 @dataclass(frozen=True)
 class Problem:
     """Why a row cannot be read or judged. words: what stands there and what was expected."""
@@ -158,13 +161,18 @@ class Benchmark:
             found = reading.parse(raw)
             if not found:
                 raise RowProblem("it holds no two responses that can be compared")
+            rows = [f.row(index + n, place, self.name, reading.format, finder) for n, f in enumerate(found)]
         except RowProblem as problem:
             id_ = raw.get("id")
             id_ = str(id_)[:200] if isinstance(id_, str | int) else ""
             yield replace(unreadable, id=id_, problems=(Problem(index, problem.column, problem.words),))
-            return
-        for n, fields in enumerate(found):
-            yield fields.row(index + n, place, self.name, reading.format, finder)
+        except (
+            Exception
+        ) as error:  # a fault of the reader: it must not take the other rows with it, and is said
+            words = f"{UNEXPECTED} ({type(error).__name__}: {str(error)[:120]})"
+            yield replace(unreadable, problems=(Problem(index, "", words),))
+        else:
+            yield from rows
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,9 @@ def vlfeedback(raw: dict[str, Any]) -> list[Fields]:
     column, completions = cells.need("completions")
     if isinstance(completions, str):
         completions = literal(completions)
-    if isinstance(completions, dict):  # a list of objects, as `datasets` keeps it
+    if isinstance(completions, dict) and all(
+        isinstance(c, list) for c in completions.values()
+    ):  # a list of objects, as `datasets` keeps it
         keys = list(completions)
         completions = [dict(zip(keys, c, strict=False)) for c in zip(*completions.values(), strict=False)]
     if not isinstance(completions, list) or not all(isinstance(c, dict) for c in completions):

@@ -32,6 +32,7 @@ CHOSEN, REJECTED = ("chosen", "chosen_response"), ("rejected", "rejected_respons
 NUMBERED = re.compile(
     r"(response|answer|output|completion|pred|prediction|candidate|option|text)[_ ]?([a-h]|[0-9])"
 )
+SCORE = re.compile(r"(score|rating|reward)[_ ]?([a-h]|[0-9])")
 LOOKED_AT = 1000  # rows of a stream, which cannot be read twice at no cost
 
 
@@ -42,6 +43,11 @@ def numbered(names: Mapping[str, Any]) -> list[str]:
         if found := NUMBERED.fullmatch(name):
             kinds.setdefault(found[1], []).append(name)
     return next((sorted(n) for n in kinds.values() if len(n) >= 2), [])
+
+
+def score_columns(names: Mapping[str, Any]) -> list[str]:
+    """Columns such as score_a, score_b, in order; lower-case names."""
+    return sorted(n for n in names if SCORE.fullmatch(n))
 
 
 def responses_of(cells: Cells) -> tuple[list[Answer], bool]:
@@ -89,14 +95,18 @@ def told(cells: Cells, responses: Sequence[Answer], meanings: Mapping[str, Colum
         return labels.ranks(*found, n)
     if found := cells.find(*SCORES):
         return labels.scores(*found, n)
+    single = score_columns(cells.names)
+    if [c[-1] for c in single] == [c[-1].lower() for c, _, _ in responses]:
+        return labels.scores(single[0], [cells.raw[cells.names[c]] for c in single], n)
     return NONE
 
 
 def _named(value: Any, responses: Sequence[Answer]) -> int | None:
-    """A label that is the name of a response's column (Better = Output2)."""
-    columns = [c for c, _, _ in responses]
-    if isinstance(value, str) and columns.count(value.strip()) == 1:
-        return columns.index(value.strip())
+    """A label that is the name of a response's column (Better = Output2), or the text of one response."""
+    if isinstance(value, str) and len(value.strip()) > 1:
+        for names in ([c for c, _, _ in responses], [t for _, t, _ in responses]):
+            if names.count(value.strip()) == 1:
+                return names.index(value.strip())
     return None
 
 
@@ -160,6 +170,8 @@ def columns_of(cells: Cells) -> dict[str, str]:
         out["responses"] = ", ".join(str(cells.names[n]) for n in several)
     elif found := cells.find(*RESPONSES):
         out["responses"] = found[0]
+    if single := score_columns(cells.names):
+        out["scores, the highest best"] = ", ".join(str(cells.names[c]) for c in single)
     for role, names in (
         ("label", LABELS),
         ("ranks, the lowest best", RANKS),

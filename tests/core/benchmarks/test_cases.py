@@ -376,3 +376,47 @@ def test_people_see_all_pictures_of_a_row(folder) -> None:
     kept = Image.open(io.BytesIO(done.table()["image"].to_pylist()[0])).convert("RGB")
     left, right = kept.getpixel((5, 8)), kept.getpixel((kept.width - 6, 8))
     assert left[0] > 200 and left[2] < 60 and right[2] > 200 and right[0] < 60  # type: ignore[index]
+
+
+# -- the doors ----------------------------------------------------------------------------------------------
+
+
+def test_the_dry_run_of_the_command_line(folder) -> None:
+    from typer.testing import CliRunner
+
+    from core.commands.app import app
+
+    path = written(folder, [PAIR, {**PAIR, "image": "gone.png"}, {**PAIR, "prompt": ""}])
+    done = CliRunner().invoke(app, ["data", "check", str(path)])
+    assert done.exit_code == 0 and "2 of 3 rows are readable" in done.output
+    assert "responses: column chosen (preferred), rejected" in done.output
+    assert "row 1, column image: there is no file 'gone.png'" in done.output
+    done = CliRunner().invoke(app, ["data", "check", str(folder / "nowhere.jsonl")])
+    assert done.exit_code == 2 and "There is no file" in done.output + done.stderr
+    done = CliRunner().invoke(app, ["data", "check", str(path), "--format", "nonsense"])
+    assert done.exit_code == 2
+    done = CliRunner().invoke(app, ["data", "template"])
+    assert json.loads(done.output.splitlines()[0])["preferred"] == "B"
+
+
+def test_pages_say_the_same_and_escape_what_is_not_theirs(folder) -> None:
+    from app.common.data_check import understood
+
+    path = written(folder, [{**PAIR, "image": "<b>gone.png"}])
+    said = understood(str(path), "own")
+    assert "1 of 1 rows are readable" in said and "&lt;b&gt;gone.png" in said and "<b>gone" not in said
+    assert understood(None, "own") == "" and understood(str(path), "scene") == ""
+    assert "There is no file" in understood(str(folder / "nowhere.jsonl"), "own")
+
+
+def test_the_api_takes_base64_as_files_do() -> None:
+    from app.api import _picture
+    from core.images import ImageError
+
+    text = base64.b64encode(RED).decode()
+    lines = "\n".join(text[i : i + 76] for i in range(0, len(text), 76))
+    for form in (text, lines, text.rstrip("="), f"data:image/png;base64,{lines}"):
+        assert _picture(form) == RED
+    for form in ("not base64!", "data:image/png;base64,?"):
+        with pytest.raises(ImageError, match="not base64"):
+            _picture(form)

@@ -333,6 +333,10 @@ def test_ranks_and_scores(tmp_path) -> None:
 def test_a_label_may_name_a_column(tmp_path) -> None:
     raws = [{"Prompt": Q, "Output0": "x", "Output1": "y", "Better": b} for b in ("Output1", "Output1")]
     assert [preferred(r) for r in read(tmp_path, raws)] == ["y", "y"]
+    raws = [{"question": Q, "responses": ["red circle", "blue circle"], "preferred": "blue circle"}]
+    assert [preferred(r) for r in read(tmp_path, raws)] == ["blue circle"]
+    raws = [{"question": Q, "response_a": 3, "response_b": 4, "score_a": 1, "score_b": "2.5"}]
+    assert [preferred(r) for r in read(tmp_path, raws)] == ["4"]
     raws = [{"question": Q, "answer1": "x", "answer2": "y", "winner": 1}]
     assert [preferred(r) for r in read(tmp_path, raws)] == ["x"]
 

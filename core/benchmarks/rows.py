@@ -14,7 +14,6 @@ from core.benchmarks.labels import NONE, Label
 from core.benchmarks.source import BenchmarkError, Broken, Opened, open_source
 from core.records import Comparison, RecordError, Truth, Turn, content_hash
 
-
 UNEXPECTED = "the row is of a form that was not expected"
 
 

@@ -54,7 +54,7 @@ class QueueMaker:
                                 file_types=list(SUFFIXES))  # fmt: skip
             known = [(b.title, b.name) for b in BENCHMARKS.values() if b.built_in is None]
             self.format = gr.Dropdown(known, value="own", label="Its format", elem_id="queue-format")
-            self.understood = gr.HTML(elem_id="queue-understood")
+            self.understood = gr.HTML(understood(None, "own"), elem_id="queue-understood")
         self.make = gr.Button("Make the queue", variant="primary", elem_id="make-queue")
 
     def connect(self, then: Callable[..., Any], outputs: list[Any]) -> None:

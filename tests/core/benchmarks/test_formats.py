@@ -404,7 +404,7 @@ TABLE = st.lists(
 )  # fmt: skip
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(TABLE)
 def test_a_table_in_any_form_gives_the_same_comparisons_and_keys(tmp_path_factory, table) -> None:
     folder = tmp_path_factory.mktemp("t")
@@ -449,7 +449,7 @@ JSON = st.recursive(
 COLUMNS = sorted({k for r in ROWS.values() for k in r} | {"preferred", "label", "responses", "human_ranking", "scores", "history", "system", "video"})  # fmt: skip
 
 
-@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(st.dictionaries(st.sampled_from(COLUMNS), JSON, max_size=7), min_size=1, max_size=3),
     st.sampled_from([None, *FORMATS]),
@@ -464,7 +464,7 @@ def test_any_json_is_read_or_refused_in_words(tmp_path_factory, rows, name) -> N
         assert found.lines() and found.rows >= 1 and not faults(found)
 
 
-@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(sorted(ROWS)), st.data())
 def test_a_row_of_a_format_with_one_column_spoilt_is_read_or_refused_in_words(
     tmp_path_factory, name, data
@@ -476,7 +476,7 @@ def test_a_row_of_a_format_with_one_column_spoilt_is_read_or_refused_in_words(
     assert found.rows >= 3 and found.readable >= 2 and found.lines() and not faults(found)
 
 
-@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.binary(max_size=300), st.sampled_from([".jsonl", ".json", ".csv", ".tsv", ".parquet"]), st.booleans()
 )

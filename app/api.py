@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from dataclasses import asdict
 from typing import Any
 
@@ -16,7 +14,7 @@ from app.inspect import views
 from app.inspect.first_looks import Looks
 from app.inspect.gallery import by_id
 from core.explain import LEVELS, SCOPES, Request, methods_for
-from core.images import ImageError
+from core.images import ImageError, picture_bytes
 from core.records import RecordError
 
 MAX_STEPS = 256
@@ -112,11 +110,12 @@ def _picture(image: str) -> bytes:
         assert isinstance(known.comparison.image, bytes)
         return known.comparison.image
     try:
-        return base64.b64decode(image.split(",", 1)[1] if image.startswith("data:") else image, validate=True)
-    except (binascii.Error, ValueError, IndexError) as error:
+        data = picture_bytes(image if image.startswith("data:") else f"data:,{image}")
+    except ImageError as error:
         raise ImageError(
             "The image is not base64: send the file's bytes encoded, or 'example:' and an id."
         ) from error
+    return data or b""
 
 
 class _clear_errors:  # noqa: N801

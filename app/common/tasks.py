@@ -10,6 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from core.benchmarks import BENCHMARKS
+from core.benchmarks.reasons import Reasons
 from core.explain import (
     Plan,
     Request,
@@ -130,8 +131,9 @@ def make_run(
     judge: VLMDRJudge,
     wanted: RunWanted,
     progress: Callable[[int, int | None, float], None] = lambda done, total, each: None,
-) -> int:
-    """Makes or continues a run and says how many rows it has. Raises BenchmarkError, CheckpointError, RunError."""
+) -> tuple[int, int, list[str]]:
+    """Makes or continues a run: (rows, rows judged, why the others were not). Raises BenchmarkError, CheckpointError,
+    RunError."""
     loaded = BENCHMARKS[wanted.benchmark].open(wanted.source)
     chosen: Judge = judge if wanted.judge == "vl-mdr" else JUDGES[wanted.judge](Options())
     stem = re.sub(r"[^A-Za-z0-9]+", "-", Path(loaded.source).stem)[:40].strip("-") or "data"
@@ -149,4 +151,8 @@ def make_run(
         keep_images=loaded.benchmark.built_in is None,
     )
     done = run(job, progress)
-    return len(done.table(["row"])) if done else 0
+    if done is None:
+        return 0, 0, []
+    table = done.table(["outcome", "problem"])
+    judged = sum(outcome != "missing" for outcome in table["outcome"].to_pylist())
+    return len(table), judged, Reasons(table["problem"].to_pylist()).lines()

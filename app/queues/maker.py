@@ -10,9 +10,12 @@ from typing import Any
 
 import gradio as gr
 
+from app.common.data_check import understood
 from app.common.identity import Door
 from app.common.turns import takes_turns
 from core.benchmarks import BENCHMARKS
+from core.benchmarks.check import Report, report
+from core.benchmarks.source import SUFFIXES
 from core.labels import queues
 from core.labels.records import LabelError, Queue
 from core.labels.store import LabelStore
@@ -49,9 +52,10 @@ class QueueMaker:
             self.seed = gr.Number(value=0, precision=0, minimum=0, label="Seed of the random order")
         with gr.Accordion("A file instead of runs", open=False):
             self.file = gr.File(label="Your file", elem_id="queue-file", type="filepath",
-                                file_types=[".jsonl", ".json", ".csv", ".tsv", ".parquet"])  # fmt: skip
+                                file_types=list(SUFFIXES))  # fmt: skip
             known = [(b.title, b.name) for b in BENCHMARKS.values() if b.built_in is None]
             self.format = gr.Dropdown(known, value="own", label="Its format", elem_id="queue-format")
+            self.understood = gr.HTML(understood(None, "own"), elem_id="queue-understood")
         self.make = gr.Button("Make the queue", variant="primary", elem_id="make-queue")
 
     def connect(self, then: Callable[..., Any], outputs: list[Any]) -> None:
@@ -59,6 +63,8 @@ class QueueMaker:
         self.order.input(
             lambda o: gr.Dropdown(visible=o == "disagreement"), [self.order], [self.of], **PRIVATE
         )
+        gr.on([self.file.change, self.format.change], understood, [self.file, self.format], [self.understood],
+              **PRIVATE)  # fmt: skip
         made = gr.State(None)
         inputs = [self.door.secret, self.runs, self.file, self.format, self.order, self.of, self.name, self.most, self.overlap, self.seed]  # fmt: skip
         self.make.click(
@@ -110,9 +116,40 @@ class QueueMaker:
         )
 
         loaded = BENCHMARKS[format_].open(file)
+        found = report(loaded, open_pictures=False)
+        if not found.labelled:
+            raise LabelError(_nothing_to_check(found))
+        if said := _left_out(found):
+            gr.Warning(said, title="Not all of the file", duration=30)
         stem = re.sub(r"[^A-Za-z0-9]+", "-", file.stem)[:40].strip("-") or "data"
         content = hashlib.sha256(file.read_bytes()).hexdigest()[:12]
         name = f"{format_}-{stem}/{content}"
         done = run(Job(loaded, no_judge(), self.folder / name))
         assert done
         return {name: done}
+
+
+def _left_out(found: Report) -> str:
+    """How many rows people are not asked about and why, and how many have no picture; empty where all is there."""
+    unlabelled = found.readable - found.labelled
+    parts = []
+    if left := found.rows - found.labelled:
+        parts.append(
+            f"{left:,} of {found.rows:,} rows are left out: {found.rows - found.readable:,} cannot be read, "
+            f"{unlabelled:,} have no preferred response ({found.ties:,} ties)."
+        )
+    if found.without_picture:
+        parts.append(f"{found.without_picture:,} readable rows have no picture.")
+    return " ".join([*parts, *(f"{line}." for line in found.reasons.lines())])
+
+
+def _nothing_to_check(found: Report) -> str:
+    """Why a file gives no queue: a queue asks whether labels are right."""
+    reasons = "; ".join(found.reasons.lines())
+    if not found.readable:
+        return f"None of the {found.rows:,} rows can be read: {reasons}"
+    return (
+        f"No row of this file has a label, so there is none to check ({found.rows:,} rows, {found.ties:,} ties). A label "
+        "stands in a column preferred, label or better as A, B and so on, or in the columns chosen and rejected."
+        + (f" {reasons}" if reasons else "")
+    )

@@ -80,7 +80,7 @@ def damage_told(
                 "remove the folder."
             ) from error
 
-    return told
+    return told  # type: ignore[return-value]  # mypy names the first argument
 
 
 def open_run(folder: Path) -> Run:

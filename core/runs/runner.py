@@ -29,8 +29,8 @@ from filelock import FileLock, Timeout
 from PIL import Image
 
 from core.benchmarks import Row
-from core.benchmarks.rows import Loaded
-from core.images import ImageError
+from core.benchmarks.rows import Loaded, Problem
+from core.images import ImageError, side_by_side, small_copy
 from core.judges.conditions import BLANK, blank_image, shuffled
 from core.judges.protocols import Judge, Prepares
 from core.records import Comparison, Condition, Judgement, RecordError
@@ -42,7 +42,7 @@ from core.runs.schema import SCHEMA, completed, row_of
 log = logging.getLogger(__name__)
 BATCH = 16
 WINDOW = 4  # batches
-NO_OTHER = "row {}, column image: no other picture in its group to shuffle with"
+NO_OTHER = "no other picture in its group to shuffle with"
 THUMBNAIL = 512  # pixels, longest side, of the images kept for browsing
 
 Progress = Callable[[int, int | None, float], None]
@@ -224,13 +224,16 @@ def _shuffled(rows: list[Row]) -> list[Row]:
         mine = rows[i].comparison
         assert mine
         if other is None:
+            problem = Problem(rows[i].index, "image", NO_OTHER)
             out[i] = replace(
-                rows[i], comparison=replace(mine, image=None), problem=NO_OTHER.format(rows[i].index)
+                rows[i], comparison=replace(mine, image=None, more_images=()), problems=(problem,)
             )
             continue
         source = rows[able[other]].comparison
         assert source
-        out[i] = replace(rows[i], comparison=replace(mine, image=source.image))
+        out[i] = replace(
+            rows[i], comparison=replace(mine, image=source.image, more_images=source.more_images)
+        )
     return out
 
 
@@ -238,10 +241,21 @@ def _decode(row: Row, condition: Condition) -> tuple[Image.Image | None, str]:
     if row.comparison is None or row.comparison.image is None:
         return None, row.problem
     try:
-        image = row.comparison.load_image()
+        image = row.comparison.load_images()[0]
         return (blank_image(image) if condition is Condition.BLANK else image), ""
     except ImageError as error:
         return None, f"row {row.index}, column image: {error}"
+
+
+def _refused(judge: Judge, row: Row) -> str:
+    """Earlier turns are a part of the question, and none of the judges that read it reads them too, so far."""
+    if row.comparison and row.comparison.turns and judge.card.reads_images:
+        n = len(row.comparison.turns)
+        return (
+            f"row {row.index}, column prompt: it is a chat with {n} earlier turn{'s' * (n > 1)} (system messages "
+            "included), and this judge reads the last question only"
+        )
+    return ""
 
 
 def _prepare_window(job: Job, rows: list[Row]) -> Ready:
@@ -250,9 +264,11 @@ def _prepare_window(job: Job, rows: list[Row]) -> Ready:
     decoded = [_decode(row, job.condition) for row in rows]
     needs_image = job.judge.card.reads_images
     ready = Ready(rows, [image for image, _ in decoded], [], {i: p for i, (_, p) in enumerate(decoded) if p})
+    ready.problems.update({i: refused for i, row in enumerate(rows) if (refused := _refused(job.judge, row))})
     able = [
-        i for i, row in enumerate(rows) if row.comparison and (decoded[i][0] is not None or not needs_image)
-    ]
+        i for i, row in enumerate(rows)
+        if row.comparison and (decoded[i][0] is not None or not needs_image) and not _refused(job.judge, row)
+    ]  # fmt: skip
     able.sort(key=lambda i: (_length(rows[i]), i))
     for start in range(0, len(able), job.batch):
         _prepare_batch(job.judge, ready, able[start : start + job.batch])
@@ -290,7 +306,7 @@ def _judge_window(job: Job, ready: Ready) -> pa.Table:
             row,
             _under(judgements.get(i), job.condition),
             ready.problems.get(i, ""),
-            _thumbnail(ready.images[i]) if job.keep_images else None,
+            _thumbnail(row, ready.images[i]) if job.keep_images else None,
         )
         for i, row in enumerate(ready.rows)
     ]
@@ -324,13 +340,16 @@ def _length(row: Row) -> int:
     return len(row.comparison.prompt) + max(map(len, row.comparison.responses))
 
 
-def _thumbnail(image: Image.Image | None) -> bytes | None:
+def _thumbnail(row: Row, image: Image.Image | None) -> bytes | None:
+    """Of all pictures of the row, so that people see what the question is about."""
     if image is None:
         return None
-    small = image.copy()
-    small.thumbnail((THUMBNAIL, THUMBNAIL))
+    if row.comparison and row.comparison.more_images:
+        small = [small_copy(picture, THUMBNAIL) for picture in row.comparison.load_images()]
+        image = side_by_side(small)
+    kept = small_copy(image, 2 * THUMBNAIL if row.comparison and row.comparison.more_images else THUMBNAIL)
     out = io.BytesIO()
-    small.save(out, "WEBP", quality=80, method=4)
+    kept.save(out, "WEBP", quality=80, method=4)
     return out.getvalue()
 
 
@@ -361,7 +380,7 @@ def _merge(job: Job, windows: int, seconds: float, processes: int) -> None:
             count += len(table)
     manifest = Manifest.load(job.folder)
     manifest.stats = {"rows": count, "data_hash": digest.hexdigest()[:16], "seconds_of_last_start": round(seconds, 1),
-                    "findings": oddities(temporary, job.loaded.benchmark.clustered), "processes": processes, "finished": time.strftime("%Y-%m-%d %H:%M:%S")}  # fmt: skip
+                    "findings": oddities(temporary, job.loaded.benchmark.clustered), "data": job.loaded.provenance, "processes": processes, "finished": time.strftime("%Y-%m-%d %H:%M:%S")}  # fmt: skip
     manifest.save(job.folder)
     temporary.replace(job.folder / "judgements.parquet")
 

@@ -60,7 +60,7 @@ def row_of(row: Row, judgement: Judgement | None, problem: str, image: bytes | N
         margin = rewards[preferred] - max(r for i, r in enumerate(rewards) if i != preferred)
     return {
         "row": row.index, "key": row.key, "id": row.id, "subgroup": row.subgroup, "cluster": row.cluster,
-        "prompt": c.prompt if c else "", "responses": list(c.responses) if c else [], "stored": list(row.stored),
+        "prompt": c.whole_prompt if c else "", "responses": list(c.responses) if c else [], "stored": list(row.stored),
         "preferred": preferred, "relevant": list(c.truth.relevant) if c and c.truth else None,
         "decisive": c.truth.decisive if c and c.truth else None, "image": image,
         "outcome": outcome(rewards, preferred) if c else "missing", "margin": margin, "rewards": rewards,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import plotly.graph_objects as go
 
-from app.common.html import label
+from app.common.html import label, signed
 from core.records import Judgement, letter
 
 # Blue speaks for the first response of a pair, orange for the second: apart for every kind of colour blindness.
@@ -51,7 +51,7 @@ def waterfall(judgement: Judgement, a: int, b: int) -> go.Figure:
             y=names,
             x=values,
             measure=["relative"] * len(parts) + ["total"],
-            text=[f"{v:+.2f}" for v in values],
+            text=[signed(v) for v in values],
             textposition="auto",
             increasing={"marker": {"color": FIRST}},
             decreasing={"marker": {"color": SECOND}},
@@ -74,7 +74,7 @@ def scores(judgement: Judgement) -> go.Figure:
         values = [row[d] for d in judgement.selected]
         figure.add_bar(
             name=f"Response {letter(i)}", x=names, y=values, marker_color=RESPONSES[i % len(RESPONSES)],
-            text=[f"{v:+.1f}" for v in values], textposition="auto",
+            text=[signed(v, 1) for v in values], textposition="auto",
         )  # fmt: skip
     return layout(figure, 300, barmode="group", yaxis_title="score")
 

@@ -18,6 +18,7 @@ from core.records import plain
 
 ENVIRONMENT = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 ENVIRONMENT.filters["f"] = format
+ENVIRONMENT.filters["signed"] = lambda value, digits=2: signed(value, digits)
 NOTHING = Markup("")
 
 
@@ -30,6 +31,12 @@ def html(source: str, **values: Any) -> Markup:
 def _compiled(source: str) -> Template:
     lines = re.sub(r">\s*\n\s*<", "><", source.strip())
     return ENVIRONMENT.from_string(lines)
+
+
+def signed(value: float, digits: int = 2) -> str:
+    """+0.12 or -0.12; what rounds to nothing is 0.00, without a sign."""
+    text = f"{value:+.{digits}f}"
+    return text[1:] if float(text) == 0 else text
 
 
 def joined(parts: Any, between: str = "") -> Markup:

@@ -13,12 +13,17 @@ from PIL import Image
 
 from app.common import heat
 from app.common.html import NOTHING, html, joined
-from core.records import Judgement, Reliance, letter
+from core.records import ImageAblation, ImageUse, Judgement, letter
 from core.runs.browse import Similar
 from core.taxonomy import DIMENSIONS
 
 LONGEST = 20_000  # characters of a response on the page
 FOLDED = 600  # characters from which a critique is folded
+IMAGE_USE = {
+    ImageUse.USES: "uses the image",
+    ImageUse.PARTLY: "partly uses the image",
+    ImageUse.IGNORES: "ignores the image",
+}
 DIFFED = 4_000  # words beyond which the differences are not looked for
 
 
@@ -40,7 +45,7 @@ def differences(a: str, b: str) -> tuple[Markup, Markup]:
 
 def item_html(
     stored: dict[str, Any], picture: Image.Image | None, judged: list[tuple[str, dict[str, Any], Judgement | None]],
-    relies: Reliance | None = None,
+    ablated: ImageAblation | None = None,
 ) -> Markup:  # fmt: skip
     """stored: the row; judged: (judge's name, its stored row, its judgement) of one or two runs."""
     if not stored["responses"]:
@@ -56,12 +61,12 @@ def item_html(
         <p class="small">row {{ s["row"] }} · {{ s["id"] }} · {{ s["subgroup"] }}
         {%- if decisive %} · decided by {{ decisive }}{% endif %}</p>
         <p class="prompt" dir="auto">{{ prompt }}</p>
-        {{ responses }}{{ verdicts }}{{ reliance }}</div></div>
+        {{ responses }}{{ verdicts }}{{ image_ablation }}</div></div>
         """,
         problem=problem_html(stored["problem"]), shown=shown, s=stored, decisive=_decisive(stored),
         prompt=stored["prompt"][:LONGEST], responses=_responses(stored),
         verdicts=joined(_said(name, row, judgement) for name, row, judgement in judged),
-        reliance=reliance_html(relies),
+        image_ablation=image_ablation_html(ablated),
     )  # fmt: skip
 
 
@@ -69,17 +74,18 @@ def problem_html(text: str) -> Markup:
     return html('<div class="warning" role="alert">{{ text }}</div>', text=text) if text else NOTHING
 
 
-def reliance_html(relies: Reliance | None) -> Markup:
+def image_ablation_html(ablated: ImageAblation | None) -> Markup:
     """How far the margin rests on the picture; nothing where that is not known."""
-    if relies is None:
+    if ablated is None:
         return NOTHING
     return html(
         """
-        <p class="reliance"><span class="badge">{{ r.badge }}</span> margin with the picture {{ r.given|f("+.2f") }},
-        without it {{ r.without|f("+.2f") }}
-        {%- if r.other is not none %}, with another picture {{ r.other|f("+.2f") }}{% endif %}</p>
+        <p class="image-ablation"><span class="badge">{{ badge }}</span> margin with the image {{ r.given|signed }},
+        with a blank one{% if r.blank %} ({{ r.blank }}){% endif %} {{ r.without|signed }}
+        {%- if r.other is not none %}, with a shuffled one {{ r.other|signed }}{% endif %}</p>
         """,
-        r=relies,
+        r=ablated,
+        badge=IMAGE_USE[ablated.use],
     )
 
 
@@ -114,7 +120,7 @@ def _said(name: str, row: dict[str, Any], judgement: Judgement | None) -> Markup
     return html(
         """
         <div class="said"><p><b>{{ name }}</b>: {{ row["outcome"] }}
-        {%- if row["margin"] is not none %}, margin of the preferred one {{ row["margin"]|f("+.2f") }}{% endif %} ({{ rewards }})</p>
+        {%- if row["margin"] is not none %}, margin of the preferred one {{ row["margin"]|signed }}{% endif %} ({{ rewards }})</p>
         {{ ledger }}{{ critique }}</div>
         """,
         name=name, row=row, rewards=" · ".join(f"{letter(i)} {r:+.2f}" for i, r in enumerate(row["rewards"])),
@@ -139,8 +145,8 @@ def ledger(judgement: Judgement, a: int, b: int, names: Sequence[str] | None = N
         <th>adds to {{ names[a] }} − {{ names[b] }}</th></tr></thead><tbody>
         {%- for d, v in parts %}
         <tr><td>{{ j.dimensions[d].name }}</td><td>{{ j.relevance[d]|f(".2f") }}</td><td>{{ j.weights[d]|f(".2f") }}</td>
-        {%- for s in j.scores %}<td>{{ s[d]|f("+.2f") }}</td>{% endfor %}
-        <td class="{{ "for" if v > 0 else "against" }}">{{ v|f("+.2f") }}</td></tr>
+        {%- for s in j.scores %}<td>{{ s[d]|signed }}</td>{% endfor %}
+        <td class="{{ "for" if v > 0 else "against" }}">{{ v|signed }}</td></tr>
         {%- endfor %}</tbody></table>
         """,
         j=judgement, a=a, b=b, names=names or [letter(i) for i in range(len(judgement.rewards))],

@@ -24,8 +24,8 @@ from core.explain.counterfactual import (
     Effect,
     Suggestion,
     effects,
+    image_ablation,
     region_by_dimension,
-    reliance,
     standard_edits,
     suggest,
 )
@@ -33,7 +33,7 @@ from core.explain.verify import Verdict, verify
 from core.judges.protocols import Differentiable, Judge, KnowsItsWorld
 from core.judges.registry import JUDGES, Options
 from core.judges.vlmdr import VLMDRJudge
-from core.records import Comparison, Condition, Explanation, Judgement, OODScore, RecordError, Reliance
+from core.records import Comparison, Condition, Explanation, ImageAblation, Judgement, OODScore, RecordError
 from core.records.bundle import Bundle
 from core.runs.runner import Job, run
 
@@ -52,7 +52,7 @@ class FirstLook:
 
     judgement: Judgement
     explanation: Explanation
-    reliance: Reliance
+    image_ablation: ImageAblation
     plan: Plan | None
 
 
@@ -69,7 +69,7 @@ def first_look(judge: Differentiable, comparison: Comparison, other: Image.Image
     return FirstLook(
         judgement,
         explain(judge, comparison, judgement, pair=pair, method=default_method(judge, comparison)),
-        reliance(judge, comparison, judgement, *pair, other),
+        image_ablation(judge, comparison, judgement, *pair, other),
         plan(judge, comparison, judgement, replace(ASKED, pair=pair)),
     )
 
@@ -89,12 +89,12 @@ def judge_and_explain(
 
 def check_bundle(
     judge: Differentiable, bundle: Bundle, other: Image.Image
-) -> tuple[Verdict, OODScore | None, Reliance]:
+) -> tuple[Verdict, OODScore | None, ImageAblation]:
     """The bundle computed anew, and what it may lack."""
     c, e = bundle.comparison, bundle.explanation
-    relies = bundle.reliance or reliance(judge, c, bundle.judgement, *e.pair, other)
+    ablated = bundle.image_ablation or image_ablation(judge, c, bundle.judgement, *e.pair, other)
     ood = judge.out_of_distribution(c.load_image()) if isinstance(judge, KnowsItsWorld) else None
-    return verify(bundle, judge), ood, relies
+    return verify(bundle, judge), ood, ablated
 
 
 def try_edits(

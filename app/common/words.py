@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.common.html import signed
 from core.labels.records import Queue
 from core.records import Comparison, JudgeCard, Judgement, OODScore, letter
 from core.records.headline import TIE, Headline, Kind, Share, headline
@@ -85,12 +86,6 @@ def reward_line(judgement: Judgement) -> str:
         f"{letter(i)} {signed(judgement.rewards[i])}{' ◂ best' if i == best else ''}"
         for i in range(len(judgement.rewards))
     )
-
-
-def signed(value: float, digits: int = 2) -> str:
-    """+0.12 or -0.12; what rounds to nothing is 0.00, without a sign."""
-    text = f"{value:+.{digits}f}"
-    return text[1:] if float(text) == 0 else text
 
 
 def warning(ood: OODScore | None) -> str | None:

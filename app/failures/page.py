@@ -18,7 +18,7 @@ from app.common.html import NOTHING, html
 from app.common.keys import keys_switch
 from app.common.problems import problems_html
 from core.images import ImageError
-from core.records import Condition, Reliance
+from core.records import Condition, ImageAblation
 from core.runs import browse
 from core.runs.browse import OUTCOME_CHOICES, PAGE, SORTS, VERSUS_CHOICES, Filters
 from core.runs.library import Library
@@ -325,13 +325,13 @@ class FailuresPage:
             return None, None
         return self.library.under(run, Condition.BLANK), self.library.under(run, Condition.SHUFFLED)
 
-    def _reliance(self, run: Run, stored: dict[str, Any]) -> Reliance | None:
+    def _image_ablation(self, run: Run, stored: dict[str, Any]) -> ImageAblation | None:
         """How far the stored margin of the preferred response over the best other one rests on the picture."""
         blank, shuffled = self._controls(run)
         without = _beside(blank, stored)
         if blank is None or without is None or not stored["margin"]:
             return None
-        return Reliance(stored["margin"], without, _beside(shuffled, stored), blank.manifest.blank)
+        return ImageAblation(stored["margin"], without, _beside(shuffled, stored), blank.manifest.blank)
 
     def _page(self, place: Place) -> browse.Page:
         runs = self.library.runs()
@@ -368,7 +368,7 @@ class FailuresPage:
                     (other.name, theirs, judgement_of(theirs, other.manifest) if theirs["rewards"] else None)
                 )
             picture = picture_of(run, stored)
-            text = item_view.item_html(stored, picture, judged, self._reliance(run, stored))
+            text = item_view.item_html(stored, picture, judged, self._image_ablation(run, stored))
         except (RunError, ImageError) as error:  # this row alone: the list and the other rows stay
             return item_view.problem_html(f"Row {row} cannot be shown. {error}"), ""
         judgeable = self.inspect and len(stored["responses"]) > 1

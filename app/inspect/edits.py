@@ -149,7 +149,7 @@ def suggestions_html(found: list[Suggestion], view: View) -> Markup:
         """
         <p>Would {{ loser }} have won if it had said …</p><ul>
         {%- for s, outcome in found %}
-        <li>“{{ s.new }}” in place of “{{ s.old }}”: margin {{ s.margin|f("+.2f") }}, <b>{{ outcome }}</b></li>
+        <li>“{{ s.new }}” in place of “{{ s.old }}”: margin {{ s.margin|signed }}, <b>{{ outcome }}</b></li>
         {%- endfor %}</ul>
         """,
         loser=loser,

@@ -237,7 +237,7 @@ class InspectPage:
             view.comparison,
             view.judgement,
             view.explanation,
-            view.reliance,
+            view.image_ablation,
             self.judge.card,
         )
         path = downloads.folder() / f"rewardscope-{view.comparison.id}.zip"

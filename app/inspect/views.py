@@ -25,9 +25,9 @@ from core.judges.protocols import Differentiable, Judge
 from core.records import (
     Comparison,
     Explanation,
+    ImageAblation,
     Judgement,
     RecordError,
-    Reliance,
     content_hash,
     letter,
 )
@@ -50,7 +50,7 @@ class View:
     judgement: Judgement
     explanation: Explanation
     pair: tuple[int, int]
-    reliance: Reliance
+    image_ablation: ImageAblation
     other: Image.Image
     plan: Plan | None = None
     anew: bool = True
@@ -96,19 +96,19 @@ def judge_view(looks: Looks, comparison: Comparison) -> View:
 
 def _view(comparison: Comparison, look: FirstLook, anew: bool) -> View:
     return View(
-        comparison, look.judgement, look.explanation, look.explanation.pair, look.reliance,
+        comparison, look.judgement, look.explanation, look.explanation.pair, look.image_ablation,
         another_picture(comparison), look.plan, anew,
     )  # fmt: skip
 
 
 def checked_view(judge: Differentiable, bundle: Bundle) -> tuple[View, Verdict]:
     """A bundle's own numbers as a view, and how they fare when computed anew. Only the picture's ood and a
-    missing reliance are this model's."""
+    missing image_ablation are this model's."""
     c, e = bundle.comparison, bundle.explanation
     _check_lengths(c.prompt, c.responses)
     other = another_picture(c)
-    found, ood, relies = lane.run_on_model(check_bundle, judge, bundle, other)
-    return View(c, replace(bundle.judgement, ood=ood), e, e.pair, relies, other), found
+    found, ood, ablated = lane.run_on_model(check_bundle, judge, bundle, other)
+    return View(c, replace(bundle.judgement, ood=ood), e, e.pair, ablated, other), found
 
 
 def another_picture(comparison: Comparison) -> Image.Image:
@@ -138,12 +138,12 @@ def verdict_html(view: View) -> Markup:
         {%- if others %}<ul class="others">{% for other in others %}<li>{{ other }}</li>{% endfor %}</ul>{% endif %}
         <p class="rewards">reward {{ rewards }}<br>margin {{ margin }} · judged in {{ j.seconds|f(".2f") }} s
         {%- if not anew %}, kept from before{% endif %}</p>
-        {{- reliance }}
+        {{- image_ablation }}
         """,
         warning=words.warning(j.ood), verdict=words.verdict(view.comparison, j, *view.pair),
         others=[words.verdict(view.comparison, j, *pair) for pair in pairs], rewards=words.reward_line(j), j=j,
         margin=f"{letter(view.pair[0])} − {letter(view.pair[1])} = {j.margin(*view.pair):+.3f}", anew=view.anew,
-        reliance=item_view.reliance_html(view.reliance if abs(view.reliance.given) >= TIE else None),
+        image_ablation=item_view.image_ablation_html(view.image_ablation if abs(view.image_ablation.given) >= TIE else None),
     )  # fmt: skip
 
 
@@ -197,7 +197,7 @@ def as_dict(view: View, judge: Differentiable) -> dict[str, Any]:
         "pair": [letter(i) for i in view.pair],
         "judgement": asdict(view.judgement),
         "explanation": asdict(view.explanation),
-        "reliance": {**asdict(view.reliance), "badge": view.reliance.badge},
+        "image_ablation": {**asdict(view.image_ablation), "use": str(view.image_ablation.use)},
     }
 
 

@@ -119,7 +119,7 @@ def _table(view: View, found: Outcome) -> Markup:
         <th>adds to {{ a }} − {{ b }}</th></tr></thead><tbody>
         {%- for d, value in parts %}
         <tr><td>{{ j.dimensions[d].name }}</td><td>{{ j.weights[d]|f(".2f") }}</td><td>{{ found.weights[d]|f(".2f") }}</td>
-        <td class="{{ "for" if value > 0 else "against" }}">{{ value|f("+.2f") }}</td></tr>
+        <td class="{{ "for" if value > 0 else "against" }}">{{ value|signed }}</td></tr>
         {%- endfor %}</tbody></table></div>
         """,
         a=letter(a), b=letter(b), j=j, found=found,

@@ -24,11 +24,11 @@ from core.records import (
     Comparison,
     Explanation,
     Faithfulness,
+    ImageAblation,
     JudgeCard,
     Judgement,
     OODScore,
     RecordError,
-    Reliance,
     Removal,
     content_hash,
     frozen,
@@ -57,12 +57,12 @@ class BundleError(ValueError):
 
 @dataclass(frozen=True)
 class Bundle:
-    """card: of the judge. reliance: None where it was not measured."""
+    """card: of the judge. image_ablation: None where it was not measured."""
 
     comparison: Comparison
     judgement: Judgement
     explanation: Explanation
-    reliance: Reliance | None
+    image_ablation: ImageAblation | None
     card: JudgeCard
 
 
@@ -76,7 +76,7 @@ def write(bundle: Bundle) -> bytes:
                        "benchmark": c.benchmark, "category": c.category},
         "judgement": bundle.judgement.to_row(),
         "explanation": asdict(bundle.explanation),
-        "reliance": asdict(bundle.reliance) if bundle.reliance else None,
+        "image_ablation": asdict(bundle.image_ablation) if bundle.image_ablation else None,
     }  # fmt: skip
     members = {
         "picture.png": c.image,
@@ -167,7 +167,7 @@ def _bundle(record: dict[str, Any], picture: bytes, card: JudgeCard) -> Bundle:
     """record: checked."""
     c = record.pop("comparison")  # its id is a hash of its texts: they stay as they came
     record = plain(record)
-    relies = record.get("reliance")
+    ablated = record.get("image_ablation") or record.get("reliance")  # as release 0.1 called it
     judgement = Judgement.from_row(record["judgement"])
     judgement = replace(judgement, judge=card.id)  # release 0.1 wrote its name there
     if familiar := record.get("familiarity"):  # as release 0.1 kept it
@@ -181,7 +181,7 @@ def _bundle(record: dict[str, Any], picture: bytes, card: JudgeCard) -> Bundle:
         c["id"], picture, c["prompt"], tuple(c["responses"]), c["preferred"], c["benchmark"], c["category"]
     )
     explained = explanation_of(record["explanation"])
-    return Bundle(comparison, judgement, explained, Reliance(**relies) if relies else None, card)
+    return Bundle(comparison, judgement, explained, ImageAblation(**ablated) if ablated else None, card)
 
 
 def explanation_of(row: dict[str, Any]) -> Explanation:

@@ -152,7 +152,7 @@ class ExplanationForm(_Form):
         return self
 
 
-class RelianceForm(_Form):
+class ImageAblationForm(_Form):
     given: Number
     without: Number
     other: Number | None
@@ -172,7 +172,8 @@ class RecordForm(_Form):
     comparison: ComparisonForm
     judgement: JudgementForm
     explanation: ExplanationForm
-    reliance: RelianceForm | None = None
+    image_ablation: ImageAblationForm | None = None
+    reliance: ImageAblationForm | None = None  # its name in release 0.1
     familiarity: FamiliarityForm | None = None
 
     @model_validator(mode="after")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 
 from core.records.judgement import Judgement
 
@@ -69,8 +70,17 @@ class Explanation:
     method_key: str = ""
 
 
+UNMOVED = 0.1  # of the margin: a smaller move says that the picture does not matter
+
+
+class ImageUse(StrEnum):
+    USES = "uses"
+    PARTLY = "partly"
+    IGNORES = "ignores"
+
+
 @dataclass(frozen=True)
-class Reliance:
+class ImageAblation:
     """Margins of a over b with the picture, with a blank one in its place, and with another record's (or None).
 
     blank: what stood for a blank picture (core.judges.conditions.BLANK).
@@ -87,12 +97,12 @@ class Reliance:
         return min(1.0, max(0.0, 1 - self.without / self.given)) if self.given else 0.0
 
     @property
-    def badge(self) -> str:
+    def use(self) -> ImageUse:
+        """Uses: the verdict turns or is lost without the picture. Ignores: the margin moves by less than a tenth."""
         if self.given * self.without <= 0:
-            return "decided by the picture"
-        if self.share >= 0.5:
-            return "leans on the picture"
-        return "would say the same without looking"
+            return ImageUse.USES
+        moved = abs(self.given - self.without) / abs(self.given)
+        return ImageUse.IGNORES if moved < UNMOVED else ImageUse.PARTLY
 
 
 def to_json(record: Judgement | Explanation) -> str:

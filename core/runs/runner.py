@@ -37,7 +37,7 @@ from core.records import Comparison, Condition, Judgement, RecordError
 from core.runs.data_checks import oddities
 from core.runs.manifest import Manifest, RunError, write_whole
 from core.runs.run import Run, open_run
-from core.runs.schema import SCHEMA, completed, row_of
+from core.runs.schema import SCHEMA, completed, reads, row_of
 
 log = logging.getLogger(__name__)
 BATCH = 16
@@ -193,7 +193,7 @@ def _finished(part: Path, rows: list[Row]) -> bool:
         return False
     try:
         table = pq.read_table(part)
-        fits = table.schema.equals(SCHEMA)
+        fits = reads(table.schema)
         same = fits and table["row"].to_pylist() == [r.index for r in rows]
         if same and table["key"].to_pylist() == [r.key for r in rows]:
             return True

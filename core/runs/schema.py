@@ -42,6 +42,14 @@ def accepts(column: pa.Field, found: pa.DataType) -> bool:
     return bool(pa.types.is_int32(column.type) and pa.types.is_int8(found))
 
 
+def reads(found: pa.Schema) -> bool:
+    """Whether a table of this schema is one of ours, of this release or an earlier one."""
+    return set(found.names) <= set(SCHEMA.names) and all(
+        accepts(column, found.field(column.name).type) if column.name in found.names else column.name in ADDED
+        for column in SCHEMA
+    )
+
+
 def completed(table: pa.Table, wanted: Sequence[str]) -> pa.Table:
     """The wanted columns in their types; empty where the file has them not."""
     for name in wanted:

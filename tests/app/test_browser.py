@@ -68,7 +68,7 @@ def test_integrated_gradients_replace_the_first_look(page):
 def test_beside_each_map_stands_what_removing_the_marks_did(page):
     expect(page.locator(".trust li")).to_have_count(2)
     expect(page.locator(".trust")).to_contain_text("on average")
-    expect(page.locator("#verdict .badge")).to_contain_text("picture")
+    expect(page.locator("#verdict .badge")).to_contain_text("image")
 
 
 def test_muting_a_dimension_moves_the_margin_at_once(page):

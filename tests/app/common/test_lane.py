@@ -96,7 +96,7 @@ def test_judging_in_a_fork_gives_the_same_numbers(zero, judge, comparison, view)
     assert sum(view.explanation.token_values, ()) == pytest.approx(
         sum(here.explanation.token_values, ()), abs=1e-4
     )
-    assert view.reliance.other == pytest.approx(here.reliance.other, abs=1e-4)
+    assert view.image_ablation.other == pytest.approx(here.image_ablation.other, abs=1e-4)
     assert view.judgement.ood.score == pytest.approx(here.judgement.ood.score, abs=1e-4)
     assert view.plan == here.plan
 
@@ -128,7 +128,7 @@ def test_edits_and_drawings_in_a_fork(judge, view):
 def test_a_bundle_is_verified_in_a_fork(judge, view):
     made = Bundle(view.comparison, view.judgement, view.explanation, None, judge.card)
     found, verdict = views.checked_view(judge, read(write(made)))
-    assert verdict.holds and found.reliance.given == pytest.approx(view.reliance.given, abs=1e-4)
+    assert verdict.holds and found.image_ablation.given == pytest.approx(view.image_ablation.given, abs=1e-4)
 
 
 def test_the_page_works_on_a_fork(judge, view, tmp_path):

@@ -1,7 +1,6 @@
 """Edits do what they say, and every number shown is a fresh judgement's."""
 
 import re
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,9 +12,9 @@ from core.explain.counterfactual import (
     change_region,
     delete_span,
     effects,
+    image_ablation,
     no_image,
     region_by_dimension,
-    reliance,
     standard_edits,
     suggest,
     swap,
@@ -23,7 +22,7 @@ from core.explain.counterfactual import (
 )
 from core.explain.explanation import Request, prepare
 from core.explain.targets import Target
-from core.records import Reliance
+from core.records import ImageAblation, ImageUse
 from core.world.splits import couple
 
 
@@ -186,35 +185,33 @@ def test_regions_by_dimension_are_what_erasing_them_does(embedded_judge, record,
     assert sum(values[5] for values in parts.values()) == pytest.approx(whole - less, abs=1e-3)
 
 
-def test_reliance_and_its_badge(embedded_judge, record, judged):
-    found = reliance(embedded_judge, record, judged, 0, 1, couple("colour", "another")[0].load_image())
+def test_image_ablation_and_its_badge(embedded_judge, record, judged):
+    found = image_ablation(embedded_judge, record, judged, 0, 1, couple("colour", "another")[0].load_image())
     assert found.given == pytest.approx(judged.margin(0, 1))
     assert found.without == pytest.approx(
         embedded_judge.judge(no_image(record).comparison).margin(0, 1), abs=1e-3
     )
-    assert replace(found, given=2, without=-1).badge == "decided by the picture"
-    assert replace(found, given=2, without=0.5).badge == "leans on the picture"
-    assert replace(found, given=2, without=1.9).badge == "would say the same without looking"
 
 
 @pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize(
-    ("without", "badge"),
+    ("without", "use"),
     [
-        (-0.01, "decided by the picture"),
-        (0.0, "decided by the picture"),
-        (0.01, "leans on the picture"),
-        (0.99, "leans on the picture"),
-        (1.0, "leans on the picture"),  # half of the margin is gone
-        (1.01, "would say the same without looking"),
-        (5.0, "would say the same without looking"),  # the picture spoke against it
+        (-0.01, ImageUse.USES),
+        (0.0, ImageUse.USES),
+        (0.01, ImageUse.PARTLY),
+        (1.79, ImageUse.PARTLY),
+        (1.81, ImageUse.IGNORES),  # a tenth of the margin
+        (2.19, ImageUse.IGNORES),
+        (2.21, ImageUse.PARTLY),  # the picture spoke against it
+        (5.0, ImageUse.PARTLY),
     ],
 )
-def test_the_badge_changes_where_half_of_the_margin_is_gone(sign, without, badge):
-    found = Reliance(sign * 2.0, sign * without, None)
-    assert found.badge == badge
+def test_ignoring_the_image_means_that_less_than_a_tenth_of_the_margin_moves(sign, without, use):
+    found = ImageAblation(sign * 2.0, sign * without, None)
+    assert found.use is use
     assert found.share == pytest.approx(min(1, max(0, 1 - without / 2)))
 
 
 def test_a_tie_with_the_picture_has_no_share_to_lose():
-    assert Reliance(0.0, 1.0, None).share == 0.0
+    assert ImageAblation(0.0, 1.0, None).share == 0.0

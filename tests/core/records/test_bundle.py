@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from core.explain import explain
 from core.explain.verify import verify
-from core.records import Comparison, Reliance, content_hash
+from core.records import Comparison, ImageAblation, content_hash
 from core.records.bundle import Bundle, BundleError, read, write
 from core.world.splits import couple
 
@@ -24,7 +24,7 @@ def bundle(embedded_judge):
     c = replace(c, truth=None)
     j = embedded_judge.judge(c)
     e = explain(embedded_judge, c, j, method="account")
-    return Bundle(c, j, e, Reliance(1.0, 0.25, None), embedded_judge.card)
+    return Bundle(c, j, e, ImageAblation(1.0, 0.25, None), embedded_judge.card)
 
 
 def test_what_is_read_is_what_was_written(bundle, tmp_path):
@@ -33,7 +33,7 @@ def test_what_is_read_is_what_was_written(bundle, tmp_path):
     found = read(path)
     assert found.comparison == bundle.comparison
     assert found.judgement == bundle.judgement and found.explanation == bundle.explanation
-    assert found.reliance == bundle.reliance and found.card == bundle.card
+    assert found.image_ablation == bundle.image_ablation and found.card == bundle.card
     assert write(found) == path.read_bytes()
 
 
@@ -90,9 +90,15 @@ def test_any_bytes_are_a_clear_error(data):
 def test_a_users_comparison_is_bound_to_its_id(bundle):
     c = bundle.comparison
     mine = Comparison(content_hash(c.image, c.prompt, *c.responses), c.image, c.prompt, c.responses)
-    read(write(replace(bundle, comparison=mine)))
+    own = replace(
+        bundle,
+        comparison=mine,
+        judgement=replace(bundle.judgement, comparison_id=mine.id),
+        explanation=replace(bundle.explanation, comparison_id=mine.id),
+    )
+    read(write(own))
     with pytest.raises(BundleError, match="id differs"):
-        read(write(replace(bundle, comparison=replace(mine, prompt="Another question?"))))
+        read(write(replace(own, comparison=replace(mine, prompt="Another question?"))))
 
 
 def test_it_opens_without_torch(bundle, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -11,9 +12,9 @@ from urllib.parse import urlencode
 from markupsafe import Markup, escape
 from PIL import Image
 
-from app.common import heat
+from app.common import heat, words
 from app.common.html import NOTHING, html, joined
-from core.records import ImageAblation, ImageUse, Judgement, letter
+from core.records import Comparison, ImageAblation, ImageUse, Judgement, letter
 from core.runs.browse import Similar
 from core.taxonomy import DIMENSIONS
 
@@ -36,8 +37,8 @@ def differences(a: str, b: str) -> tuple[Markup, Markup]:
     for tag, i0, i1, j0, j1 in difflib.SequenceMatcher(
         None, pieces[0], pieces[1], autojunk=False
     ).get_opcodes():
-        for side, words in ((0, pieces[0][i0:i1]), (1, pieces[1][j0:j1])):
-            text = "".join(words)
+        for side, run in ((0, pieces[0][i0:i1]), (1, pieces[1][j0:j1])):
+            text = "".join(run)
             marked = tag != "equal" and text.strip()
             out[side].append(html("<mark>{{ text }}</mark>", text=text) if marked else escape(text))
     return joined(out[0]), joined(out[1])
@@ -119,18 +120,36 @@ def _said(name: str, row: dict[str, Any], judgement: Judgement | None) -> Markup
         )
     return html(
         """
+        {%- if warning %}<div class="warning" role="alert">{{ warning }}</div>{% endif %}
         <div class="said"><p><b>{{ name }}</b>: {{ row["outcome"] }}
         {%- if row["margin"] is not none %}, margin of the preferred one {{ row["margin"]|signed }}{% endif %} ({{ rewards }})</p>
-        {{ ledger }}{{ critique }}</div>
+        {%- if sentence %}<p>{{ sentence }}</p>{% endif %}{{ ledger }}{{ critique }}</div>
         """,
+        warning=words.warning(judgement.ood) if judgement else None, sentence=_sentence(row, judgement),
         name=name, row=row, rewards=" · ".join(f"{letter(i)} {r:+.2f}" for i, r in enumerate(row["rewards"])),
         ledger=_ledger(judgement, row) if judgement else NOTHING, critique=critique_html(judgement),
     )  # fmt: skip
 
 
-def _ledger(judgement: Judgement, row: dict[str, Any]) -> Markup:
+def _sentence(row: dict[str, Any], judgement: Judgement | None) -> str:
+    """What the judge says of the response that the label prefers and the best other one."""
+    if judgement is None or len(row["responses"]) < 2 or any(math.isnan(r) for r in judgement.rewards):
+        return ""
+    a, b = _pair(judgement, row)
+    record = Comparison(
+        judgement.comparison_id, None, row["prompt"], tuple(row["responses"]), row["preferred"]
+    )
+    return words.verdict(record, judgement, *sorted((a, b)))
+
+
+def _pair(judgement: Judgement, row: dict[str, Any]) -> tuple[int, int]:
+    """The preferred response (without a label the judge's favourite) and the best other one."""
     a = row["preferred"] if row["preferred"] is not None else judgement.ranking[0]
-    return ledger(judgement, a, max((r, i) for i, r in enumerate(judgement.rewards) if i != a)[1])
+    return a, max((r, i) for i, r in enumerate(judgement.rewards) if i != a)[1]
+
+
+def _ledger(judgement: Judgement, row: dict[str, Any]) -> Markup:
+    return ledger(judgement, *_pair(judgement, row))
 
 
 def ledger(judgement: Judgement, a: int, b: int, names: Sequence[str] | None = None) -> Markup:
@@ -199,7 +218,7 @@ def similar_html(found: Similar | None, run_name: str) -> Markup:
         return NOTHING
     return html(
         """
-        <p class="similar">This loss looks like these {{ rows|length }} (nearest contributions first): {% for row, distance, query in rows -%}
+        <p class="similar">Similar errors (nearest contribution vectors): {% for row, distance, query in rows -%}
         <a href="failures?{{ query }}" title="distance {{ distance|f(".2f") }}">{{ row }}</a>{{ "." if loop.last else " " }}
         {%- endfor %}<br>
         On the {{ r.n }} records with the same selected dimensions this judge is right {{ (100 * r.value)|f(".1f") }} % of the time

@@ -89,13 +89,23 @@ def reward_line(judgement: Judgement) -> str:
 
 
 def warning(ood: OODScore | None) -> str | None:
-    """Said when a picture lies outside the embedded model's world."""
+    """Said where a picture is out of distribution for the embedded model."""
     if ood is None or not ood.outside:
         return None
     return (
-        "This picture is outside the world this model knows, so what follows is not to be believed. The embedded "
-        "model has only ever seen drawings of its own scene world; load a real checkpoint with --model to judge "
-        f"photographs. (Unfamiliarity {ood.score:.1f}, threshold {ood.threshold:.1f}. {ood.about})"
+        "Out-of-distribution image: this demo model only knows drawings of its own scene world. Do not trust the result; "
+        f"load a real checkpoint with --model to judge photographs. (Score {ood.score:.1f}, threshold {ood.threshold:.1f}."
+        f"{' ' + ood.about if ood.about else ''})"
+    )
+
+
+def outside_share(outside: int, measured: int) -> str | None:
+    """Of a run: how many of its pictures its judge was not made for."""
+    if not outside:
+        return None
+    return (
+        f"{outside:,} of {measured:,} images are out of distribution for this judge, which only knows drawings of its own "
+        "scene world: its results on them mean nothing."
     )
 
 
@@ -111,8 +121,9 @@ def about(card: JudgeCard) -> str:
     if card.embedded:
         lines.append(
             "It is small, real and narrow: the same classes as a 7B checkpoint, trained on shapes, charts, tables, "
-            "signs, bottles and arrow diagrams that this project draws. It knows nothing else. On anything else its "
-            "numbers mean nothing, and the page says so."
+            "signs, bottles and arrow diagrams that this project draws. It knows nothing else, and on anything else its "
+            "numbers mean nothing. The page warns of nearly all photographs; it does not warn of wordings that the model "
+            "has never seen, nor of drawings moved by a few pixels, and both cost it 10 to 30 points of accuracy."
         )
     if card.dimensions == DIMENSIONS:
         lines.append(

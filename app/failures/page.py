@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from app.common import downloads, item_view, privately
 from app.common.downloads import FORMATS, Downloads, table_file
-from app.common.html import NOTHING, html
+from app.common.html import NOTHING, html, signed
 from app.common.keys import keys_switch
 from app.common.problems import problems_html
 from core.images import ImageError
@@ -101,7 +101,7 @@ class FailuresPage:
                 self.low = gr.Textbox(label="Margin from", placeholder="-2.5")
                 self.high = gr.Textbox(label="to", placeholder="0")
             self.wrong_reason = gr.Checkbox(
-                label="Right for the wrong reason: right with a blank image as well",
+                label="Right without looking: right with a blank image as well",
                 elem_id="wrong-reason",
             )
         self.search = gr.Textbox(label="Search in prompts and responses", elem_id="search")
@@ -423,7 +423,8 @@ def _note(text: str) -> Markup:
 def _summary(found: browse.Page, place: Place) -> Markup:
     r = found.slice_rate
     accuracy = (
-        f"; accuracy on this slice {100 * r.value:.1f} % (95 %: {100 * r.low:.1f} to {100 * r.high:.1f}, n = {r.n})"
+        f"; of the {r.n:,} judged rows that pass the other filters, whatever their outcome, {100 * r.value:.1f} % are right "
+        f"(95 %: {100 * r.low:.1f} to {100 * r.high:.1f})"
         if r.n
         else ""
     )
@@ -437,13 +438,13 @@ def _summary(found: browse.Page, place: Place) -> Markup:
 
 
 def _table(rows: pd.DataFrame) -> pd.DataFrame:
-    def signed(name: str) -> list[str]:
-        return [f"{m:+.2f}" if pd.notna(m) else "" for m in rows[name]]
+    def margins(name: str) -> list[str]:
+        return [signed(m) if pd.notna(m) else "" for m in rows[name]]
 
     beside = {"margin_blank": "blank image", "margin_shuffled": "shuffled image"}
     return pd.DataFrame({
-        "row": rows["row"], "group": rows["subgroup"], "outcome": rows["outcome"], "margin": signed("margin"),
-        **{title: signed(name) for name, title in beside.items() if name in rows},
+        "row": rows["row"], "group": rows["subgroup"], "outcome": rows["outcome"], "margin": margins("margin"),
+        **{title: margins(name) for name, title in beside.items() if name in rows},
         "prompt": [p if len(p) <= 160 else p[:157] + "…" for p in rows["prompt"]],
     })  # fmt: skip
 

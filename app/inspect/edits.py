@@ -14,7 +14,7 @@ from plotly.subplots import make_subplots
 
 from app.common import lane
 from app.common.figures import FIRST, INK, NONE, SECOND, layout
-from app.common.html import html, label
+from app.common.html import html, label, signed
 from app.common.lane import LANE
 from app.common.tasks import try_edits
 from app.inspect.views import View, needed, told
@@ -40,10 +40,10 @@ class Edits:
         self.judge = judge
 
     def build(self) -> None:
-        with gr.Accordion("What would have changed the verdict?", open=False, elem_id="edits"):
+        with gr.Accordion("Counterfactual edits", open=False, elem_id="edits"):
             gr.Markdown(
-                "Every bar is an edited input, judged again by the whole model. Suggested words are found by the "
-                "model's own gradient and shown only as far as judging again confirms them."
+                "What would have changed the verdict? Every bar is an edited input, judged again by the whole model. "
+                "Suggested words are found by the model's own gradient, then judged again."
             )
             self.run = gr.Button("Try the edits", variant="primary", elem_id="try-edits")
             self.strip = gr.Plot(show_label=False, elem_id="strip")
@@ -118,7 +118,7 @@ def painted(image: Image.Image, drawn: dict | None) -> Image.Image:
 
 def _told_effect(e: Effect, a: int, b: int) -> str:
     turned = "the verdict turns" if e.flips else "the verdict stays"
-    return f"With {e.label}, {turned}: the margin {letter(a)} − {letter(b)} goes from {e.before:+.2f} to {e.after:+.2f}."
+    return f"With {e.label}, {turned}: the margin {letter(a)} − {letter(b)} goes from {signed(e.before)} to {signed(e.after)}."
 
 
 def strip_figure(found: list[Effect], a: int, b: int) -> go.Figure:

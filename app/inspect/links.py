@@ -28,12 +28,14 @@ LETTERS = [letter(i).lower() for i in range(BOXES)]
 
 @dataclass(frozen=True)
 class View:
-    """What a link brings back: the picture (a path), the example it came from if any, prompt and responses."""
+    """What a link brings back: the picture (a path), the example it came from if any, prompt and responses. preferred: the
+    response that the record's label prefers, where there is a label."""
 
     picture: str | None
     example: str | None
     prompt: str
     responses: tuple[str, ...]
+    preferred: int | None = None
 
 
 def make_link(base: str, view: View) -> str:
@@ -57,7 +59,9 @@ def open_link(query: Mapping[str, str], library: Library | None = None) -> tuple
         if known is None:
             return None, "The example of this link is not in this version's gallery."
         texts = tuple(query[x] for x in LETTERS if x in query) or known.comparison.responses
-        return View(known.path, key, query.get("prompt", known.comparison.prompt), texts), ""
+        prompt = query.get("prompt", known.comparison.prompt)
+        same = (prompt, texts) == (known.comparison.prompt, known.comparison.responses)
+        return View(known.path, key, prompt, texts, known.comparison.preferred if same else None), ""
     return None, ""
 
 
@@ -74,9 +78,8 @@ def _of_run(library: Library, name: str, row: str) -> tuple[View | None, str]:
     if isinstance(found.image, bytes):
         picture = str(privately.write(STORE() / f"{content_hash(found.image)}-run.png", found.image))
         _bounded("*-run.png")
-    return View(
-        picture, None, found.prompt, found.responses
-    ), "" if picture else "This run holds no picture of the record."
+    view = View(picture, None, found.prompt, found.responses, found.preferred)
+    return view, "" if picture else "This run holds no picture of the record."
 
 
 def _keep(view: View) -> str:

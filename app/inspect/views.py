@@ -14,7 +14,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from app.common import figures, heat, item_view, lane, words
-from app.common.html import html
+from app.common.html import html, signed
 from app.common.tasks import FirstLook, check_bundle
 from app.inspect.first_looks import Looks
 from app.inspect.gallery import gallery
@@ -137,12 +137,12 @@ def verdict_html(view: View) -> Markup:
         <p class="verdict" role="status">{{ verdict }}</p>
         {%- if others %}<ul class="others">{% for other in others %}<li>{{ other }}</li>{% endfor %}</ul>{% endif %}
         <p class="rewards">reward {{ rewards }}<br>margin {{ margin }} · judged in {{ j.seconds|f(".2f") }} s
-        {%- if not anew %}, kept from before{% endif %}</p>
+        {%- if not anew %}, cached{% endif %}</p>
         {{- image_ablation }}
         """,
         warning=words.warning(j.ood), verdict=words.verdict(view.comparison, j, *view.pair),
         others=[words.verdict(view.comparison, j, *pair) for pair in pairs], rewards=words.reward_line(j), j=j,
-        margin=f"{letter(view.pair[0])} − {letter(view.pair[1])} = {j.margin(*view.pair):+.3f}", anew=view.anew,
+        margin=f"{letter(view.pair[0])} − {letter(view.pair[1])} = {signed(j.margin(*view.pair), 3)}", anew=view.anew,
         image_ablation=item_view.image_ablation_html(view.image_ablation if abs(view.image_ablation.given) >= TIE else None),
     )  # fmt: skip
 

@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from app.common.html import html
+from app.common.html import html, signed
 from app.inspect.views import View
 from core.records import JudgeCard, RecordError, letter
 from core.records.headline import TIE
@@ -24,10 +24,10 @@ class WhatIf:
 
     def build(self) -> None:
         names = [(d.name, i) for i, d in enumerate(self.card.dimensions)]
-        with gr.Accordion("What if the gate had chosen otherwise?", open=False, elem_id="what-if"):
+        with gr.Accordion("Change the weights", open=False, elem_id="what-if"):
             gr.Markdown(
-                "The scores stay the model's; only the gate is changed. Nothing is computed anew by the model, so the "
-                "verdict moves at once."
+                "The scores stay the model's; only the gate is changed: which dimensions are active, and their weights. The "
+                "model is not run again, so the verdict moves at once."
             )
             self.outcome = gr.HTML(elem_id="what-if-outcome")
             with gr.Row():
@@ -39,14 +39,14 @@ class WhatIf:
                     label="k, dimensions selected",
                     elem_id="k",
                 )
-                self.which = gr.Dropdown([], label="Reweigh", elem_id="which")
-                self.factor = gr.Slider(
-                    0, 10, value=1, step=0.05, label="its weight, times", elem_id="factor"
-                )
+                self.which = gr.Dropdown([], label="Weight of", elem_id="which")
+                self.factor = gr.Slider(0, 10, value=1, step=0.05, label="times", elem_id="factor")
             with gr.Row():
-                self.muted = gr.Dropdown(names, value=[], multiselect=True, label="Mute", elem_id="mute")
+                self.muted = gr.Dropdown(
+                    names, value=[], multiselect=True, label="Switch off", elem_id="mute"
+                )
                 self.forced = gr.Dropdown(
-                    names, value=[], multiselect=True, label="Force in", elem_id="force"
+                    names, value=[], multiselect=True, label="Switch on", elem_id="force"
                 )
             self.back = gr.Button("Back to the model's gate", size="sm", elem_id="what-if-back")
 
@@ -101,11 +101,11 @@ def what_if_html(view: View, gate: Gate) -> Markup:
 
 def _sentence(before: float, after: float, a: int, b: int) -> str:
     if abs(after) < TIE:
-        return f"A tie: the margin would be {after:+.2f} instead of {before:+.2f}."
-    loser = letter(b) if after > 0 else letter(a)
+        return f"A tie: the margin would be {signed(after)} instead of {signed(before)}."
+    winner = letter(a) if after > 0 else letter(b)
     if before * after < 0:
-        return f"The verdict turns: {loser} would lose by {abs(after):.2f} (the margin was {before:+.2f})."
-    return f"{loser} loses by {abs(after):.2f}" + (
+        return f"The verdict turns: the model would prefer {winner} by {abs(after):.2f} (the margin was {signed(before)})."
+    return f"The model prefers {winner} by {abs(after):.2f}" + (
         "." if abs(after - before) < TIE else f" instead of {abs(before):.2f}."
     )
 

@@ -14,7 +14,7 @@ from core.taxonomy import DIMENSIONS
 
 
 def intervals(names: list[str], rates: list[Rate], controls: dict[str, Rate]) -> go.Figure:
-    """Accuracy with its 95 % interval, one line per judge; judges that see nothing in grey below."""
+    """Accuracy with its 95 % interval, one line per judge; text-only baselines in grey below."""
     figure = go.Figure()
     for labels, values, colour, symbol in (
         (names, rates, FIRST, "circle"),
@@ -30,7 +30,7 @@ def intervals(names: list[str], rates: list[Rate], controls: dict[str, Rate]) ->
         )  # fmt: skip
     figure.add_vline(x=50, line={"color": INK, "width": 1, "dash": "dot"})
     figure.update_xaxes(
-        title="accuracy in percent with 95 % interval; in brackets: judges that see nothing", range=[0, 104]
+        title="accuracy in percent with 95 % interval; in brackets: text-only baselines", range=[0, 104]
     )
     figure.update_yaxes(autorange="reversed")
     return layout(figure, 110 + 44 * (len(names) + len(controls)), showlegend=False)
@@ -87,9 +87,9 @@ def reliability(bins: list[Bin], error: float) -> go.Figure:
         hovertext=[f"{b.n} records" for b in shown],
     )  # fmt: skip
     figure.update_xaxes(
-        title=f"said, σ(|margin|); expected calibration error {error:.3f}", range=[0.48, 1.02]
+        title=f"confidence, σ(|margin|); expected calibration error {error:.3f}", range=[0.48, 1.02]
     )
-    figure.update_yaxes(title="was right", range=[0, 1.04])
+    figure.update_yaxes(title="accuracy", range=[0, 1.04])
     return layout(figure, 320)
 
 

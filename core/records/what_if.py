@@ -1,6 +1,6 @@
 """What if the gate had chosen otherwise? Recomputes rewards from a judgement's own numbers; no model is run.
 
-The scores and logits are the model's; only the gate is changed: a dimension muted, forced in, or reweighed, or
+The scores and logits are the model's; only the gate is changed: a dimension muted, switched on, or reweighed, or
 another k. Everything is as in `core.model.head`: weights are a softmax over the active dimensions.
 """
 
@@ -54,7 +54,7 @@ def apply(judgement: Judgement, gate: Gate) -> Outcome:
     order = [d for d in np.argsort(-relevance, kind="stable").tolist() if d not in gate.muted]
     active = list(dict.fromkeys(order[: gate.k] + [d for d in order if d in gate.forced]))
     if not active:
-        raise RecordError("Every dimension is muted: leave at least one.")
+        raise RecordError("Every dimension is switched off: leave at least one.")
     raw = np.asarray(judgement.weight_logits, dtype=float)[active]
     raw = raw + np.log([max(gate.factor.get(d, 1.0), 1e-12) for d in active])
     share = np.exp(raw - raw.max())
@@ -93,11 +93,11 @@ def smallest_flip(judgement: Judgement, a: int, b: int) -> Flip | None:
     for factor, d in sorted(factors, key=lambda fd: abs(math.log(fd[0]))):
         gate = Gate(k, factor={d: factor})
         if flips(gate):
-            return Flip(f"{judgement.dimensions[d].name} weighed {_times(factor)}", gate)
+            return Flip(f"{judgement.dimensions[d].name}: weight {_times(factor)}", gate)
     for d in judgement.selected:
         if flips(gate := Gate(k, muted=frozenset({d}))):
             return Flip(
-                f"{judgement.dimensions[d].name} muted (the next most relevant dimension takes its place)",
+                f"{judgement.dimensions[d].name} switched off (the next most relevant dimension takes its place)",
                 gate,
             )
     others = [
@@ -105,7 +105,7 @@ def smallest_flip(judgement: Judgement, a: int, b: int) -> Flip | None:
     ]
     for d in others:
         if flips(gate := Gate(k, forced=frozenset({d}))):
-            return Flip(f"{judgement.dimensions[d].name} forced in", gate)
+            return Flip(f"{judgement.dimensions[d].name} switched on", gate)
     for other in sorted(
         (n for n in range(1, len(judgement.gate_logits) + 1) if n != k), key=lambda n: abs(n - k)
     ):

@@ -18,9 +18,10 @@ from app.common.html import NOTHING, html, signed
 from app.common.keys import keys_switch
 from app.common.problems import problems_html
 from core.images import ImageError
-from core.records import Condition, ImageAblation
+from core.records import Condition
 from core.runs import browse
 from core.runs.browse import OUTCOME_CHOICES, PAGE, SORTS, VERSUS_CHOICES, Filters
+from core.runs.controls import controls_of, image_ablation_of
 from core.runs.library import Library
 from core.runs.manifest import RunError
 from core.runs.rows import picture_of
@@ -101,7 +102,7 @@ class FailuresPage:
                 self.low = gr.Textbox(label="Margin from", placeholder="-2.5")
                 self.high = gr.Textbox(label="to", placeholder="0")
             self.wrong_reason = gr.Checkbox(
-                label="Right without looking: right with a blank image as well",
+                label="Right with a blank image as well",
                 elem_id="wrong-reason",
             )
         self.search = gr.Textbox(label="Search in prompts and responses", elem_id="search")
@@ -308,7 +309,7 @@ class FailuresPage:
         other = runs.get(place.other)
         if place.versus and other is None:
             raise gr.Error("Choose a second run under 'Against' first.")
-        blank, shuffled = self._controls(run)
+        blank, shuffled = controls_of(self.library, run)
         if place.wrong_reason and blank is None:
             raise gr.Error(
                 "There is no run of this judge with blank images on this data: make one on the Leaderboard page."
@@ -318,20 +319,6 @@ class FailuresPage:
             place.longer, place.search, other, place.versus, blank, bool(place.wrong_reason),
             place.sort or next(iter(SORTS)), shuffled,
         )  # fmt: skip
-
-    def _controls(self, run: Run) -> tuple[Run | None, Run | None]:
-        """The same judge's runs with blank and with shuffled images, where there are such."""
-        if run.manifest.condition is not Condition.AS_GIVEN:
-            return None, None
-        return self.library.under(run, Condition.BLANK), self.library.under(run, Condition.SHUFFLED)
-
-    def _image_ablation(self, run: Run, stored: dict[str, Any]) -> ImageAblation | None:
-        """How far the stored margin of the preferred response over the best other one rests on the picture."""
-        blank, shuffled = self._controls(run)
-        without = _beside(blank, stored)
-        if blank is None or without is None or not stored["margin"]:
-            return None
-        return ImageAblation(stored["margin"], without, _beside(shuffled, stored), blank.manifest.blank)
 
     def _page(self, place: Place) -> browse.Page:
         runs = self.library.runs()
@@ -368,7 +355,7 @@ class FailuresPage:
                     (other.name, theirs, judgement_of(theirs, other.manifest) if theirs["rewards"] else None)
                 )
             picture = picture_of(run, stored)
-            text = item_view.item_html(stored, picture, judged, self._image_ablation(run, stored))
+            text = item_view.item_html(stored, picture, judged, image_ablation_of(self.library, run, stored))
         except (RunError, ImageError) as error:  # this row alone: the list and the other rows stay
             return item_view.problem_html(f"Row {row} cannot be shown. {error}"), ""
         judgeable = self.inspect and len(stored["responses"]) > 1
@@ -388,12 +375,6 @@ def _subgroups(run: Run) -> list[str]:
         return browse.subgroups(run)
     except RunError:
         return []
-
-
-def _beside(run: Run | None, stored: dict[str, Any]) -> float | None:
-    """The margin that another run gives the same record."""
-    other = browse.record(run, stored["row"]) if run else None
-    return other["margin"] if other and other["key"] == stored["key"] else None
 
 
 def _number(text: str) -> float | None:

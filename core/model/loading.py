@@ -57,7 +57,7 @@ def choose_dtype(device: torch.device, dtype: str | None = None) -> torch.dtype:
         return torch.bfloat16 if device.type == "cuda" else torch.float32
     named = getattr(torch, dtype, None)
     if not isinstance(named, torch.dtype) or not named.is_floating_point:
-        raise CheckpointError(f"'{dtype}' is no floating point type: use float32, bfloat16 or float16.")
+        raise CheckpointError(f"'{dtype}' is not a floating point type: use float32, bfloat16 or float16.")
     return named
 
 
@@ -93,7 +93,7 @@ def load_checkpoint(
     model, info = loaded
     if missing := sorted(info["missing_keys"]):
         raise CheckpointError(
-            f"'{where}' is half a checkpoint: {len(missing)} of its weights are missing, the first is {missing[0]}."
+            f"'{where}' is an incomplete checkpoint: {len(missing)} of its weights are missing, the first is {missing[0]}."
         )
     if info.get("mismatched_keys"):
         raise CheckpointError(f"The weights of '{where}' have other sizes than its config.json says.")
@@ -135,7 +135,7 @@ def _check_folder(folder: Path) -> None:
         if file.is_file():
             _check_json(file)
     if not (folder / "config.json").is_file():
-        raise CheckpointError(f"The folder '{folder}' has no config.json, so it is no checkpoint.")
+        raise CheckpointError(f"The folder '{folder}' has no config.json, so it is not a checkpoint.")
     if not list(folder.glob("*.safetensors")):
         if list(folder.glob("*.bin")) or list(folder.glob("*.pt")) or list(folder.glob("*.pkl")):
             raise CheckpointError(

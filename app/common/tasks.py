@@ -37,7 +37,7 @@ from core.records import Comparison, Condition, Explanation, ImageAblation, Judg
 from core.records.bundle import Bundle
 from core.runs.runner import Job, run
 
-ASKED = Request(target="margin", method="integrated_gradients", level="word")  # what "Explain" offers
+ASKED = Request(target="margin", method="ablation", level="word")  # what "Explain" offers
 SUGGESTED = 5
 CONDITIONS = {
     Condition.AS_GIVEN: "",

@@ -125,7 +125,7 @@ class InspectPage:
         self.target = gr.Radio([], label="Explain", elem_id="target")
         with gr.Row():
             self.method = gr.Dropdown(
-                [(m.name, key) for key, m in methods_for(self.judge).items()], value="integrated_gradients", label="by",
+                [(m.name, key) for key, m in methods_for(self.judge).items()], value=ASKED.method, label="by",
                 elem_id="method", min_width=190,
             )  # fmt: skip
             self.level = gr.Dropdown(

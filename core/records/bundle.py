@@ -22,6 +22,7 @@ from core.images import ImageError
 from core.records import (
     CardError,
     Comparison,
+    DeletionCheck,
     Explanation,
     Faithfulness,
     ImageAblation,
@@ -29,7 +30,6 @@ from core.records import (
     Judgement,
     OODScore,
     RecordError,
-    Removal,
     content_hash,
     frozen,
     plain,
@@ -111,6 +111,7 @@ def read(source: bytes | str | Path) -> Bundle:
         card = JudgeCard.from_row(
             manifest.get("judge") if version > 1 else _card_of_0_1(manifest.get("model"))
         )
+        record = record if version > 1 else _record_of_0_1(record)
         bundle = _bundle(checked_record(record), data["picture.png"], card)
         bundle.comparison.load_image()
     except (CardError, FormError) as error:
@@ -163,11 +164,27 @@ def _card_of_0_1(model: object) -> dict[str, Any]:
     }
 
 
+def _record_of_0_1(record: object) -> object:
+    """Under the names of today. Whatever it is: what cannot be read is refused afterwards."""
+    if not isinstance(record, dict):
+        return record
+    record = dict(record)
+    if "reliance" in record:
+        record["image_ablation"] = record.pop("reliance")
+    explained = record.get("explanation")
+    if isinstance(explained, dict):
+        explained = {"convergence_delta" if k == "completeness_error" else k: v for k, v in explained.items()}
+        if explained.get("method_key") == "account":
+            explained |= {"method": "Exact head decomposition", "method_key": "decomposition"}
+        record["explanation"] = explained
+    return record
+
+
 def _bundle(record: dict[str, Any], picture: bytes, card: JudgeCard) -> Bundle:
     """record: checked."""
     c = record.pop("comparison")  # its id is a hash of its texts: they stay as they came
     record = plain(record)
-    ablated = record.get("image_ablation") or record.get("reliance")  # as release 0.1 called it
+    ablated = record.get("image_ablation")
     judgement = Judgement.from_row(record["judgement"])
     judgement = replace(judgement, judge=card.id)  # release 0.1 wrote its name there
     if familiar := record.get("familiarity"):  # as release 0.1 kept it
@@ -192,7 +209,7 @@ def explanation_of(row: dict[str, Any]) -> Explanation:
     if not checked:
         return found
     parts = {
-        k: Removal(**{n: frozen(v) for n, v in checked[k].items()}) if checked[k] else None
+        k: DeletionCheck(**{n: frozen(v) for n, v in checked[k].items()}) if checked[k] else None
         for k in ("words", "regions")
     }
     return replace(found, faithfulness=Faithfulness(**parts))

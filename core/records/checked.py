@@ -103,7 +103,7 @@ class JudgementForm(_Form):
 Token = tuple[Text, Whole, Whole]
 
 
-class RemovalForm(_Form):
+class DeletionCheckForm(_Form):
     names: Annotated[list[Name], Field(max_length=100_000)]
     before: Number
     after: Number
@@ -111,8 +111,8 @@ class RemovalForm(_Form):
 
 
 class FaithfulnessForm(_Form):
-    words: RemovalForm | None
-    regions: RemovalForm | None
+    words: DeletionCheckForm | None
+    regions: DeletionCheckForm | None
 
 
 class ExplanationForm(_Form):
@@ -128,7 +128,7 @@ class ExplanationForm(_Form):
     other_value: Number
     target_value: Number
     baseline_value: Number
-    completeness_error: Number | None
+    convergence_delta: Number | None
     seconds: Number
     dtype: Name
     level: Literal["word", "sentence"] = "word"
@@ -173,7 +173,6 @@ class RecordForm(_Form):
     judgement: JudgementForm
     explanation: ExplanationForm
     image_ablation: ImageAblationForm | None = None
-    reliance: ImageAblationForm | None = None  # its name in release 0.1
     familiarity: FamiliarityForm | None = None
 
     @model_validator(mode="after")

@@ -10,7 +10,7 @@ from core.records.judgement import Judgement
 
 
 @dataclass(frozen=True)
-class Removal:
+class DeletionCheck:
     """What became of a target when the units an explanation marks most were replaced by the baseline.
 
     names: the units. before, after: the target. random: how far as many random units move it, on average.
@@ -26,8 +26,8 @@ class Removal:
 class Faithfulness:
     """Whether an explanation is true of the model: words and regions apart, None where there are none."""
 
-    words: Removal | None
-    regions: Removal | None
+    words: DeletionCheck | None
+    regions: DeletionCheck | None
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Explanation:
     tokens: per response, (text, start, end) with character offsets into the response.
     token_values: per response, one number per token. patch_values: rows x columns of the visual grid.
     prompt_value, other_value: what fell on the prompt and on the chat template's own tokens.
-    completeness_error: sum of all attributions - (target(input) - target(baseline)); None where the method
+    convergence_delta: sum of all attributions - (target(input) - target(baseline)); None where the method
     promises no completeness (then it is no error of the method). steps: forward/backward passes on the path, or
     random orders; 0 where the method takes none. points: model evaluations. level: what a token is, "word" or "sentence". scope: "joint", or
     "responses" where image and prompt were left as they are. peak_memory: bytes, None where not measured.
@@ -57,7 +57,7 @@ class Explanation:
     other_value: float
     target_value: float
     baseline_value: float
-    completeness_error: float | None
+    convergence_delta: float | None
     seconds: float
     dtype: str
     level: str = "word"

@@ -59,11 +59,14 @@ def test_editing_a_response_turns_the_verdict(page):
 
 
 def test_integrated_gradients_replace_the_first_look(page):
-    expect(page.locator("#heat .small")).to_contain_text("Account of doubt")
+    expect(page.locator("#heat .small")).to_contain_text("Ablation")
+    assert page.locator("#method input").input_value() == "Ablation"  # the menu names the map's method
+    page.locator("#method input").click()
+    page.get_by_role("option", name="Integrated gradients", exact=True).click()
     expect(page.locator("#cost")).to_contain_text("32 evaluations")
     page.locator("#exact").click()
     expect(page.locator("#heat .small")).to_contain_text("Integrated gradients, 32 steps", timeout=30_000)
-    expect(page.locator("#heat .small")).to_contain_text("completeness error")
+    expect(page.locator("#heat .small")).to_contain_text("convergence delta")
 
 
 def test_beside_each_map_stands_what_removing_the_marks_did(page):

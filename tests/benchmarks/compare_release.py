@@ -130,7 +130,7 @@ def explanations(side: SimpleNamespace, some: list[Any]) -> dict[str, Any]:
                 e = side.explain(judge, c, judged, pair, target, method)
                 values = out.setdefault(f"explanation {method}, {target.split(':')[0]}", [])
                 values += [e.token_values, e.patch_values, e.prompt_value, e.other_value, e.target_value]
-                values += [e.baseline_value, e.completeness_error, e.faithfulness and asdict(e.faithfulness)]
+                values += [e.baseline_value, e.convergence_delta, e.faithfulness and asdict(e.faithfulness)]
     return out
 
 

@@ -156,7 +156,7 @@ def test_the_api_works_on_a_fork(judge, comparison):
     asked = ("example:colour", comparison.prompt, list(comparison.responses))
     scored = api["score"](*asked)
     assert sum(scored["contributions"].values()) == pytest.approx(scored["margin"], abs=1e-5)
-    found = api["explain"](*asked, method="account")
+    found = api["explain"](*asked, method="decomposition")
     assert list(found["pair"]) == scored["pair"] and found["faithfulness"]
     with pytest.raises(gr.Error, match="no target 'x'"):
         api["explain"](*asked, target="x")

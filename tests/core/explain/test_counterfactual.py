@@ -38,7 +38,7 @@ def judged(embedded_judge, record):
 
 @pytest.fixture(scope="module")
 def explained(embedded_judge, record, judged):
-    return explain(embedded_judge, record, judged, method="account")
+    return explain(embedded_judge, record, judged, method="decomposition")
 
 
 def test_every_effect_is_a_fresh_judgement(embedded_judge, record, judged, explained):
@@ -83,7 +83,7 @@ def suggested(embedded_judge):
         record = couple("count", f"suggest-{i}")[0]
         judged = embedded_judge.judge(record)
         if judged.rewards[record.preferred] > judged.rewards[1 - record.preferred]:
-            e = explain(embedded_judge, record, judged, method="account")
+            e = explain(embedded_judge, record, judged, method="decomposition")
             model, looks, whole = embedded_judge.model, [], embedded_judge.model.image_features
             model.image_features = lambda *a, looks=looks, whole=whole, **k: looks.append(1) or whole(*a, **k)
             try:
@@ -138,7 +138,7 @@ def test_the_words_that_are_tried_are_those_the_gradient_points_to(embedded_judg
     judged = judge.judge(record)
     loser = judged.loser(0, 1)
     assert loser == half
-    explained = explain(judge, record, judged, method="account")
+    explained = explain(judge, record, judged, method="decomposition")
     forward = judge.masked(record, judged, 0, 1, Target("margin"), "word", "responses", 1)
     tried = [t for *_, t in counterfactual._candidates(forward, record.responses[loser], loser, explained)]
     text = record.responses[loser]

@@ -23,7 +23,7 @@ def bundle(embedded_judge):
     c = couple("colour", "bundle")[0]
     c = replace(c, truth=None)
     j = embedded_judge.judge(c)
-    e = explain(embedded_judge, c, j, method="account")
+    e = explain(embedded_judge, c, j, method="decomposition")
     return Bundle(c, j, e, ImageAblation(1.0, 0.25, None), embedded_judge.card)
 
 
@@ -63,7 +63,7 @@ def test_every_change_is_told(bundle):
     data = write(bundle)
     record = zipfile.ZipFile(io.BytesIO(data)).read("record.json")
     with pytest.raises(BundleError, match=r"record\.json is not what was written"):
-        read(repacked(data, **{"record.json": record.replace(b"account", b"acc0unt")}))
+        read(repacked(data, **{"record.json": record.replace(b"decomposition", b"dec0mposition")}))
     with pytest.raises(BundleError, match=r"no picture\.png"):
         read(repacked(data, **{"picture.png": None}))
     with pytest.raises(BundleError, match="version"):

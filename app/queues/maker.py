@@ -32,13 +32,13 @@ class QueueMaker:
 
     def build(self) -> None:
         gr.Markdown(
-            "Runs of the **same data** may be combined: then all their judges have a say in how suspicious a label is. "
+            "Runs of the **same data** may be combined: then all their judges have a say in how likely a label is wrong; rules such as the longer answer have none. "
             "Only a random order lets the share of wrong labels be estimated without bias. A file of your own needs "
             "no run: contradictions and repetitions are found without a judge."
         )
         self.runs = gr.Dropdown([], multiselect=True, label="Runs", elem_id="from-runs")
         with gr.Row():
-            self.order = gr.Dropdown([(w, k) for k, w in queues.ORDERS.items()], value="suspicion", label="Order",
+            self.order = gr.Dropdown([(w, k) for k, w in queues.ORDERS.items()], value="likely errors", label="Order",
                                      elem_id="order", scale=2)  # fmt: skip
             self.of = gr.Dropdown([], label="Of the queue", visible=False, elem_id="of-queue", scale=2)
             self.name = gr.Textbox(label="Name", max_lines=1, elem_id="queue-name", scale=2)

@@ -21,7 +21,7 @@ from app.queues.maker import QueueMaker
 from core.label_analysis.agreement import error_rate, summary
 from core.label_analysis.corrections import Corrections, Data, rescored
 from core.label_analysis.export import write_datasets, write_jsonl, write_parquet, zip_folder
-from core.label_errors.ranking import suspects
+from core.label_errors.ranking import label_issues
 from core.label_errors.report import report
 from core.labels import queues
 from core.labels.consensus import consensus
@@ -32,12 +32,12 @@ from core.runs.manifest import RunError
 from core.runs.run import Run
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
-REPORTED = 100  # suspects in a report
+REPORTED = 100  # rows in a report
 DOWNLOADS = {
     "jsonl": "corrected data, JSONL",
     "parquet": "corrected data, Parquet",
     "trl": "preference pairs for TRL, a datasets folder (zip)",
-    "report": "report of suspected errors (Markdown)",
+    "report": "report of likely label errors (Markdown)",
     "events": "every event of this queue, JSONL",
 }
 
@@ -163,7 +163,7 @@ class QueuesPage:
             raise LabelError("The runs of this queue are not on this server any more: a report needs them.")
         items, found = self.store.items(queue.id), consensus(self.store.labels(queue.id))
         said = {items[p].row: _words(c.verdict, items[p].preferred, c.votes) for p, c in found.items()}
-        text = report(runs, suspects(runs), REPORTED, said)
+        text = report(runs, label_issues(runs), REPORTED, said)
         (path := path.with_suffix(".md")).write_text(text, encoding="utf-8", errors="replace")
         return path
 

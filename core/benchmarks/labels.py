@@ -132,7 +132,9 @@ def decide(name: str, cells: Mapping[tuple[Token, int], int], hint: int | None =
     named_zero = False
     for (t, responses), rows in cells.items():
         kinds[t.kind] += rows
-        if t.kind == "number" and 0 <= t.value <= responses:
+        if (
+            t.kind == "number" and responses > 1 and 0 <= t.value <= responses
+        ):  # one response is no comparison
             numbers.add((t.value, responses))
         named_zero |= t.kind == "named" and t.value == 0
     words_start = 0 if named_zero else 1

@@ -13,7 +13,7 @@ from core.benchmarks.reasons import PLACE
 from core.benchmarks.rows import Problem, Row
 from core.records import Comparison
 
-MOST = 100_000  # suspicious rows looked at; a file that repeats itself everywhere needs no longer list
+MOST = 100_000  # rows looked at; a file that repeats itself everywhere needs no longer list
 EXAMPLES = 50  # findings of a kind that are kept
 
 

@@ -420,3 +420,12 @@ def test_the_api_takes_base64_as_files_do() -> None:
     for form in ("not base64!", "data:image/png;base64,?"):
         with pytest.raises(ImageError, match="not base64"):
             _picture(form)
+
+
+def test_a_row_with_one_response_has_no_say_in_what_a_label_column_means(tmp_path):
+    rows = [{"prompt": f"p{i}", "responses": ["a", "b"], "preferred": i % 2} for i in range(4)]
+    rows.append({"prompt": "p", "responses": ["only one"], "preferred": 1})
+    (tmp_path / "d.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    found = list(BENCHMARKS["own"].open(tmp_path / "d.jsonl").rows())
+    assert [r.comparison is not None for r in found] == [True] * 4 + [False]
+    assert "1 response" in found[-1].problem and not any("not clear" in r.problem for r in found)

@@ -16,7 +16,7 @@ with contextlib.suppress(ImportError):
 import gradio as gr
 
 from app.common import privately
-from app.common.identity import kind_of_door
+from app.common.identity import kind_of_sign_in
 from app.common.server import Logins, doors, given_hosts
 from app.common.theme import CSS, THEME, head
 from app.pages import Desk, build, build_without_model
@@ -50,7 +50,7 @@ def open_desk(url: str, auth: bool) -> Desk:
         sys.exit(f"Rewardscope cannot start: {error}")
     repository = os.environ.get("REWARDSCOPE_LABELS_REPO")
     folder = privately.folder("rewardscope-labels-")()
-    return Desk(store, kind_of_door(auth), keep(store, folder, repository))
+    return Desk(store, kind_of_sign_in(auth), keep(store, folder, repository))
 
 
 def logins(file: Path) -> list[tuple[str, str]]:

@@ -68,7 +68,8 @@ def test_no_page_and_no_error_says_it(term):
         for folder in ("app", "core")
         for path in (ROOT / folder).rglob("*.py")
         for line, text in _texts(path)
-        if re.search(GONE[term], text, re.IGNORECASE)
+        if path.name != "manifest.py"  # reads what release 0.1 wrote
+        and re.search(GONE[term], text, re.IGNORECASE)
     ]
     assert not found, f"say '{term}':\n" + "\n".join(found)
 

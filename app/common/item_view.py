@@ -123,11 +123,11 @@ def _said(name: str, row: dict[str, Any], judgement: Judgement | None) -> Markup
         {%- if warning %}<div class="warning" role="alert">{{ warning }}</div>{% endif %}
         <div class="said"><p><b>{{ name }}</b>: {{ row["outcome"] }}
         {%- if row["margin"] is not none %}, margin of the preferred one {{ row["margin"]|signed }}{% endif %} ({{ rewards }})</p>
-        {%- if sentence %}<p>{{ sentence }}</p>{% endif %}{{ ledger }}{{ critique }}</div>
+        {%- if sentence %}<p>{{ sentence }}</p>{% endif %}{{ contributions }}{{ critique }}</div>
         """,
         warning=words.warning(judgement.ood) if judgement else None, sentence=_sentence(row, judgement),
         name=name, row=row, rewards=" · ".join(f"{letter(i)} {r:+.2f}" for i, r in enumerate(row["rewards"])),
-        ledger=_ledger(judgement, row) if judgement else NOTHING, critique=critique_html(judgement),
+        contributions=_contributions(judgement, row) if judgement else NOTHING, critique=critique_html(judgement),
     )  # fmt: skip
 
 
@@ -148,18 +148,18 @@ def _pair(judgement: Judgement, row: dict[str, Any]) -> tuple[int, int]:
     return a, max((r, i) for i, r in enumerate(judgement.rewards) if i != a)[1]
 
 
-def _ledger(judgement: Judgement, row: dict[str, Any]) -> Markup:
-    return ledger(judgement, *_pair(judgement, row))
+def _contributions(judgement: Judgement, row: dict[str, Any]) -> Markup:
+    return contributions_html(judgement, *_pair(judgement, row))
 
 
-def ledger(judgement: Judgement, a: int, b: int, names: Sequence[str] | None = None) -> Markup:
+def contributions_html(judgement: Judgement, a: int, b: int, names: Sequence[str] | None = None) -> Markup:
     """The selected dimensions: gate, weight, scores, and what each adds to the margin of a over b. names: of the
     responses; letters by default."""
     if not judgement.selected:
         return NOTHING
     return html(
         """
-        <table class="ledger"><thead><tr><th>dimension</th><th>gate</th><th>weight</th>
+        <table class="contributions"><thead><tr><th>dimension</th><th>gate</th><th>weight</th>
         {%- for name in names %}<th>score {{ name }}</th>{% endfor %}
         <th>adds to {{ names[a] }} − {{ names[b] }}</th></tr></thead><tbody>
         {%- for d, v in parts %}
@@ -203,7 +203,7 @@ def _votes(judgement: Judgement, names: Sequence[str] | None) -> Markup:
     return html(
         """
         <details class="votes"><summary>{{ rows|length }} {{ "vote" if rows|length == 1 else "votes" }}</summary>
-        <div class="wide"><table class="ledger"><thead><tr><th>shown as</th><th>verdict</th><th>log-odds</th><th>text</th></tr></thead>
+        <div class="wide"><table class="contributions"><thead><tr><th>shown as</th><th>verdict</th><th>log-odds</th><th>text</th></tr></thead>
         <tbody>{% for r in rows %}
         <tr><td>{{ r.shown }}</td><td>{{ r.chosen }}</td><td>{{ r.odds }}</td>
         <td dir="auto"><div class="vote">{{ r.text }}</div></td></tr>

@@ -6,6 +6,7 @@ from app.common.html import signed
 from core.labels.records import Queue
 from core.records import Comparison, JudgeCard, Judgement, OODScore, letter
 from core.records.headline import TIE, Headline, Kind, Share, headline
+from core.records.what_if import Flip
 from core.taxonomy import DIMENSIONS, Dimension
 
 BOXES = 4  # responses that a page has room for
@@ -133,6 +134,40 @@ def about(card: JudgeCard) -> str:
     elif card.dimensions:
         lines.append(f"It scores {len(card.dimensions)} dimensions, which its checkpoint names.")
     return "\n\n".join(lines)
+
+
+def flip_words(judgement: Judgement, flip: Flip) -> str:
+    """The gate change that turns a verdict."""
+    if flip.dimension is None:
+        return f"k = {flip.gate.k} instead of {len(judgement.selected)}"
+    name = judgement.dimensions[flip.dimension].name
+    if flip.kind == "weight":
+        times = f"{flip.factor:.2g} times as much" if flip.factor > 1 else f"{1 / flip.factor:.2g} times less"
+        return f"weight of {name} {times}"
+    return (
+        f"{name} switched on"
+        if flip.kind == "on"
+        else f"{name} switched off (the next most relevant takes its place)"
+    )
+
+
+def plan_words(points: int, batch: int, size: int) -> str:
+    """What an explanation will cost. size: bytes of one batch."""
+    return f"{points:,} evaluations, {batch} at a time, about {size / 2**20:,.0f} MiB"
+
+
+def verified_words(same_model: bool, holds: bool, worst: str, difference: float) -> str:
+    """Whether a bundle computed again agrees with itself. worst: where it differs most, and by how much."""
+    if holds:
+        return (
+            f"Verified: judged and explained again, everything agrees (largest difference {difference:.1e})."
+        )
+    if not same_model:
+        return (
+            "Not the same model: the bundle was made with other weights, so its numbers need not agree "
+            f"(largest difference {difference:.3g}, in {worst})."
+        )
+    return f"Does NOT hold: the same weights give other numbers (largest difference {difference:.3g}, in {worst})."
 
 
 def queue_title(queue: Queue) -> str:

@@ -24,7 +24,7 @@ from app.inspect.views import needed
 from app.inspect.views import told as _told
 from app.inspect.what_if import WhatIf
 from app.replay.bundle_view import open_bundle
-from core.explain import Cancelled, Request, default_method, explain, has_dimensions, methods_for, plan
+from core.explain import Cancelled, Plan, Request, default_method, explain, has_dimensions, methods_for, plan
 from core.records import Comparison, letter, plain
 from core.records.bundle import Bundle, write
 from core.runs.library import Library
@@ -257,7 +257,10 @@ class InspectPage:
         filled = links.View(str(picture), None, bundle.comparison.prompt, bundle.comparison.responses)
         *rest, _ = self._show(view, bundle.explanation.target_key)
         told = html(
-            '<p class="small" role="status"><b>From a bundle.</b> {{ text }}</p>', text=found.sentence()
+            '<p class="small" role="status"><b>From a bundle.</b> {{ text }}</p>',
+            text=words.verified_words(
+                found.same_model, found.holds, found.worst, found.differences[found.worst]
+            ),
         )
         return (*_fill(filled), *rest, told)
 
@@ -290,12 +293,12 @@ class InspectPage:
         asked = Request(view.pair, target or "margin", method, level=level)
         first = asked == replace(ASKED, pair=default_pair(view.judgement))
         if (first and view.plan) or lane.forks():
-            return _small(view.plan.sentence()) if first and view.plan else NOTHING
+            return _small(_cost(view.plan)) if first and view.plan else NOTHING
         try:
             found = lane.run_on_model(plan, self.judge, view.comparison, view.judgement, asked)
         except ValueError as error:
             return _small(error)
-        return _small(found.sentence())
+        return _small(_cost(found))
 
     def on_exact(
         self,
@@ -367,6 +370,10 @@ def _page_url(request: gr.Request) -> str:
 
 def _small(text: object) -> Markup:
     return html('<p class="small">{{ text }}</p>', text=text)
+
+
+def _cost(plan: Plan) -> str:
+    return words.plan_words(plan.points, plan.batch, plan.bytes)
 
 
 def _fill(view: links.View) -> tuple:

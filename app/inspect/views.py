@@ -43,7 +43,7 @@ class View:
     """One judged comparison with the explanation on show. Plain records: safe to keep in a session.
 
     other: the picture of another record, for comparison with what the model says of this one. plan: the cost of what
-    "Explain" offers first, where known. anew: computed for this view, not stored or shared.
+    "Explain" offers first, where known. fresh: computed for this view, not stored or shared.
     """
 
     comparison: Comparison
@@ -53,7 +53,7 @@ class View:
     image_ablation: ImageAblation
     other: Image.Image
     plan: Plan | None = None
-    anew: bool = True
+    fresh: bool = True
 
 
 def comparison_of(picture: str | bytes | None, prompt: str, responses: list[str]) -> Comparison:
@@ -85,24 +85,24 @@ def _check_lengths(prompt: str, responses: Sequence[str]) -> None:
 def known_view(looks: Looks, comparison: Comparison) -> View | None:
     """The view where nothing has to be computed for it."""
     look = looks.known(comparison)
-    return _view(comparison, look, anew=False) if look else None
+    return _view(comparison, look, fresh=False) if look else None
 
 
 def judge_view(looks: Looks, comparison: Comparison) -> View:
     """Raises what judging and explaining raise."""
     known = known_view(looks, comparison)
-    return known or _view(comparison, looks.of(comparison, another_picture(comparison)), anew=True)
+    return known or _view(comparison, looks.of(comparison, another_picture(comparison)), fresh=True)
 
 
-def _view(comparison: Comparison, look: FirstLook, anew: bool) -> View:
+def _view(comparison: Comparison, look: FirstLook, fresh: bool) -> View:
     return View(
         comparison, look.judgement, look.explanation, look.explanation.pair, look.image_ablation,
-        another_picture(comparison), look.plan, anew,
+        another_picture(comparison), look.plan, fresh,
     )  # fmt: skip
 
 
 def checked_view(judge: Differentiable, bundle: Bundle) -> tuple[View, Verdict]:
-    """A bundle's own numbers as a view, and how they fare when computed anew. Only the picture's ood and a
+    """A bundle's own numbers as a view, and how they fare when computed fresh. Only the picture's ood and a
     missing image_ablation are this model's."""
     c, e = bundle.comparison, bundle.explanation
     _check_lengths(c.prompt, c.responses)
@@ -137,12 +137,12 @@ def verdict_html(view: View) -> Markup:
         <p class="verdict" role="status">{{ verdict }}</p>
         {%- if others %}<ul class="others">{% for other in others %}<li>{{ other }}</li>{% endfor %}</ul>{% endif %}
         <p class="rewards">reward {{ rewards }}<br>margin {{ margin }} · judged in {{ j.seconds|f(".2f") }} s
-        {%- if not anew %}, cached{% endif %}</p>
+        {%- if not fresh %}, cached{% endif %}</p>
         {{- image_ablation }}
         """,
         warning=words.warning(j.ood), verdict=words.verdict(view.comparison, j, *view.pair),
         others=[words.verdict(view.comparison, j, *pair) for pair in pairs], rewards=words.reward_line(j), j=j,
-        margin=f"{letter(view.pair[0])} − {letter(view.pair[1])} = {signed(j.margin(*view.pair), 3)}", anew=view.anew,
+        margin=f"{letter(view.pair[0])} − {letter(view.pair[1])} = {signed(j.margin(*view.pair), 3)}", fresh=view.fresh,
         image_ablation=item_view.image_ablation_html(view.image_ablation if abs(view.image_ablation.given) >= TIE else None),
     )  # fmt: skip
 

@@ -8,8 +8,9 @@ import gradio as gr
 from markupsafe import Markup
 
 from app.common.html import html, signed
+from app.common.words import flip_words
 from app.inspect.views import View
-from core.records import JudgeCard, RecordError, letter
+from core.records import JudgeCard, Judgement, RecordError, letter
 from core.records.headline import TIE
 from core.records.what_if import Flip, Gate, Outcome, apply, gate_of, smallest_flip
 
@@ -95,7 +96,7 @@ def what_if_html(view: View, gate: Gate) -> Markup:
         '<p class="verdict" role="status">{{ sentence }}</p>{{ table }}{{ flip }}',
         sentence=_sentence(j.margin(a, b), found.margin(a, b), a, b),
         table=_table(view, found),
-        flip=_flip(flip),
+        flip=_flip(j, flip),
     )
 
 
@@ -115,7 +116,7 @@ def _table(view: View, found: Outcome) -> Markup:
     j = view.judgement
     return html(
         """
-        <div class="wide"><table class="ledger"><thead><tr><th>dimension</th><th>weight before</th><th>now</th>
+        <div class="wide"><table class="contributions"><thead><tr><th>dimension</th><th>weight before</th><th>now</th>
         <th>adds to {{ a }} − {{ b }}</th></tr></thead><tbody>
         {%- for d, value in parts %}
         <tr><td>{{ j.dimensions[d].name }}</td><td>{{ j.weights[d]|f(".2f") }}</td><td>{{ found.weights[d]|f(".2f") }}</td>
@@ -127,10 +128,10 @@ def _table(view: View, found: Outcome) -> Markup:
     )  # fmt: skip
 
 
-def _flip(flip: Flip | None) -> Markup:
+def _flip(judgement: Judgement, flip: Flip | None) -> Markup:
     if flip is None:
         return html('<p class="small">No single change of the gate turns this verdict.</p>')
     return html(
         '<p class="small">The smallest change that turns the verdict: <b>{{ words }}</b>.</p>',
-        words=flip.words,
+        words=flip_words(judgement, flip),
     )

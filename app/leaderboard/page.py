@@ -211,7 +211,7 @@ def published_html(rows: list[Published]) -> Markup:
     return html(
         """
         {%- for columns, same in tables %}
-        <div class="wide"><table class="ledger"><thead><tr><th>model</th>
+        <div class="wide"><table class="contributions"><thead><tr><th>model</th>
         {%- for c in columns %}<th>{{ c }}</th>{% endfor %}
         <th>overall</th><th>macro</th><th>Acc+</th><th>audit</th></tr></thead><tbody>
         {%- for r, found in same %}
@@ -236,7 +236,7 @@ def detail_html(chosen: Run, e: leaderboard.Entry, ties: str) -> Markup:
         <p><b>{{ name }}</b>: {{ overall }}, {{ ties }}.
         {%- if plus %} Acc+ {{ (100 * plus.value)|f(".2f") }} ({{ plus.points|f("g") }}/{{ plus.n }}).{% endif %}</p>
         <p class="small">Rows: {{ counts }}. Text-only baselines on the same labels: {{ controls }}.</p>
-        <div class="wide"><table class="ledger"><thead><tr><th>grouping</th><th>groups</th><th>macro</th></tr></thead><tbody>
+        <div class="wide"><table class="contributions"><thead><tr><th>grouping</th><th>groups</th><th>macro</th></tr></thead><tbody>
         {%- for r, groups, macro in rows %}<tr><td>{{ r.grouping }}</td><td>{{ groups }}</td><td>{{ macro }}</td></tr>{% endfor %}
         </tbody></table></div>
         <p class="small">Data: {{ m.source }} {{ m.data_revision }}, hash {{ m.stats.get("data_hash", "") }};

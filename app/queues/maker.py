@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 
 from app.common.data_check import understood
-from app.common.identity import Door
+from app.common.identity import Identity
 from app.common.turns import takes_turns
 from core.benchmarks import BENCHMARKS
 from core.benchmarks.check import Report, report
@@ -27,8 +27,8 @@ PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 
 
 class QueueMaker:
-    def __init__(self, store: LabelStore, door: Door, library: Library, runs: Path) -> None:
-        self.store, self.door, self.library, self.folder = store, door, library, runs
+    def __init__(self, store: LabelStore, identity: Identity, library: Library, runs: Path) -> None:
+        self.store, self.identity, self.library, self.folder = store, identity, library, runs
 
     def build(self) -> None:
         gr.Markdown(
@@ -66,10 +66,10 @@ class QueueMaker:
         gr.on([self.file.change, self.format.change], understood, [self.file, self.format], [self.understood],
               **PRIVATE)  # fmt: skip
         made = gr.State(None)
-        inputs = [self.door.secret, self.runs, self.file, self.format, self.order, self.of, self.name, self.most, self.overlap, self.seed]  # fmt: skip
+        inputs = [self.identity.secret, self.runs, self.file, self.format, self.order, self.of, self.name, self.most, self.overlap, self.seed]  # fmt: skip
         self.make.click(
             takes_turns(self.on_make), inputs, [made], show_progress_on=self.make, **PRIVATE
-        ).success(then, [self.door.secret, made], outputs, **PRIVATE)
+        ).success(then, [self.identity.secret, made], outputs, **PRIVATE)
 
     def choices(self) -> tuple[gr.Dropdown, gr.Dropdown]:
         """The menus as they are now."""
@@ -80,7 +80,7 @@ class QueueMaker:
 
     def on_make(self, secret: str, runs: list[str] | None, file: str | None, format_: str, order: str, of: str | None, name: str,
                 most: float | None, overlap: float | None, seed: float | None, request: gr.Request) -> str:  # fmt: skip
-        who = self.door.annotator(request, secret)
+        who = self.identity.annotator(request, secret)
         try:
             size = {"most": int(most or 0), "overlap": int(overlap or 0)}
             return self._made(

@@ -158,7 +158,7 @@ def rate_words(r: Rate) -> str:
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Markup:
     return html(
         """
-        <div class="wide" tabindex="0"><table class="ledger"><thead><tr>{% for name in head %}<th>{{ name }}</th>{% endfor %}</tr></thead>
+        <div class="wide" tabindex="0"><table class="contributions"><thead><tr>{% for name in head %}<th>{{ name }}</th>{% endfor %}</tr></thead>
         <tbody>{% for row in rows %}<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>{% endfor %}</tbody></table></div>
         """,
         head=head,

@@ -31,7 +31,7 @@ def runs_html(library: Library) -> Markup:
         })  # fmt: skip
     return html(
         """
-        <div class="wide"><table class="ledger"><thead><tr><th>benchmark</th><th>judge</th><th>right (a tie is wrong)</th>
+        <div class="wide"><table class="contributions"><thead><tr><th>benchmark</th><th>judge</th><th>right (a tie is wrong)</th>
         <th>look at</th></tr></thead><tbody>
         {%- for r in rows %}
         <tr><td>{{ r.title }}</td><td>{{ r.name }}</td><td>{{ r.number }}</td><td><a href="failures?{{ r.failures }}">its failures</a> ·
@@ -45,7 +45,7 @@ def runs_html(library: Library) -> Markup:
 
 def build_replay(library: Library, demo: gr.Blocks) -> None:
     gr.HTML("<header><h1>Rewardscope</h1><p>A replay: finished runs with every judgement in them, open to be looked at. "
-            "No model is loaded; start <code>python app.py</code> without <code>--replay</code> to judge anew.</p></header>")  # fmt: skip
+            "No model is loaded; start <code>python app.py</code> without <code>--replay</code> to judge with a model.</p></header>")  # fmt: skip
     table = gr.HTML(elem_id="runs")
     gr.HTML("<h2>One comparison from a bundle</h2>")
     upload = gr.UploadButton("Open a bundle", file_types=[".zip"], size="sm", elem_id="open-bundle")

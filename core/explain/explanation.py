@@ -72,9 +72,6 @@ class Plan:
     batch: int
     bytes: int
 
-    def sentence(self) -> str:
-        return f"{self.points:,} evaluations, {self.batch} at a time, about {self.bytes / 2**20:,.0f} MiB"
-
 
 @dataclass(frozen=True)
 class Prepared:

@@ -66,10 +66,13 @@ def apply(judgement: Judgement, gate: Gate) -> Outcome:
 
 @dataclass(frozen=True)
 class Flip:
-    """The gate change that turns the verdict of a pair, in words."""
+    """The gate change that turns the verdict of a pair. kind: "weight" (of `dimension`, times `factor`), "off", "on" (the
+    dimension), or "k"."""
 
-    words: str
+    kind: str
     gate: Gate
+    dimension: int | None = None
+    factor: float = 1.0
 
 
 def smallest_flip(judgement: Judgement, a: int, b: int) -> Flip | None:
@@ -93,24 +96,21 @@ def smallest_flip(judgement: Judgement, a: int, b: int) -> Flip | None:
     for factor, d in sorted(factors, key=lambda fd: abs(math.log(fd[0]))):
         gate = Gate(k, factor={d: factor})
         if flips(gate):
-            return Flip(f"{judgement.dimensions[d].name}: weight {_times(factor)}", gate)
+            return Flip("weight", gate, d, factor)
     for d in judgement.selected:
         if flips(gate := Gate(k, muted=frozenset({d}))):
-            return Flip(
-                f"{judgement.dimensions[d].name} switched off (the next most relevant dimension takes its place)",
-                gate,
-            )
+            return Flip("off", gate, d)
     others = [
         d for d in np.argsort(-np.asarray(judgement.gate_logits)).tolist() if d not in judgement.selected
     ]
     for d in others:
         if flips(gate := Gate(k, forced=frozenset({d}))):
-            return Flip(f"{judgement.dimensions[d].name} switched on", gate)
+            return Flip("on", gate, d)
     for other in sorted(
         (n for n in range(1, len(judgement.gate_logits) + 1) if n != k), key=lambda n: abs(n - k)
     ):
         if flips(gate := Gate(other)):
-            return Flip(f"k = {other} instead of {k}", gate)
+            return Flip("k", gate)
     return None
 
 
@@ -128,7 +128,3 @@ def _factor(judgement: Judgement, d: int, a: int, b: int) -> float | None:
     factor = -rest / own
     past = factor * (1.001 if abs(own) < abs(rest) else 0.999)
     return past if 1 / LARGEST_FACTOR <= past <= LARGEST_FACTOR else None
-
-
-def _times(factor: float) -> str:
-    return f"{factor:.2g} times as much" if factor > 1 else f"{1 / factor:.2g} times less"

@@ -29,7 +29,7 @@ def test_the_first_example_is_judged_when_the_page_opens(page):
 
 def test_a_gallery_example_opens_while_the_model_is_busy(page, browser, server):
     """Landing and gallery come from stored results: they do not wait for anybody."""
-    expect(page.locator(".rewards")).to_contain_text("kept from before")
+    expect(page.locator(".rewards")).to_contain_text("cached")
     expect(page.locator("#cost")).to_contain_text("32 evaluations")
     busy = browser.new_page()
     busy.goto(server)
@@ -40,7 +40,7 @@ def test_a_gallery_example_opens_while_the_model_is_busy(page, browser, server):
     before = page.locator(".verdict").first.inner_text()
     page.locator("#examples button.thumbnail-item").nth(3).click()
     expect(page.locator(".verdict").first).not_to_have_text(before, timeout=5_000)
-    expect(page.locator(".rewards")).to_contain_text("kept from before")
+    expect(page.locator(".rewards")).to_contain_text("cached")
     assert "Shapley" not in busy.locator("#heat .small").inner_text()
     busy.locator("#cancel").click()
     busy.close()

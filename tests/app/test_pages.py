@@ -39,7 +39,7 @@ def test_failures_open_at_the_most_confident_mistake(page, server):
     expect(page.locator("#item")).to_contain_text(f"row {worst[0]['row']} ")
     expect(page.locator("#item .side")).to_have_count(2)
     expect(page.locator("#item .side .badge")).to_have_count(1)
-    expect(page.locator("#item .ledger tbody tr")).to_have_count(3)
+    expect(page.locator("#item .contributions tbody tr")).to_have_count(3)
     expect(page.locator("#item img")).to_have_count(1)
     assert "failures?" in page.url and f"row={worst[0]['row']}" in page.url
 

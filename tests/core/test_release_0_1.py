@@ -247,7 +247,7 @@ def test_image_ablation_and_familiarity_of_a_bundle_are_there_where_they_were(na
 @pytest.mark.parametrize("name", BUNDLES)
 def test_a_bundle_still_holds_for_the_same_weights(name, embedded_judge) -> None:
     found = verify(read(FIXTURES / "bundles" / f"{name}.zip"), embedded_judge)
-    assert found.holds, found.sentence()
+    assert found.holds, found.differences
 
 
 @pytest.mark.parametrize("name", BUNDLES)

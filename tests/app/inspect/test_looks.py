@@ -105,11 +105,11 @@ def test_the_same_comparison_is_judged_once(embedded_judge, counted):
     c = comparison_of(gallery()[0])
     assert views.known_view(found, c) is None
     first, second = (views.judge_view(found, c) for _ in range(2))
-    assert counted == [first_look] and first.anew and not second.anew
+    assert counted == [first_look] and first.fresh and not second.fresh
     assert second.judgement == first.judgement and second.explanation == first.explanation
-    assert "kept from before" in views.verdict_html(second) and "kept" not in views.verdict_html(first)
+    assert "cached" in views.verdict_html(second) and "kept" not in views.verdict_html(first)
     other = views.comparison_of(c.image, c.prompt, [*c.responses[:1], "Something else."])
-    assert views.judge_view(found, other).anew and len(counted) == 2
+    assert views.judge_view(found, other).fresh and len(counted) == 2
 
 
 def test_the_gallery_opens_without_the_model(embedded_judge, counted):

@@ -65,7 +65,7 @@ def test_a_whole_visit_by_keyboard_alone(page, desk):
     page.keyboard.press("2")
     expect(page.locator(".reveal")).to_contain_text("You said Right")
     expect(page.locator(".reveal")).to_contain_text("The label says")
-    expect(page.locator(".reveal .ledger tbody tr")).to_have_count(3)
+    expect(page.locator(".reveal .contributions tbody tr")).to_have_count(3)
     page.keyboard.press("t")
     expect(page.locator(".reveal")).to_contain_text("You said Right, then a tie")
     (label,) = of(store, queue, "Key Board").values()

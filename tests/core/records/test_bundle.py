@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.common.words import verified_words
 from core.explain import explain
 from core.explain.verify import verify
 from core.records import Comparison, ImageAblation, content_hash
@@ -37,17 +38,21 @@ def test_what_is_read_is_what_was_written(bundle, tmp_path):
     assert write(found) == path.read_bytes()
 
 
+def said(found):
+    return verified_words(found.same_model, found.holds, found.worst, found.differences[found.worst])
+
+
 def test_it_verifies_itself_where_the_model_is(bundle, embedded_judge):
     found = verify(read(write(bundle)), embedded_judge)
-    assert found.holds and "Verified" in found.sentence()
+    assert found.holds and "Verified" in said(found)
 
 
 def test_forged_numbers_and_other_weights_are_noticed(bundle, embedded_judge):
     forged = replace(bundle, judgement=replace(bundle.judgement, rewards=(9.0, -9.0)))
     found = verify(read(write(forged)), embedded_judge)
-    assert not found.holds and "NOT" in found.sentence()
+    assert not found.holds and "NOT" in said(found)
     stranger = replace(bundle, card=replace(bundle.card, fingerprint="other"))
-    assert "Not the same model" in verify(read(write(stranger)), embedded_judge).sentence()
+    assert "Not the same model" in said(verify(read(write(stranger)), embedded_judge))
 
 
 def repacked(data, **changed):

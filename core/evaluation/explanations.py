@@ -293,6 +293,7 @@ def run(judge: Differentiable, records: int, part: int, seed: int = 0) -> dict[s
         if row[key]
     ]
     return {
+        "command": f"python -m core explain-benchmark --records {records} --part {part} --seed {seed}",
         "judge": judge.card.name, "weights": judge.card.fingerprint, "records": records, "judged_right": n,
         "part": part, "seed": seed, "seconds": round(time.perf_counter() - started),
         "evidence_area": float(np.mean(areas)), "measures": MEASURES, "table": table,

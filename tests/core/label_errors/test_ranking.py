@@ -26,7 +26,7 @@ from core.label_errors.issue import LabelIssue
 from core.label_errors.ranking import label_issues
 from core.label_errors.report import report
 from core.label_errors.words import reason_words
-from core.records import Comparison, Condition, JudgeCard, Judgement, content_hash
+from core.records import Comparison, Condition, JudgeCard, Judgement, OODScore, content_hash
 from core.runs.manifest import Manifest, RunError
 from core.runs.run import Run, open_run
 from core.runs.runner import Job
@@ -48,12 +48,21 @@ def row(prompt="What is it?", texts=("a cat", "a dog"), preferred=0, id_="", pic
 
 
 def make(
-    folder: Path, rows, margins=None, judge="judge", benchmark="own", swapped=False, blank=False, **how
+    folder: Path,
+    rows,
+    margins=None,
+    judge="judge",
+    benchmark="own",
+    swapped=False,
+    blank=False,
+    kind="gated",
+    outside=(),
+    **how,
 ) -> Run:
     """margins: preferred over best other, one per row, None for a row that was not judged."""
     folder.mkdir(parents=True)
     condition = Condition.SHUFFLED if swapped else Condition.BLANK if blank else Condition.AS_GIVEN
-    card = JudgeCard(judge, judge, "gated", fingerprint="w")
+    card = JudgeCard(judge, judge, kind, fingerprint="w")
     Manifest(benchmark, "T", "t.jsonl", "", card, condition, None, 4, 16, "", 0, stats=how).save(folder)
     table = []
     for i, r in enumerate(rows):
@@ -64,7 +73,9 @@ def make(
         margin, judged = margins[i] if margins else None, None
         if margin is not None and comparison:
             rewards = [margin if k == (r["preferred"] or 0) else 0.0 for k in stored]
-            judged = Judgement(key, judge, tuple(rewards))
+            judged = Judgement(
+                key, judge, tuple(rewards), ood=OODScore(3.0 if i in outside else 1.0, 2.0, i in outside)
+            )
         table.append(row_of(row_, judged, "", r["picture"].encode() or None))
     pq.write_table(pa.Table.from_pylist(table, SCHEMA), folder / "judgements.parquet")
     return open_run(folder)
@@ -407,3 +418,33 @@ def test_the_command_writes_a_report_or_says_why_not(tmp_path) -> None:
         [*command, "--run", str(tmp_path / "other")], cwd=ROOT, capture_output=True, text=True
     )
     assert done.returncode and "Cannot rank: scalar and other are not of the same data" in done.stderr
+
+
+def test_a_rule_accuses_no_label_and_the_report_says_so(tmp_path) -> None:
+    """Release 0.1 let `longer` estimate a label to be wrong with 90 %, in a report made to be posted."""
+    rows = [row(f"q{i}", (f"a{i}", f"b{i}")) for i in range(60)]
+    margins = [-900.0 if i == 7 else 2.0 for i in range(60)]
+    rule = make(tmp_path / "rule", rows, margins, judge="longer wins", kind="rule")
+    found = label_issues([rule])
+    assert all(s.wrong is None and words_of(s) == ["No judge has judged this row."] for s in found)
+    assert (
+        "longer wins is a rule over the texts: it takes no part in the estimates and accuses no label"
+        in report([rule], found, 3)
+    )
+    model = make(tmp_path / "model", rows, margins, judge="model")
+    both, alone = label_issues([model, rule]), label_issues([model])
+    assert both[0].row == alone[0].row == 7
+    assert {s.row: s.wrong for s in both} == pytest.approx({s.row: s.wrong for s in alone}, abs=1e-5)
+    assert not any("longer" in w for s in both for w in words_of(s))
+
+
+def test_what_a_judge_says_of_an_image_it_was_not_made_for_is_no_evidence(tmp_path) -> None:
+    rows = [row(f"q{i}", (f"a{i}", f"b{i}")) for i in range(60)]
+    margins = [-5.0 if i in (7, 8) else 2.0 for i in range(60)]
+    run = make(tmp_path / "r", rows, margins, outside={8})
+    found = {s.row: s for s in label_issues([run])}
+    assert found[7].wrong and found[7].wrong > 0.5 and "judge prefers response B by 5." in words_of(found[7])
+    assert found[8].wrong is None and words_of(found[8]) == [
+        "The image is out of distribution for judge, so what it says of this row is left out."
+    ]
+    assert "1 of 60 images are out of distribution for judge" in report([run], list(found.values()), 3)

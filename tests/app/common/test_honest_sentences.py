@@ -11,12 +11,15 @@ import pytest
 from PIL import Image
 
 from app.common import item_view, words
-from core.judges.conditions import GREY
+from core.benchmarks import BENCHMARKS
+from core.explain.counterfactual import image_ablation
+from core.judges.conditions import BLANK, GREY
 from core.judges.rules import longer
 from core.records import ImageAblation, ImageUse, letter
 from core.runs import browse, leaderboard
 from core.runs.browse import Filters
-from core.runs.library import BUNDLED
+from core.runs.controls import image_ablation_of
+from core.runs.library import BUNDLED, Library
 from core.runs.run import open_run
 from core.taxonomy import DIMENSIONS
 from core.world.splits import held_out
@@ -101,6 +104,20 @@ def test_the_image_ablation_badge_is_what_judging_with_plain_grey_gives(embedded
             assert "partly uses the image" in text
         uses.append(found.use)
     assert set(uses) >= {ImageUse.USES, ImageUse.IGNORES}
+
+
+def test_inspect_and_failures_read_the_same_of_a_record(embedded_judge):
+    """Release 0.1 blanked with grey on one page and with white on the other: 29 of 75 records disagreed."""
+    library = Library([BUNDLED])
+    run = library.runs()["scene/vl-mdr"]
+    for row in range(0, 2024, 68):
+        stored = browse.record(run, row)
+        record = BENCHMARKS["scene"].built_in_record(row)
+        judgement = embedded_judge.judge(record)
+        there = image_ablation_of(library, run, stored)
+        here = image_ablation(embedded_judge, record, judgement, record.preferred, 1 - record.preferred, None)
+        assert there and there.use is here.use and there.blank == here.blank == BLANK
+        assert there.without == pytest.approx(here.without, abs=0.02)
 
 
 def test_the_out_of_distribution_warning_keeps_its_stated_rate_of_false_alarms(judged):

@@ -31,8 +31,9 @@ POLICIES = ("wrong", "half", "dropped", "coin")
 STEPS = 3  # of explanations that take steps
 
 # What may differ, as a pattern of the table's first column, and why. Nothing else may.
-# Example: "run vl-mdr-blind: *": "blind runs blank with grey since 0.2".
-EXCEPTIONS: dict[str, str] = {}
+EXCEPTIONS: dict[str, str] = {
+    "run vl-mdr-blind: *": "a blank image is plain grey since 0.2, as it is for explanations; it was white"
+}
 
 
 # -- one adapter a side: where things are called, and how -----------------------------------------------------
@@ -41,16 +42,26 @@ EXCEPTIONS: dict[str, str] = {}
 def release_0_1() -> SimpleNamespace:
     from app.pages import Desk, build, build_without_model
     from core import leaderboard
+    from core.explain import METHODS, TARGETS, explain
     from core.judges.registry import JUDGES, Options
     from core.labels import LabelStore
     from core.runner import Job, run
     from core.runs import find_runs
 
+    def make(loaded: Any, name: str, folder: Path) -> None:
+        judge = JUDGES[name.removesuffix("-swapped")](Options(device="cpu"))
+        run(Job(loaded, judge, folder, swap_images=name.endswith("-swapped")))
+
     return SimpleNamespace(
         judge=lambda name: JUDGES[name](Options(device="cpu")),
-        run=lambda loaded, judge, folder, swap: run(Job(loaded, judge, folder, swap_images=swap)),
+        run=make,
         find_runs=find_runs,
-        explain=_explain_by_arguments,
+        targets=lambda judge, judged: [key for key, _ in TARGETS(judged)],
+        methods=list(METHODS),
+        explain=lambda judge, c, judged, pair, target, method: explain(
+            judge, c, judged, *pair, target=target, method=method, steps=STEPS
+        ),
+        delta=lambda e: e.completeness_error,
         leaderboard=leaderboard,
         pages=(build, build_without_model, lambda: Desk(LabelStore("sqlite://"))),
     )
@@ -58,26 +69,36 @@ def release_0_1() -> SimpleNamespace:
 
 def this_checkout() -> SimpleNamespace:
     from app.pages import Desk, build, build_without_model
+    from core.explain import METHODS, Request, explain, targets_for
+    from core.explain.methods import ALIASES
     from core.judges.registry import JUDGES, Options
     from core.labels.store import LabelStore
+    from core.records import Condition
     from core.runs import leaderboard
     from core.runs.run import find_runs
     from core.runs.runner import Job, run
 
+    old_names = {new: old for old, new in ALIASES.items()}
+    conditions = {"-blind": Condition.BLANK, "-swapped": Condition.SHUFFLED}
+
+    def make(loaded: Any, name: str, folder: Path) -> None:
+        suffix = next((s for s in conditions if name.endswith(s)), "")
+        judge = JUDGES[name.removesuffix(suffix)](Options(device="cpu"))
+        run(Job(loaded, judge, folder, condition=conditions.get(suffix, Condition.AS_GIVEN)))
+
     return SimpleNamespace(
         judge=lambda name: JUDGES[name](Options(device="cpu")),
-        run=lambda loaded, judge, folder, swap: run(Job(loaded, judge, folder, swap_images=swap)),
+        run=make,
         find_runs=find_runs,
-        explain=_explain_by_arguments,
+        targets=lambda judge, judged: [key for key, _ in targets_for(judge, judged)],
+        methods=[old_names.get(m, m) for m in METHODS],
+        explain=lambda judge, c, judged, pair, target, method: explain(
+            judge, c, judged, Request(pair, target, method, STEPS)
+        ),
+        delta=lambda e: e.convergence_delta,
         leaderboard=leaderboard,
         pages=(build, build_without_model, lambda: Desk(LabelStore("sqlite://"))),
     )
-
-
-def _explain_by_arguments(judge: Any, c: Any, judged: Any, pair: tuple[int, int], target: str, method: str) -> Any:  # fmt: skip
-    from core.explain import explain
-
-    return explain(judge, c, judged, *pair, target=target, method=method, steps=STEPS)
 
 
 SIDES: dict[str, Callable[[], SimpleNamespace]] = {"release": release_0_1, "this": this_checkout}
@@ -115,22 +136,20 @@ def judgements(side: SimpleNamespace, all_records: list[Any]) -> dict[str, Any]:
 
 
 def explanations(side: SimpleNamespace, some: list[Any]) -> dict[str, Any]:
-    from core.explain import METHODS, TARGETS
-
     judge, out = side.judge("vl-mdr"), {}
     for c, pair in zip(some, ((0, 1), (2, 0), (1, 3)), strict=False):
         judged = judge.judge(c)
-        keys = [key for key, _ in TARGETS(judged)]
+        keys = side.targets(judge, judged)
         gate = next(k for k in keys if k.startswith("gate:"))
         targets = ["margin", "reward", *[k for k in keys if k.startswith("score:")][:2], gate]
-        for method in METHODS:
+        for method in side.methods:
             for target in targets:
                 if method == "account" and target == gate:
                     continue  # the account has no entry for a gate
                 e = side.explain(judge, c, judged, pair, target, method)
                 values = out.setdefault(f"explanation {method}, {target.split(':')[0]}", [])
                 values += [e.token_values, e.patch_values, e.prompt_value, e.other_value, e.target_value]
-                values += [e.baseline_value, e.convergence_delta, e.faithfulness and asdict(e.faithfulness)]
+                values += [e.baseline_value, side.delta(e), e.faithfulness and asdict(e.faithfulness)]
     return out
 
 
@@ -148,21 +167,20 @@ def runs(side: SimpleNamespace, all_records: list[Any], folder: Path) -> None:
             file.write(json.dumps(row) + "\n")
     loaded = BENCHMARKS["own"].open(data / "data.jsonl")
     for name in RUNS:
-        swap = name.endswith("-swapped")
-        side.run(loaded, side.judge(name.removesuffix("-swapped")), folder / name, swap)
+        side.run(loaded, name, folder / name)
 
 
 def metrics(side: SimpleNamespace) -> dict[str, Any]:
-    """Of the runs that come with this side."""
+    """Of the runs that came with the release, which both sides read."""
     out = {}
-    found = side.find_runs(Path.cwd() / "assets" / "runs")
+    found = side.find_runs(Path(os.environ["RELEASE"]) / "assets" / "runs")
     first = next(r for r in found if r.folder.name == "vl-mdr")
     for run in found:
         values: list[Any] = [asdict(side.leaderboard.paired(first, run))]
         for policy in POLICIES:
             e = side.leaderboard.entry(run, policy)
             values += [[asdict(r) for r in e.reports], e.plus and asdict(e.plus)]
-            values += [{k: asdict(r) for k, r in part.items()} for part in (e.controls, e.by_dimension)]
+            values += [[asdict(r) for r in part.values()] for part in (e.controls, e.by_dimension)]
             values += [[asdict(b) for b in e.calibration[0]], e.calibration[1], e.margins.tolist()]
         out[f"metrics of the bundled run {run.folder.name}"] = values
     return out
@@ -195,7 +213,7 @@ def start(side: SimpleNamespace, with_model: bool) -> None:
 
 def call(side: str, checkout: Path, *arguments: str) -> float:
     """Seconds that a process of that side took."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(checkout)}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(checkout)}  # RELEASE: set by main
     started = time.perf_counter()
     done = subprocess.run(
         [sys.executable, str(Path(__file__).resolve()), "--side", side, *arguments],
@@ -301,6 +319,7 @@ def main() -> None:
     parser.add_argument("--what", default="numbers", help=argparse.SUPPRESS)
     parser.add_argument("--output", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
+    os.environ["RELEASE"] = str(args.release.resolve())
     if args.side:
         side = SIDES[args.side]()
         if args.what == "numbers":

@@ -319,7 +319,6 @@ def main() -> None:
     parser.add_argument("--what", default="numbers", help=argparse.SUPPRESS)
     parser.add_argument("--output", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    os.environ["RELEASE"] = str(args.release.resolve())
     if args.side:
         side = SIDES[args.side]()
         if args.what == "numbers":
@@ -329,6 +328,7 @@ def main() -> None:
         return
     if not args.release or not (args.release / "core").is_dir():
         sys.exit("Give --release FOLDER: a checkout of the release to compare with.")
+    os.environ["RELEASE"] = str(args.release.resolve())
     with tempfile.TemporaryDirectory() as folder:
         for side, checkout in (("release", args.release.resolve()), ("this", HERE)):
             (Path(folder) / side).mkdir()

@@ -277,7 +277,10 @@ def compared_runs(ours: Path, theirs: Path) -> Iterator[Line]:
             if column == "image":  # thumbnails, as bytes
                 mine, others = ([v and v.hex() for v in values] for values in (mine, others))
             yield compared(f"run {name}: {column}", mine, others)
-        how = [json.loads((f / name / "manifest.json").read_text())["how"] for f in (ours, theirs)]
+        how = [
+            (m := json.loads((f / name / "manifest.json").read_text())).get("stats") or m["how"]
+            for f in (ours, theirs)
+        ]
         for key in ("rows", "data_hash", "findings"):
             yield compared(f"run {name}: {key} of the manifest", how[0].get(key), how[1].get(key))
 

@@ -35,7 +35,7 @@ def canaries(tmp_path_factory):
     found = {
         str(outside): CANARY, str(dotfile): CANARY, "/etc/passwd": "root:x:0", "/proc/self/environ": "PATH=",
         "/proc/self/cmdline": "app.py", str(ROOT / "app.py"): "Builds the interface", str(ROOT / ".git" / "HEAD"): "ref: refs",
-        str(ROOT / "assets" / "held_out.json"): "accuracy", str(ROOT / "requirements.txt"): "torch==",
+        str(ROOT / "assets" / "held_out.json"): "decisive_selected", str(ROOT / "requirements.txt"): "torch==",
     }  # fmt: skip
     return {**found, **({str(labels): "SQLite format 3"} if labels else {})}
 
@@ -157,7 +157,7 @@ def test_a_decompression_bomb_is_refused_in_plain_words(server):
         page = Page(server, client)
         judge = page.find("", "judge", "click")
         picture = {"path": path, "meta": {"_type": "gradio.FileData"}, "orig_name": "b.png"}
-        said = queued(client, server, judge["id"], [picture, "What?", "a", "b", "", ""])
+        said = queued(client, server, judge["id"], [None, picture, "What?", "a", "b", "", ""])
         assert "megapixels are opened" in said and "Traceback" not in said
 
 

@@ -44,7 +44,7 @@ def test_a_foreign_picture_is_warned_of(client):
     out = client.predict(
         encoded(noise.getvalue()), "How many stars are there?", ["2", "3"], api_name="/score"
     )
-    assert "outside the world" in out["warning"]
+    assert "Out-of-distribution" in out["warning"]
 
 
 def test_explain_by_example_id(client):

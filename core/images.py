@@ -6,8 +6,9 @@ import base64
 import binascii
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -23,6 +24,7 @@ AVIF = (b"ftypavif", b"ftypavis")
 SHORTEST_BASE64 = 48  # characters; the smallest picture that can be judged is longer
 LONGEST_NAME = 512  # characters of a path; what is longer is not one
 _URL_SAFE = str.maketrans("-_", "+/")
+Result = TypeVar("Result")
 
 
 class ImageError(ValueError):
@@ -37,28 +39,25 @@ def open_image(source: str | Path | bytes | Image.Image, *, max_pixels: int = MA
     """
     if isinstance(source, Image.Image):
         return _decoded(source, max_pixels)
-    data = _read(source)
-    try:
-        return _decoded(_recognise(data, max_pixels), max_pixels)
-    except ImageError:
-        slim = _without_metadata(data)
-        if len(slim) == len(data):
-            raise
-    return _decoded(_recognise(slim, max_pixels), max_pixels)
+    return _read_with(lambda data: _decoded(_recognise(data, max_pixels), max_pixels), _read(source))
 
 
 def check_image(source: str | Path | bytes | Image.Image, *, max_pixels: int = MAX_PIXELS) -> None:
     """Format and size from the header, without decoding the pixels. Raises ImageError."""
     if isinstance(source, Image.Image):
         return _check_size(source.size, max_pixels)
-    data = _read(source)
+    _read_with(lambda data: _check_size(_recognise(data, max_pixels).size, max_pixels), _read(source))
+
+
+def _read_with(read: Callable[[bytes], Result], data: bytes) -> Result:
+    """A second try without what Pillow refuses a picture for and nothing here reads."""
     try:
-        _check_size(_recognise(data, max_pixels).size, max_pixels)
+        return read(data)
     except ImageError:
         slim = _without_metadata(data)
         if len(slim) == len(data):
             raise
-        _check_size(_recognise(slim, max_pixels).size, max_pixels)
+    return read(slim)
 
 
 def _decoded(image: Image.Image, max_pixels: int) -> Image.Image:

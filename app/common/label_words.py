@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from core.label_errors.words import WORDS
 from core.label_errors.words import reason_words as said
 from core.records import letter
 
@@ -35,13 +34,11 @@ def reason_words(reason: Mapping[str, Any], shown: Sequence[int]) -> str:
     """Why an item stands in the queue, in the words of the screen; a kind that this page does not know by its name."""
     if reason.get("kind") == "sentence":
         return _of_screen(str(reason.get("text", "")), shown)
-    if reason.get("kind") in WORDS:
-        return said(reason, lambda i: f"the {sides(len(shown))[list(shown).index(i)]} response")
     if reason.get("kind") == "disputed":
         counts = reason["verdicts"]
         votes = ", ".join(f"{n} × {_response(v, shown)}" for v, n in counts.items())
         return f"{sum(counts.values())} annotators: {votes}."
-    return f"{reason.get('kind', 'unknown')}: {dict(reason)}"
+    return said(reason, lambda i: f"the {sides(len(shown))[list(shown).index(i)]} response")
 
 
 def _response(verdict: str, shown: Sequence[int]) -> str:

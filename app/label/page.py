@@ -13,6 +13,7 @@ from typing import Any
 
 import gradio as gr
 
+from app.common.html import html
 from app.common.identity import Identity, refusal
 from app.common.keys import keys_switch
 from app.common.label_words import sides
@@ -61,7 +62,7 @@ class LabelPage:
         gr.HTML("<header><h1>Label</h1><p>Which response is better? First you, without model and label; then you see both, "
                 "and may change your mind. Both verdicts are kept.</p></header>")  # fmt: skip
         if storage:
-            gr.HTML(f'<div class="warning" role="note">{storage}</div>')
+            gr.HTML(html('<div class="warning" role="note">{{ text }}</div>', text=storage))
         self.desk, self.ahead = gr.State(None), gr.State(None)
         self.identity.build()
         demo.load(None, js=ZOOM_JS)

@@ -11,7 +11,7 @@ from typing import Any
 from core.benchmarks.reasons import Reasons
 from core.benchmarks.rows import Benchmark, Loaded, Row
 from core.images import ImageError, check_image
-from core.records import content_hash
+from core.records import content_hash, letter
 
 EXAMPLES = 5
 
@@ -141,7 +141,7 @@ def report(loaded: Loaded, limit: int | None = None, open_pictures: bool = True)
             n["ids"] += short in ids
             ids.add(short)
         if len(preview) < EXAMPLES:
-            preview.append((c.prompt, c.responses, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[c.preferred] if c.preferred is not None else ""))  # fmt: skip
+            preview.append((c.prompt, c.responses, "" if c.preferred is None else letter(c.preferred)))  # fmt: skip
     return Report(
         loaded.provenance, n["rows"], n["readable"], n["judgeable"], n["labelled"], n["ties"], n["named"], n["found"],
         dict(sorted(pictures.items())), n["turns"], n["equal"], n["repeated"], n["contradictory"], n["ids"], reasons,

@@ -33,6 +33,7 @@ class Label:
 
 
 NONE = Label()
+CHOSEN = Label(0)  # of formats whose chosen response comes first
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ from torch import Tensor
 
 from core.explain import memory
 from core.explain.capabilities import can_explain, has_dimensions
-from core.explain.faithfulness import most_at_once
 from core.explain.targets import Target
 from core.judges.conditions import BLANK, GREY, blank_image
 from core.judges.protocols import Differentiable, Judge, Rewords
@@ -244,7 +243,7 @@ def _rewards(forward: Rewords, texts: list[str]) -> list[float]:
         parts = (texts[i : i + batch] for i in range(0, len(texts), batch))
         return [reward for part in parts for reward in forward.rewards_of(part).tolist()]
 
-    return memory.with_halving(scored, most_at_once(forward, len(texts)))
+    return memory.with_halving(scored, memory.most_at_once(forward, len(texts)))
 
 
 def _candidates(
@@ -318,6 +317,6 @@ def region_by_dimension(
             assert found.weights is not None and found.scores is not None
             return found.weights * (found.scores[:, 0] - found.scores[:, 1])
 
-        parts = memory.evaluate(contributions, z, most_at_once(forward, len(z))).cpu()
+        parts = memory.evaluate(contributions, z, memory.most_at_once(forward, len(z))).cpu()
     fall = parts[:1] - parts[1:]
     return features.grid, {d: fall[:, d].tolist() for d in judgement.selected}

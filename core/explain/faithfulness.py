@@ -17,7 +17,6 @@ from core.records import DeletionCheck, Faithfulness
 
 SHARE = 0.1  # of the features, the strongest ones, at least one
 DRAWS = 12  # random choices of as many features, for comparison
-MOST = 32  # points at a time, where memory allows
 
 
 def words(features: Features) -> list[int]:
@@ -41,11 +40,7 @@ def without(forward: MaskedForward, gone: list[list[int]]) -> list[float]:
     z = forward.ones().repeat(len(gone), 1)
     for row, features in zip(z, gone, strict=True):
         row[features] = 0
-    return memory.evaluate(forward, z, most_at_once(forward, len(gone))).tolist()
-
-
-def most_at_once(forward: MaskedForward, points: int) -> int:
-    return min(MOST, memory.batch_of(forward, points, backward=False)[0])
+    return memory.evaluate(forward, z, memory.most_at_once(forward, len(gone))).tolist()
 
 
 def removal(

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from core.explain import memory
 from core.explain.explanation import Prepared
-from core.explain.faithfulness import most_at_once, regions, words
+from core.explain.faithfulness import regions, words
 from core.explain.methods import seeded
 from core.judges.features import Features
 from core.judges.protocols import MaskedForward
@@ -42,7 +42,7 @@ def random_sets(features: Features, count: int = SETS, seed: int = 0) -> Tensor:
 def changes(forward: MaskedForward, sets: Tensor) -> Tensor:
     """(N,) how far the target falls when each set is replaced by the baseline."""
     z = torch.cat([forward.ones(), 1 - sets.to(forward.model.device)])
-    found = memory.evaluate(forward, z, most_at_once(forward, len(z))).double().cpu()
+    found = memory.evaluate(forward, z, memory.most_at_once(forward, len(z))).double().cpu()
     return found[0] - found[1:]
 
 
@@ -63,7 +63,7 @@ def infidelity(forward: MaskedForward, values: Tensor, sets: Tensor, scaled: boo
 
     one = forward.ones()
     sets = sets.to(one)
-    batch = min(most_at_once(forward, len(sets)), len(sets))
+    batch = min(memory.most_at_once(forward, len(sets)), len(sets))
 
     def measured(batch: int) -> float:
         drawn = iter(sets)

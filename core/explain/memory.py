@@ -17,6 +17,7 @@ Result = TypeVar("Result")
 CPU_BUDGET = 1 << 30  # bytes that the points of one batch may take on a CPU
 CPU_POSITIONS = 4096  # and decoder positions, so that a cancelled run stops within a second
 GPU_SHARE = 0.4  # of what is free on a GPU
+MOST = 32  # points that are evaluated at a time, where memory allows
 # Values of width H and of the MLP's width that a decoder layer keeps for the backward pass, per position: its input,
 # norms, queries, keys, values, attention's output (counted for Qwen2-like layers, and measured by a test).
 WIDE, INNER = 16, 5
@@ -54,6 +55,11 @@ def batch_of(forward: MaskedForward, points: int, backward: bool) -> tuple[int, 
     """How many of so many points go into one batch, and the bytes of one."""
     per_point = bytes_per_point(forward.model, forward.computed, forward.cached, backward)
     return batch_for(forward.model.device, per_point, forward.computed, points), per_point
+
+
+def most_at_once(forward: MaskedForward, points: int) -> int:
+    """How many of so many points are evaluated at a time, without a backward pass."""
+    return min(MOST, batch_of(forward, points, backward=False)[0])
 
 
 def with_halving(run: Callable[[int], Result], batch: int) -> Result:

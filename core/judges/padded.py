@@ -10,6 +10,7 @@ from threading import Lock
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor
 from transformers import BatchFeature
 
@@ -51,7 +52,9 @@ class PaddedJudge(ABC):
 
     def prepare(self, comparisons: list[Comparison]) -> Prepared:
         """Decodes and encodes a batch without touching the model: another thread may do it ahead of time."""
-        images = [c.load_image() for c in comparisons]
+        return self._prepare(comparisons, [c.load_image() for c in comparisons])
+
+    def _prepare(self, comparisons: list[Comparison], images: list[Image.Image]) -> Prepared:
         responses = [self.encode(c) for c in comparisons]
         most = max(map(len, responses))
         inputs = encode_prefix(self.processor, images, [c.prompt for c in comparisons])

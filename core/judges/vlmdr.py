@@ -108,9 +108,9 @@ class VLMDRJudge(PaddedJudge):
             judgement = self._judgements([comparison], read, scores, [len(responses)])[0]
         return replace(judgement, seconds=time.perf_counter() - started)
 
-    def prepare(self, comparisons: list[Comparison]) -> PreparedWithOOD:
-        prepared = super().prepare(comparisons)
-        statistics = [pixel_statistics(c.load_image()) for c in comparisons] if self.ood else []
+    def _prepare(self, comparisons: list[Comparison], images: list[Image.Image]) -> PreparedWithOOD:
+        prepared = super()._prepare(comparisons, images)
+        statistics = [pixel_statistics(image) for image in images] if self.ood else []
         return PreparedWithOOD(**vars(prepared), statistics=statistics)
 
     def _judge(self, prepared: Prepared) -> list[Judgement]:

@@ -67,17 +67,16 @@ def headline(comparison: Comparison, judgement: Judgement, a: int, b: int) -> He
     if not parts:
         return Headline(Kind.PREFERENCE, winner, loser, probability, label=label)
     (leading, value), against = parts[0], parts[-1]
-    part = value / abs(margin)
-    share = (
-        Share.MORE
-        if part > 1.15
-        else Share.NEARLY_ALL
-        if part >= 0.8
-        else Share.MOST
-        if part >= 0.5
-        else Share.SPREAD
-    )
     return Headline(
-        Kind.PREFERENCE, winner, loser, probability, share, leading, parts[1][0] if len(parts) > 1 else None,
+        Kind.PREFERENCE, winner, loser, probability, _share(value / abs(margin)), leading, parts[1][0] if len(parts) > 1 else None,
         against[0] if against[1] < 0 else None, label,
     )  # fmt: skip
+
+
+def _share(part: float) -> Share:
+    """part: of the margin."""
+    if part > 1.15:
+        return Share.MORE
+    if part >= 0.8:
+        return Share.NEARLY_ALL
+    return Share.MOST if part >= 0.5 else Share.SPREAD

@@ -157,7 +157,7 @@ def _windows(job: Job, state: PartialState, progress: Progress, cancelled: Calla
             if cancelled():
                 return None
             if ready is not None:
-                _write_part(parts / f"{number:07d}.parquet", _judge_window(job, ready.result()))
+                _write_part(_part(parts, number), _judge_window(job, ready.result()))
                 judged += len(rows)
             done = number * job.batch * WINDOW + len(rows)
             progress(done, total, (time.perf_counter() - started) / judged if judged else 0.0)
@@ -264,10 +264,11 @@ def _prepare_window(job: Job, rows: list[Row]) -> Ready:
     decoded = [_decode(row, job.condition) for row in rows]
     needs_image = job.judge.card.reads_images
     ready = Ready(rows, [image for image, _ in decoded], [], {i: p for i, (_, p) in enumerate(decoded) if p})
-    ready.problems.update({i: refused for i, row in enumerate(rows) if (refused := _refused(job.judge, row))})
+    refused = {i: why for i, row in enumerate(rows) if (why := _refused(job.judge, row))}
+    ready.problems.update(refused)
     able = [
         i for i, row in enumerate(rows)
-        if row.comparison and (decoded[i][0] is not None or not needs_image) and not _refused(job.judge, row)
+        if row.comparison and (decoded[i][0] is not None or not needs_image) and i not in refused
     ]  # fmt: skip
     able.sort(key=lambda i: (_length(rows[i]), i))
     for start in range(0, len(able), job.batch):

@@ -8,10 +8,8 @@ from core.benchmarks import chats
 from core.benchmarks.chats import Message, Question
 from core.benchmarks.fields import RowProblem
 from core.benchmarks.formats.cells import Answer, Cells, answers, asked, earlier, one_comparison
-from core.benchmarks.labels import Label
+from core.benchmarks.labels import CHOSEN
 from core.benchmarks.rows import Fields
-
-CHOSEN = Label(0)
 
 
 def llama_factory(raw: dict[str, Any]) -> list[Fields]:

@@ -10,10 +10,8 @@ from core.benchmarks import chats, labels
 from core.benchmarks.chats import Question
 from core.benchmarks.fields import RowProblem, literal, shown
 from core.benchmarks.formats.cells import Answer, Cells, answers, asked, listed, one_comparison
-from core.benchmarks.labels import Label
+from core.benchmarks.labels import CHOSEN, Label
 from core.benchmarks.rows import Fields
-
-CHOSEN = Label(0)
 
 
 def rlhf_v(raw: dict[str, Any]) -> list[Fields]:

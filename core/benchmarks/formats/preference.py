@@ -118,7 +118,7 @@ def parse(
     responses, first_is_chosen = responses_of(cells)
     if empty := empty_response([(column, text) for column, text, _ in responses]):
         raise RowProblem(*empty)
-    label = Label(0) if first_is_chosen else told(cells, responses, meanings)
+    label = labels.CHOSEN if first_is_chosen else told(cells, responses, meanings)
     if first_is_chosen and (tie := cells.find("is_tie")) and tie[1] in (True, 1, "True", "true", "1"):
         label = Label(None, True, "is_tie")
     return [one_comparison(cells, question, responses, label)]

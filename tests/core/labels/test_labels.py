@@ -6,47 +6,16 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.labels.records import Item, LabelError, Opinion, shown_order
+from core.labels.records import LabelError, Opinion, shown_order
 from core.labels.store import LabelStore
 from core.labels.tables import events, slots
-
-
-class Clock:
-    def __init__(self):
-        self.now = 1_000_000.0
-
-    def __call__(self):
-        return self.now
-
-
-def item(i, responses=("yes", "no"), **more):
-    base = {"queue": "", "position": 0, "row": i, "key": f"key{i}", "id": f"id {i}", "subgroup": "g", "cluster": "c",
-            "prompt": f"What is {i}?", "responses": responses, "preferred": 0, "picture": "",
-            "evidence": {"wrong": 0.5, "reasons": ["one"]}, "judged": ({"judge": "m", "revision": "abc", "rewards": [1.0, 0.0]},)}  # fmt: skip
-    return Item(**{**base, **more})
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-def store(database, clock):
-    store = LabelStore(database, lease=60, clock=clock)
-    yield store
-    store.close()
-
-
-def fill(store, n=5, overlap=1):
-    return store.add_queue({"name": "q"}, [item(i) for i in range(n)], [], overlap).id
+from tests.core.labels.shared import Clock, at_once, fill, item
 
 
 def test_an_item_comes_back_as_it_went_in(store):
@@ -207,15 +176,6 @@ def test_clocks_that_differ_a_little_give_nothing_twice(store, clock):
     store.claim(queue, "ann")
     clock.now -= 2
     assert store.claim(queue, "bob") is None
-
-
-def at_once(*calls):
-    """What each of (function, arguments...) gives, or the LabelError it raises, all called in the same moment."""
-    with ThreadPoolExecutor(len(calls)) as pool:
-        futures = [pool.submit(*call) for call in calls]
-    errors = [f.exception() for f in futures]
-    assert all(e is None or isinstance(e, LabelError) for e in errors), errors
-    return [e or f.result() for e, f in zip(errors, futures, strict=True)]
 
 
 @pytest.mark.parametrize("act", ["judge", "revise", "skip", "undo"])

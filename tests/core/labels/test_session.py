@@ -10,21 +10,9 @@ from hypothesis import strategies as st
 from core.labels.records import LabelError
 from core.labels.session import AnnotationSession, Typed
 from core.labels.store import LabelStore
-from tests.core.labels.test_labels import Clock, at_once, fill, item
+from tests.core.labels.shared import Clock, at_once, fill, item
 
 NOTHING = Typed()
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-def store(database, clock):
-    store = LabelStore(database, lease=60, clock=clock)
-    yield store
-    store.close()
 
 
 def session(store, who="ann", tab=None):

@@ -16,14 +16,6 @@ from core.model.trial import TrialError, within
 ROOT = Path(__file__).parents[3]
 
 
-@pytest.fixture
-def checkpoint(random_model, processor, tmp_path):
-    folder = tmp_path / "checkpoint"
-    random_model.save_pretrained(folder)
-    processor.save_pretrained(folder)
-    return folder
-
-
 def edit(folder, name, **changes):
     file = folder / name
     row = json.loads(file.read_text())

@@ -10,14 +10,6 @@ from core.judges.vlmdr import VLMDRJudge
 from core.model.loading import CheckpointError, choose_dtype, load_checkpoint
 
 
-@pytest.fixture
-def checkpoint(random_model, processor, tmp_path):
-    folder = tmp_path / "checkpoint"
-    random_model.save_pretrained(folder)
-    processor.save_pretrained(folder)
-    return folder
-
-
 def test_a_folder_loads_and_judges_as_before(checkpoint, random_model):
     model, _ = load_checkpoint(checkpoint, device="cpu")
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), random_model.parameters(), strict=True))

@@ -41,7 +41,8 @@ def open_judge(source: str | None, options: Options | None = None) -> Judge:
     """
     options = replace(options or Options(), model=source)
     if source is None or source in JUDGES:
-        return JUDGES[source or "vl-mdr"](replace(options, model=None))
+        judge: Judge = JUDGES[source or "vl-mdr"](replace(options, model=None))
+        return judge
     if source.startswith(("http://", "https://")):
         from core.judges.remote import open_remote
 
@@ -125,11 +126,13 @@ def _unknown(c: Contents) -> str:
 
 
 def _vlmdr(contents: Contents, options: Options) -> Judge:
-    return JUDGES["vl-mdr"](options)
+    judge: Judge = JUDGES["vl-mdr"](options)
+    return judge
 
 
 def _scalar(contents: Contents, options: Options) -> Judge:
-    return JUDGES["scalar"](options)
+    judge: Judge = JUDGES["scalar"](options)
+    return judge
 
 
 def _head(contents: Contents, options: Options) -> Judge:

@@ -25,13 +25,15 @@ class Vote:
 
     order: the responses as they were shown, by index. text: what it wrote, whole. choice: the response that the text
     decides for, by index, or None where no answer could be read out of it. log_odds: of that verdict for the first
-    response shown against the second, None where the judge gives none.
+    response shown against the second, None where the judge gives none. problem: why there is no choice ("cut off", "refused",
+    "no verdict", or what a server said), "" where there is one.
     """
 
     order: tuple[int, ...]
     text: str
     choice: int | None = None
     log_odds: float | None = None
+    problem: str = ""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from app.common.tasks import judge_and_explain
 from app.inspect import views
 from app.inspect.first_looks import Looks
 from app.inspect.gallery import by_id
-from core.explain import LEVELS, METHODS, SCOPES
+from core.explain import LEVELS, SCOPES, Request, methods_for
 from core.images import ImageError
 from core.records import RecordError
 
@@ -83,7 +83,7 @@ def publish(looks: Looks) -> None:
         """
         with _clear_errors():
             for name, value, known in (
-                ("method", method, METHODS),
+                ("method", method, methods_for(judge)),
                 ("level", level, LEVELS),
                 ("scope", scope, SCOPES),
             ):
@@ -96,11 +96,7 @@ def publish(looks: Looks) -> None:
                 judge_and_explain,
                 judge,
                 comparison,
-                target,
-                method=method,
-                steps=steps,
-                level=level,
-                scope=scope,
+                Request(target=target, method=method, steps=steps, level=level, scope=scope),
             )
             return {"pair": [a, b], **asdict(found)}
 

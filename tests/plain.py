@@ -23,20 +23,19 @@ def noise(seed):
     return Image.fromarray(np.random.default_rng(seed).integers(0, 255, (112, 140, 3), dtype="uint8"))
 
 
-def integrated_gradients(problem, steps, batch=None):
+def integrated_gradients(forward, steps, batch=None):
     """(2, R) Captum's integrated gradients over the response embeddings, reading image and prompt at every step."""
-    i = problem.inputs
+    i = forward.inputs
 
-    def forward(response):
+    def whole(response):
         n = len(response)
         positions = i.positions.expand(*i.positions.shape[:-2], n, -1)
-        reading = problem.model.read_embeds(
+        reading = forward.model.read_embeds(
             i.prefix.expand(n, -1, -1), i.mask.expand(n, -1), positions, i.at_image.expand(n, -1)
         )
-        scores = problem.model.score_embeds(reading, response, i.response_mask.expand(n, -1, -1))
-        return problem.target(reading, problem.active.expand(n, -1), scores.float())
+        return forward.target(forward.score(reading, response, i.response_mask.expand(n, -1, -1)))
 
-    found = IntegratedGradients(forward).attribute(
+    found = IntegratedGradients(whole).attribute(
         i.response,
         baselines=i.response_base,
         n_steps=steps,

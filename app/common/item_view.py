@@ -148,7 +148,7 @@ def ledger(judgement: Judgement, a: int, b: int, names: Sequence[str] | None = N
     )  # fmt: skip
 
 
-def critique_html(judgement: Judgement | None) -> Markup:
+def critique_html(judgement: Judgement | None, names: Sequence[str] | None = None) -> Markup:
     """What a judge that writes said, folded where it is long; its votes with the order that each was shown."""
     if judgement is None or not (judgement.critique or judgement.votes):
         return NOTHING
@@ -159,16 +159,17 @@ def critique_html(judgement: Judgement | None) -> Markup:
             n=len(judgement.critique),
             said=said,
         )
-    return (said if judgement.critique else NOTHING) + _votes(judgement)
+    return (said if judgement.critique else NOTHING) + _votes(judgement, names)
 
 
-def _votes(judgement: Judgement) -> Markup:
+def _votes(judgement: Judgement, names: Sequence[str] | None) -> Markup:
     if not judgement.votes:
         return NOTHING
+    names = names or [letter(i) for i in range(len(judgement.rewards))]
     rows = [
         {
-            "shown": " ".join(letter(i) for i in vote.order),
-            "chosen": "no answer could be read" if vote.choice is None else f"for {letter(vote.choice)}",
+            "shown": ", ".join(names[i] for i in vote.order),
+            "chosen": "no answer could be read" if vote.choice is None else f"for {names[vote.choice]}",
             "odds": "" if vote.log_odds is None else f"{vote.log_odds:+.2f}",
             "text": vote.text[:LONGEST],
         }

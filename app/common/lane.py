@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import torch
 
 from core.explain.explanation import SMALL
-from core.judges.vlmdr import VLMDRJudge
+from core.judges.protocols import Judge
 
 try:
     import spaces
@@ -29,7 +29,7 @@ HOME = os.getpid()
 SECONDS, SECONDS_LARGE = 15, 60  # of GPU a call asks for: a shorter wish is granted sooner
 
 Result = TypeVar("Result")
-_judges: dict[int, VLMDRJudge] = {}
+_judges: dict[int, Judge] = {}
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Refused:
     error: ValueError
 
 
-def register(judge: VLMDRJudge) -> None:
+def register(judge: Judge) -> None:
     """Makes a judge known to forked processes. Before the app is launched: a fork knows what was there before it."""
     _judges[id(judge)] = judge
     if forks():
@@ -47,7 +47,7 @@ def register(judge: VLMDRJudge) -> None:
 
 
 def run_on_model(
-    task: Callable[..., Result], judge: VLMDRJudge, *args: Any,
+    task: Callable[..., Result], judge: Judge, *args: Any,
     watch: Mapping[str, Callable[..., Any]] | None = None, seconds: int | None = None, **kwargs: Any,
 ) -> Result:  # fmt: skip
     """task(judge, *args, **kwargs), where the model may be used. task: a function of a module.

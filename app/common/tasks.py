@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
 from core.benchmarks import BENCHMARKS
-from core.explain import TARGETS, Plan, default_method, explain, plan
+from core.explain import (
+    Plan,
+    Request,
+    default_method,
+    explain,
+    has_dimensions,
+    plan,
+    targets_for,
+)
 from core.explain.counterfactual import (
     Effect,
     Suggestion,
@@ -22,18 +29,14 @@ from core.explain.counterfactual import (
     suggest,
 )
 from core.explain.verify import Verdict, verify
-from core.judges.protocols import Judge
+from core.judges.protocols import Differentiable, Judge, KnowsItsWorld
 from core.judges.registry import JUDGES, Options
 from core.judges.vlmdr import VLMDRJudge
 from core.records import Comparison, Condition, Explanation, Judgement, OODScore, RecordError, Reliance
 from core.records.bundle import Bundle
 from core.runs.runner import Job, run
 
-ASKED: dict[str, Any] = {
-    "target": "margin",
-    "method": "integrated_gradients",
-    "level": "word",
-}  # what "Explain" offers
+ASKED = Request(target="margin", method="integrated_gradients", level="word")  # what "Explain" offers
 SUGGESTED = 5
 CONDITIONS = {
     Condition.AS_GIVEN: "",
@@ -58,41 +61,43 @@ def default_pair(judgement: Judgement) -> tuple[int, int]:
     return first, second
 
 
-def first_look(judge: VLMDRJudge, comparison: Comparison, other: Image.Image) -> FirstLook:
+def first_look(judge: Differentiable, comparison: Comparison, other: Image.Image) -> FirstLook:
     """other: some other record's picture, to see how far the margin rests on this one."""
     judgement = judge.judge(comparison)
     pair = default_pair(judgement)
     return FirstLook(
         judgement,
-        explain(judge, comparison, judgement, *pair, method=default_method(judge, comparison)),
+        explain(judge, comparison, judgement, pair=pair, method=default_method(judge, comparison)),
         reliance(judge, comparison, judgement, *pair, other),
-        plan(judge, comparison, judgement, *pair, **ASKED),
+        plan(judge, comparison, judgement, replace(ASKED, pair=pair)),
     )
 
 
 def judge_and_explain(
-    judge: VLMDRJudge, comparison: Comparison, target: str, **how: Any
+    judge: Differentiable, comparison: Comparison, request: Request
 ) -> tuple[tuple[int, int], Explanation]:
-    """The best pair and its explanation. Raises RecordError for a target that this judgement does not have."""
+    """The best pair and its explanation; the request's own pair is not asked. Raises RecordError for a target that this
+    judgement does not have."""
     judgement = judge.judge(comparison)
-    keys = [*(key for key, _ in TARGETS(judgement)), "reward"]
-    if target not in keys:
-        raise RecordError(f"There is no target '{target}' here: use one of {', '.join(keys)}.")
+    keys = [key for key, _ in targets_for(judge, judgement)]
+    if isinstance(request.target, str) and request.target not in keys:
+        raise RecordError(f"There is no target '{request.target}' here: use one of {', '.join(keys)}.")
     pair = default_pair(judgement)
-    return pair, explain(judge, comparison, judgement, *pair, target=target, **how)
+    return pair, explain(judge, comparison, judgement, replace(request, pair=pair))
 
 
 def check_bundle(
-    judge: VLMDRJudge, bundle: Bundle, other: Image.Image
+    judge: Differentiable, bundle: Bundle, other: Image.Image
 ) -> tuple[Verdict, OODScore | None, Reliance]:
     """The bundle computed anew, and what it may lack."""
     c, e = bundle.comparison, bundle.explanation
     relies = bundle.reliance or reliance(judge, c, bundle.judgement, *e.pair, other)
-    return verify(bundle, judge), judge.out_of_distribution(c.load_image()), relies
+    ood = judge.out_of_distribution(c.load_image()) if isinstance(judge, KnowsItsWorld) else None
+    return verify(bundle, judge), ood, relies
 
 
 def try_edits(
-    judge: VLMDRJudge,
+    judge: Differentiable,
     comparison: Comparison,
     judgement: Judgement,
     explanation: Explanation,
@@ -104,7 +109,7 @@ def try_edits(
     return (
         effects(judge, judgement, a, b, edits),
         suggest(judge, comparison, judgement, a, b, explanation)[:SUGGESTED],
-        region_by_dimension(judge, comparison, judgement, a, b),
+        region_by_dimension(judge, comparison, judgement, a, b) if has_dimensions(judge) else ((0, 0), {}),
     )
 
 

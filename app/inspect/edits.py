@@ -18,13 +18,15 @@ from app.common.html import html, plain
 from app.common.lane import LANE
 from app.common.tasks import try_edits
 from app.inspect.views import View, needed, told
+from core.explain import has_dimensions
 from core.explain.counterfactual import (
     Effect,
+    Outcome,
     Suggestion,
     change_masked,
     effects,
 )
-from core.judges.vlmdr import VLMDRJudge
+from core.judges.protocols import Differentiable
 from core.records import RecordError, letter
 from core.taxonomy import Dimension
 
@@ -34,7 +36,7 @@ PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 class Edits:
     """A section of the Inspect page."""
 
-    def __init__(self, judge: VLMDRJudge) -> None:
+    def __init__(self, judge: Differentiable) -> None:
         self.judge = judge
 
     def build(self) -> None:
@@ -46,7 +48,9 @@ class Edits:
             self.run = gr.Button("Try the edits", variant="primary", elem_id="try-edits")
             self.strip = gr.Plot(show_label=False, elem_id="strip")
             self.words = gr.HTML(elem_id="suggestions")
-            self.regions = gr.Plot(show_label=False, elem_id="region-dimension")
+            self.regions = gr.Plot(
+                show_label=False, elem_id="region-dimension", visible=has_dimensions(self.judge)
+            )
             gr.HTML("<h3>Draw on the picture</h3>")
             self.fetch = gr.Button("Take the picture", size="sm", elem_id="fetch")
             self.canvas = gr.ImageEditor(
@@ -81,7 +85,8 @@ class Edits:
             )
             a, b = view.pair
             return (
-                strip_figure(found, a, b), suggestions_html(suggested, view), region_figure(grid, parts, a, b, view.judgement.dimensions),
+                strip_figure(found, a, b), suggestions_html(suggested, view),
+                region_figure(grid, parts, a, b, view.judgement.dimensions) if parts else None,
             )  # fmt: skip
 
     def on_fetch(self, view: View | None) -> Image.Image:
@@ -143,13 +148,20 @@ def suggestions_html(found: list[Suggestion], view: View) -> Markup:
     return html(
         """
         <p>Would {{ loser }} have won if it had said …</p><ul>
-        {%- for s in found %}
-        <li>“{{ s.new }}” in place of “{{ s.old }}”: margin {{ s.margin|f("+.2f") }}
-        {%- if s.flips %}, and <b>it would have won</b>{% endif %}</li>
+        {%- for s, outcome in found %}
+        <li>“{{ s.new }}” in place of “{{ s.old }}”: margin {{ s.margin|f("+.2f") }}, <b>{{ outcome }}</b></li>
         {%- endfor %}</ul>
         """,
         loser=loser,
-        found=found,
+        found=[(s, _told_outcome(s, loser)) for s in found],
+    )
+
+
+def _told_outcome(s: Suggestion, loser: str) -> str:
+    if s.outcome is Outcome.TIES:
+        return "a tie: both responses then say the same" if s.same_text else "a tie"
+    return (
+        f"yes, {loser} would have won" if s.outcome is Outcome.FLIPS else f"no, {loser} would still have lost"
     )
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 from app.common import lane
 from app.common.shared import Shared
 from app.common.tasks import FirstLook, first_look
-from core.judges.vlmdr import VLMDRJudge
+from core.judges.protocols import Differentiable
 from core.records import Comparison
 
 KEPT = 128
@@ -21,7 +21,7 @@ class Looks:
     stored: those that came with the app. Of others the last KEPT are held, in memory only.
     """
 
-    def __init__(self, judge: VLMDRJudge, stored: Mapping[str, FirstLook] | None = None) -> None:
+    def __init__(self, judge: Differentiable, stored: Mapping[str, FirstLook] | None = None) -> None:
         self.judge, self.stored = judge, stored or {}
         self._shared: Shared[FirstLook] = Shared(KEPT)
 

@@ -24,7 +24,7 @@ from app.inspect.views import needed
 from app.inspect.views import told as _told
 from app.inspect.what_if import WhatIf
 from app.replay.bundle_view import open_bundle
-from core.explain import METHODS, Cancelled, default_method, explain, plan
+from core.explain import Cancelled, Request, default_method, explain, has_dimensions, methods_for, plan
 from core.records import Comparison, letter
 from core.records.bundle import Bundle, write
 from core.runs.library import Library
@@ -69,13 +69,15 @@ class InspectPage:
                 self._inputs()
             with gr.Column(scale=6, min_width=320):
                 self.verdict = gr.HTML(elem_id="verdict")
-                gr.HTML("<h2>How the margin adds up</h2>")
-                self.waterfall = gr.Plot(show_label=False, elem_id="waterfall")
+                gated = has_dimensions(self.judge)
+                gr.HTML("<h2>How the margin adds up</h2>", visible=gated)
+                self.waterfall = gr.Plot(show_label=False, elem_id="waterfall", visible=gated)
                 self.pair = gr.Radio([], label="Pair to explain", visible=False)
                 self._explanation()
-        self.what_if.build()
+        if gated:
+            self.what_if.build()
         self.edits.build()
-        with gr.Row(equal_height=False):
+        with gr.Row(equal_height=False, visible=gated):
             with gr.Column(scale=5, min_width=320):
                 gr.HTML("<h2>Scores on the selected dimensions</h2>")
                 self.scores = gr.Plot(show_label=False, elem_id="scores")
@@ -120,7 +122,7 @@ class InspectPage:
         self.target = gr.Radio([], label="Explain", elem_id="target")
         with gr.Row():
             self.method = gr.Dropdown(
-                [(m.name, key) for key, m in METHODS.items()], value="integrated_gradients", label="by",
+                [(m.name, key) for key, m in methods_for(self.judge).items()], value="integrated_gradients", label="by",
                 elem_id="method", min_width=190,
             )  # fmt: skip
             self.level = gr.Dropdown(
@@ -135,7 +137,7 @@ class InspectPage:
         self.heat = gr.HTML(elem_id="heat")
         with gr.Accordion("How to read this", open=False):
             gr.Markdown(
-                views.method_help()
+                views.method_help(self.judge)
                 + "\n\nThe active set of dimensions is held fixed: which three are chosen is a "
                 "step function that no gradient can explain; a gate's own logit can be explained instead. Attribution "
                 "says what the model reacted to, not what is true of the picture."
@@ -165,13 +167,15 @@ class InspectPage:
         judged.append(self.wanted.change(self.on_judge, [self.wanted], shown, **LANE, **PRIVATE))
         judged.append(self.pair.input(self.on_pair, [self.view, self.pair], shown, **LANE, **PRIVATE))
         for event in judged:
-            event.success(
-                self.what_if.reset, [self.view], self.what_if.outputs, show_progress="hidden", **PRIVATE
-            )
+            if has_dimensions(self.judge):
+                event.success(
+                    self.what_if.reset, [self.view], self.what_if.outputs, show_progress="hidden", **PRIVATE
+                )
             event.success(
                 self.edits.reset, [self.view], self.edits.outputs, show_progress="hidden", **PRIVATE
             )
-        self.what_if.connect(self.view)
+        if has_dimensions(self.judge):
+            self.what_if.connect(self.view)
         self.edits.connect(self.view)
         self.more.click(self.on_more, self.responses, [*self.responses, self.more], **PRIVATE)
         explained = [self.view, self.heat, self.status]
@@ -192,7 +196,7 @@ class InspectPage:
         chosen = f"{view.pair[0]}{view.pair[1]}"
         return (
             view, views.verdict_html(view), waterfall, scores, gates, views.table(view), views.heat_html(view),
-            gr.Radio(choices=views.targets_of(view), value=target),
+            gr.Radio(choices=views.targets_of(view, self.judge), value=target),
             gr.Radio(choices=pairs, value=chosen, visible=len(pairs) > 1),
             views.download_html(view, self.judge), "",
         )  # fmt: skip
@@ -264,16 +268,16 @@ class InspectPage:
             view = needed(view)
             a, b = (int(i) for i in pair)
             how = default_method(self.judge, view.comparison)
-            found = lane.run_on_model(explain, self.judge, view.comparison, view.judgement, a, b, method=how)
+            asked = Request((a, b), method=how)
+            found = lane.run_on_model(explain, self.judge, view.comparison, view.judgement, asked)
             return self._show(replace(view, pair=(a, b), explanation=found))
 
     def on_target(self, view: views.View | None, target: str) -> tuple:
         with _told():
             view = needed(view)
             how = "gradient" if target.startswith("gate:") else default_method(self.judge, view.comparison)
-            found = lane.run_on_model(
-                explain, self.judge, view.comparison, view.judgement, *view.pair, target=target, method=how
-            )
+            asked = Request(view.pair, target, how)
+            found = lane.run_on_model(explain, self.judge, view.comparison, view.judgement, asked)
             view = replace(view, explanation=found)
             return view, views.heat_html(view), ""
 
@@ -281,12 +285,12 @@ class InspectPage:
         """What the chosen explanation would cost. Not said where saying it would itself cost a GPU call."""
         if view is None:
             return ""
-        asked: dict[str, Any] = {"target": target or "margin", "method": method, "level": level}
-        first = asked == ASKED and view.pair == default_pair(view.judgement)
+        asked = Request(view.pair, target or "margin", method, level=level)
+        first = asked == replace(ASKED, pair=default_pair(view.judgement))
         if (first and view.plan) or lane.forks():
             return _small(view.plan.sentence()) if first and view.plan else NOTHING
         try:
-            found = lane.run_on_model(plan, self.judge, view.comparison, view.judgement, *view.pair, **asked)
+            found = lane.run_on_model(plan, self.judge, view.comparison, view.judgement, asked)
         except ValueError as error:
             return _small(error)
         return _small(found.sentence())
@@ -304,9 +308,9 @@ class InspectPage:
         with _told():
             view = needed(view)
             try:
+                asked = Request(view.pair, target or "margin", method, level=level, check=True)
                 found = lane.run_on_model(
-                    explain, self.judge, view.comparison, view.judgement, *view.pair,
-                    target=target or "margin", method=method, level=level, check=True,
+                    explain, self.judge, view.comparison, view.judgement, asked,
                     watch={
                         "on_step": lambda done, total: progress((done, total), desc="evaluating the model"),
                         "cancelled": flag.is_set,

@@ -17,10 +17,10 @@ from app.common.html import html
 from app.common.tasks import FirstLook, check_bundle
 from app.inspect.first_looks import Looks
 from app.inspect.gallery import gallery
-from core.explain import METHODS, TARGETS, Plan
+from core.explain import Plan, methods_for, targets_for
 from core.explain.verify import Verdict
 from core.images import ImageError, open_image, to_png_bytes
-from core.judges.vlmdr import VLMDRJudge
+from core.judges.protocols import Differentiable, Judge
 from core.records import (
     Comparison,
     Explanation,
@@ -96,7 +96,7 @@ def _view(comparison: Comparison, look: FirstLook, anew: bool) -> View:
     )  # fmt: skip
 
 
-def checked_view(judge: VLMDRJudge, bundle: Bundle) -> tuple[View, Verdict]:
+def checked_view(judge: Differentiable, bundle: Bundle) -> tuple[View, Verdict]:
     """A bundle's own numbers as a view, and how they fare when computed anew. Only the picture's ood and a
     missing reliance are this model's."""
     c, e = bundle.comparison, bundle.explanation
@@ -117,8 +117,9 @@ def pairs_of(judgement: Judgement) -> list[tuple[str, str]]:
     return [(f"{letter(a)} against {letter(b)}", f"{a}{b}") for a in range(n) for b in range(a + 1, n)]
 
 
-def targets_of(view: View) -> list[tuple[str, str]]:
-    return [(name, key) for key, name in TARGETS(view.judgement)]
+def targets_of(view: View, judge: Judge) -> list[tuple[str, str]]:
+    """What the page offers: all that contrasts the pair, so not the reward of one response alone."""
+    return [(name, key) for key, name in targets_for(judge, view.judgement) if key != "reward"]
 
 
 def verdict_html(view: View) -> Markup:
@@ -147,6 +148,8 @@ def heat_html(view: View) -> Markup:
 
 
 def figures_of(view: View) -> tuple[Any, Any, Any]:
+    if not view.judgement.scores:  # a judge without dimensions
+        return None, None, None
     return (
         figures.waterfall(view.judgement, *view.pair),
         figures.scores(view.judgement),
@@ -155,8 +158,11 @@ def figures_of(view: View) -> tuple[Any, Any, Any]:
 
 
 def table(view: View) -> pd.DataFrame:
-    """All dimensions in numbers."""
+    """All dimensions in numbers; of a judge without any, its rewards."""
     j, (a, b) = view.judgement, view.pair
+    if not j.scores:
+        rewards = [{"response": letter(i), "reward": round(r, 3)} for i, r in enumerate(j.rewards)]
+        return pd.DataFrame(rewards)
     parts = j.contributions(a, b)
     rows = [
         {
@@ -173,7 +179,7 @@ def table(view: View) -> pd.DataFrame:
     return pd.DataFrame(rows).sort_values("relevance", ascending=False)
 
 
-def as_dict(view: View, judge: VLMDRJudge) -> dict[str, Any]:
+def as_dict(view: View, judge: Differentiable) -> dict[str, Any]:
     """The whole result, without the picture's pixels (its hash is in the id)."""
     return {
         "model": judge.card.to_row(),
@@ -189,7 +195,7 @@ def as_dict(view: View, judge: VLMDRJudge) -> dict[str, Any]:
     }
 
 
-def download_html(view: View, judge: VLMDRJudge) -> Markup:
+def download_html(view: View, judge: Differentiable) -> Markup:
     """A link that holds the result itself: nothing is written to the server's disk."""
     text = json.dumps(as_dict(view, judge), ensure_ascii=False, indent=1)
     data = base64.b64encode(text.encode("utf-8", "replace")).decode()
@@ -202,8 +208,8 @@ def download_html(view: View, judge: VLMDRJudge) -> Markup:
     )
 
 
-def method_help() -> str:
-    return "\n\n".join(f"**{m.name}.** {m.help}" for m in METHODS.values())
+def method_help(judge: Judge) -> str:
+    return "\n\n".join(f"**{m.name}.** {m.help}" for m in methods_for(judge).values())
 
 
 def needed(view: View | None) -> View:

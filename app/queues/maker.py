@@ -88,7 +88,7 @@ class QueueMaker:
             ) from error
 
     def _made(self, who: str, names: list[str], file: str | None, format_: str, order: str, of: str | None, name: str,
-              seed: int, size: dict[str, int]) -> Queue:  # fmt: skip
+              seed: int, size: dict[str, Any]) -> Queue:  # fmt: skip
         if order == "disagreement":
             return queues.from_disagreement(self.store, self.store.queue(of), by=who, **size)
         if file:

@@ -14,6 +14,7 @@ from app.common import downloads
 from app.common.downloads import Downloads
 from app.common.html import html
 from app.common.identity import Door
+from app.common.label_words import verdict_words
 from app.common.words import queue_title
 from app.queues import results
 from app.queues.maker import QueueMaker
@@ -26,7 +27,6 @@ from core.labels import queues
 from core.labels.consensus import consensus
 from core.labels.records import LabelError, Queue
 from core.labels.store import LabelStore
-from core.records import letter
 from core.runs.library import Library
 from core.runs.manifest import RunError
 from core.runs.run import Run
@@ -104,7 +104,10 @@ class QueuesPage:
                 return menu, head, '<p class="small">Nobody has labelled anything here yet.</p>'
             found = rescored(self._runs(queue).values(), self._corrections(queue).rows())
             shown = results.results_html(
-                summary(labels, items), error_rate(labels, items), queue.about["order"], known_reader
+                summary(labels, items, tuple(queue.dimensions)),
+                error_rate(labels, items),
+                queue,
+                known_reader,
             )
             return menu, head, shown + results.rescored_html(found)
 
@@ -178,16 +181,12 @@ WRITERS: dict[str, Callable[[QueuesPage, Queue, Path], Path]] = {
 
 def _words(verdict: str, preferred: int | None, votes: dict[str, int]) -> str:
     """What people said of a label, for the report."""
-    count = f" ({', '.join(f'{n} x {queues.in_words(v)}' for v, n in votes.items())})"
+    count = f" ({', '.join(f'{n} x {verdict_words(v)}' for v, n in votes.items())})"
     if not verdict.isdecimal():
         return {"tie": "see a tie", "bad": "find both bad", "unsure": "cannot tell", "disputed": "disagree"}[
             verdict
         ] + count
-    same = (
-        "agree with the label"
-        if int(verdict) == preferred
-        else f"prefer response {letter(int(verdict))} instead"
-    )
+    same = "agree with the label" if int(verdict) == preferred else f"prefer {verdict_words(verdict)} instead"
     return same + count
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
@@ -20,9 +20,6 @@ from core.label_analysis.corrections import Rescored
 from core.labels.queues import ORDERS
 from core.labels.records import Progress, Queue
 from core.runs.metrics import Rate
-from core.taxonomy import DIMENSIONS
-
-NAMES = {d.key: d.name for d in DIMENSIONS}
 
 
 def queue_html(queue: Queue, progress: Progress, people: int, known: bool) -> Markup:
@@ -41,10 +38,10 @@ def queue_html(queue: Queue, progress: Progress, people: int, known: bool) -> Ma
     )  # fmt: skip
 
 
-def results_html(summary: Summary, errors: ErrorRate, order: str, known: bool) -> Markup:
+def results_html(summary: Summary, errors: ErrorRate, queue: Queue, known: bool) -> Markup:
     return (
-        _errors(errors, order) + _changes(summary.changes) + _judges(summary.judges)
-        + _agreement(summary.first, summary.final, known) + _dimensions(summary.dimensions)
+        _errors(errors, queue.about["order"]) + _changes(summary.changes) + _judges(summary.judges)
+        + _agreement(summary.first, summary.final, known) + _dimensions(summary.dimensions, queue.dimensions)
     )  # fmt: skip
 
 
@@ -109,9 +106,9 @@ def _agreement(first: Agreement, final: Agreement, known: bool) -> Markup:
     return html("<h3>Do people agree with each other?</h3>") + out
 
 
-def _dimensions(found: Sequence[DimensionAgreement]) -> Markup:
+def _dimensions(found: Sequence[DimensionAgreement], names: Mapping[str, str]) -> Markup:
     rows = [
-        (NAMES.get(d.key, d.key), share_words(d.ticked), coefficient_words(d.alpha))
+        (names.get(d.key, d.key), share_words(d.ticked), coefficient_words(d.alpha))
         for d in found
         if d.ticked.k
     ]

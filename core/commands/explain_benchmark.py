@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from core.commands.options import Model, Output, saying
+from core.commands.options import Model, Output, known, saying
 
 
 def explain_benchmark(
@@ -16,6 +16,10 @@ def explain_benchmark(
     part: Annotated[
         int, typer.Option(metavar="N", min=1, help="how many of them get the costly measures")
     ] = 150,
+    seed: Annotated[int, typer.Option(metavar="N", help="of the records and of all random choices")] = 0,
+    judge: Annotated[
+        str, typer.Option(metavar="KIND", help="the kind of judge: vl-mdr or scalar")
+    ] = "vl-mdr",
     output: Output = None,
 ) -> None:
     """Score the explanation methods.
@@ -23,12 +27,15 @@ def explain_benchmark(
     Against the scene world's answer keys, on held-out comparisons that the model judges right.
     """
     from core.evaluation.explanations import run
-    from core.judges.vlmdr import VLMDRJudge
+    from core.explain.capabilities import explainable
+    from core.judges.registry import JUDGES, Options
     from core.model.loading import CheckpointError
+    from core.records import RecordError
 
-    with saying("explain", CheckpointError):
-        judge = VLMDRJudge.load(model)
-    result = run(judge, records, part)
+    known("--judge", judge, JUDGES)
+    with saying("explain", CheckpointError, RecordError):
+        chosen = explainable(JUDGES[judge](Options(model)))
+    result = run(chosen, records, part, seed)
     if output:
         output.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
     for row in result["table"]:

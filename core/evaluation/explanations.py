@@ -1,9 +1,10 @@
 """The explanation benchmark: methods x measures against the scene world's answer keys.
 
-`python -m core explain-benchmark --records 1000 --output assets/explanations.json`
+`python -m core explain-benchmark --records 1000 --seed 0 --output assets/explanations.json`
 
 Explains the margin of the right response over the wrong one on held-out comparisons that the model judges right
-(a wrong verdict has no true explanation in the key). Everything is a plain function of (records, seed).
+(a wrong verdict has no true explanation in the key). Everything is a plain function of (records, seed). Beside the methods
+stand baselines that need no model: what they reach, no method can claim for the model.
 """
 
 from __future__ import annotations
@@ -22,12 +23,20 @@ import torch
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from core.explain.explanation import set_up
+from core.explain import Request, methods_for
+from core.explain.explanation import Prepared, attribute, prepare
 from core.explain.faithfulness import area, curve, regions, removal, without, words
-from core.explain.methods import METHODS
-from core.explain.problem import Problem, Units
-from core.judges.vlmdr import VLMDRJudge
-from core.model import VLMDR
+from core.explain.measures import (
+    BASELINES,
+    changes,
+    correlation,
+    random_sets,
+    sensitivity_max,
+    unexplained,
+)
+from core.explain.methods import seeded
+from core.judges.features import Features
+from core.judges.protocols import Differentiable, MaskedForward
 from core.records import Comparison, Judgement, Truth
 from core.world.manner import INSTRUCTIONS
 from core.world.splits import held_out
@@ -45,6 +54,7 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ("Shapley sampling", "shapley", "joint"),
 )
 SLOW = {"shapley"}
+SETS, DRAWS = 32, 3  # random sets of features; draws of the sensitivity, each a whole explanation
 MEASURES = {
     "word": "the strongest word of the losing response is a wrong one",
     "precision": "share of its marked words that are wrong ones",
@@ -59,12 +69,15 @@ MEASURES = {
     "insertion_random": "the same in random order",
     "completeness": "completeness error over the difference explained, absolute",
     "stability": "rank correlation of word values after a harmless rewording of the prompt",
+    "infidelity": "infidelity at the best scale: share of the change by random sets that stays unexplained (less is better)",
+    "correlation": "correlation of predicted and true change over random sets of words and regions",
+    "sensitivity": "largest relative change of the attributions when presences move by 2 % (less is better)",
     "random_head": "rank correlation with the map of a model with a random head (should be low)",
     "random_backbone": "rank correlation with the map of a model with a random backbone (should be low)",
 }
 
 
-def judged_right(judge: VLMDRJudge, n: int, seed: int) -> Iterator[tuple[Comparison, Judgement]]:
+def judged_right(judge: Differentiable, n: int, seed: int) -> Iterator[tuple[Comparison, Judgement]]:
     """Held-out comparisons that the judge gets right, in a fixed random order, at most n."""
     records = list(held_out(n, seed))
     random.Random(seed).shuffle(records)
@@ -75,29 +88,28 @@ def judged_right(judge: VLMDRJudge, n: int, seed: int) -> Iterator[tuple[Compari
             yield c, judgement
 
 
-def attribute(
-    judge: VLMDRJudge, c: Comparison, judgement: Judgement, method: str, scope: str
-) -> tuple[Problem, Tensor]:  # fmt: skip
-    """The problem of right against wrong, and one value per unit."""
+def explained(
+    judge: Differentiable, c: Comparison, judgement: Judgement, method: str, scope: str
+) -> tuple[Prepared, Tensor]:
+    """What explains right against wrong, and one value per feature."""
     right = c.preferred or 0
+    request = Request((right, 1 - right), "margin", method, level="word", scope=scope)
     with judge.lock:
-        problem, how, steps, _, cost = set_up(
-            judge, c, judgement, right, 1 - right, "margin", method, None, "word", scope
-        )
-        return problem, how.run(problem, problem, steps, cost.batch).double().cpu()
+        ready = prepare(judge, c, judgement, request)
+        return ready, attribute(ready).double().cpu()
 
 
 # -- measures ------------------------------------------------------------------------------------------------
 
 
-def word_measures(units: Units, values: Tensor, truth: Truth, wrong: int) -> dict[str, float]:
+def word_measures(features: Features, values: Tensor, truth: Truth, wrong: int) -> dict[str, float]:
     """Against the key's wrong spans. Empty where the fault is an omission, which no word carries, or where the
     response is a single word. What speaks for the right response is positive."""
-    spans, pieces = truth.wrong_spans[wrong], units.texts[1]
+    spans, pieces = truth.wrong_spans[wrong], features.texts[1]
     guilty = [any(s < end and start < e for s, e in spans) for _, start, end in pieces]
     if not any(guilty) or len(pieces) < 2:
         return {}
-    own = values[units.of_text(1)]
+    own = values[features.of_text(1)]
     marked = [float(v) > 0 and float(v) >= MARKED * float(own.max()) for v in own]
     both = sum(m and g for m, g in zip(marked, guilty, strict=True))
     return {
@@ -107,12 +119,12 @@ def word_measures(units: Units, values: Tensor, truth: Truth, wrong: int) -> dic
     }
 
 
-def region_measures(units: Units, values: Tensor, truth: Truth) -> dict[str, float]:
+def region_measures(features: Features, values: Tensor, truth: Truth) -> dict[str, float]:
     """Against the key's boxes. Empty where nothing in the picture proves the fault (manner)."""
     if not truth.evidence:
         return {}
-    rows, columns = units.grid
-    grid = values[units.regions].abs().view(rows, columns)
+    rows, columns = features.grid
+    grid = values[features.regions].abs().view(rows, columns)
     inside = torch.zeros(rows, columns, dtype=torch.bool)
     for a, b, c, d in truth.evidence:
         for r in range(rows):
@@ -127,20 +139,66 @@ def region_measures(units: Units, values: Tensor, truth: Truth) -> dict[str, flo
     }
 
 
-def top_share(problem: Problem, values: Tensor, seed: int) -> tuple[float, float, float]:
+def top_share(forward: MaskedForward, values: Tensor, seed: int) -> tuple[float, float, float]:
     """|move| of the margin without the top 10 % of words and regions, its mean without random ones, |margin|."""
-    among = words(problem.units) + regions(problem.units)
-    found = removal(problem, values, among, without(problem, [[]])[0], seed)
+    among = words(forward.features) + regions(forward.features)
+    found = removal(forward, values, among, without(forward, [[]])[0], seed)
     assert found is not None
     return abs(found.after - found.before), found.random, abs(found.before)
 
 
-def curves(problem: Problem, values: Tensor, seed: int) -> dict[str, float]:
-    among = words(problem.units) + regions(problem.units)
+def removal_measures(forward: MaskedForward, values: Tensor, seed: int) -> dict[str, float]:
+    move, by_chance, margin = top_share(forward, values, seed)
+    return {"top10": move, "top10_chance": by_chance, "top10_random": by_chance / margin}
+
+
+def set_measures(forward: MaskedForward, values: Tensor, seed: int) -> dict[str, float]:
+    """How well the values predict what removing random sets of words and regions does."""
+    sets = random_sets(forward.features, SETS, seed)
+    fell = changes(forward, sets)
+    return {
+        "infidelity": unexplained(forward, values, sets, fell), "correlation": correlation(values, sets, fell),
+    }  # fmt: skip
+
+
+def without_a_model(
+    judge: Differentiable, c: Comparison, judgement: Judgement, costly: bool, seed: int
+) -> dict[str, dict[str, float]]:
+    """The same measures for BASELINES, by their names."""
+    assert c.truth is not None
+    right, image = c.preferred or 0, c.load_image()
+    with judge.lock:
+        forward = prepare(
+            judge, c, judgement, Request((right, 1 - right), method="ablation", level="word")
+        ).forward
+    out = {}
+    for baseline in BASELINES:
+        values = baseline.run(
+            forward.features, image, 1, seed
+        ).double()  # the wrong response is the second of the pair
+        row = removal_measures(forward, values, seed)
+        if baseline.words:
+            row |= word_measures(forward.features, values, c.truth, 1 - right)
+        if baseline.regions:
+            row |= region_measures(forward.features, values, c.truth)
+            row.pop("area", None)
+        if costly:
+            row |= {**curves(forward, values, seed), **set_measures(forward, values, seed)}
+        out[baseline.name] = row
+    return out
+
+
+def _add(row: dict[str, list[float]], measured: dict[str, float]) -> None:
+    for key, value in measured.items():
+        row[key].append(value)
+
+
+def curves(forward: MaskedForward, values: Tensor, seed: int) -> dict[str, float]:
+    among = words(forward.features) + regions(forward.features)
     order = sorted(among, key=lambda u: -float(values[u]))
     anyhow = random.Random(seed).sample(among, len(among))
-    gone, gone_anyhow = curve(problem, order), curve(problem, anyhow)
-    put, put_anyhow = curve(problem, order, insert=True), curve(problem, anyhow, insert=True)
+    gone, gone_anyhow = curve(forward, order), curve(forward, anyhow)
+    put, put_anyhow = curve(forward, order, insert=True), curve(forward, anyhow, insert=True)
     whole = gone[0]
     return {
         "deletion": area(gone, whole), "deletion_random": area(gone_anyhow, whole),
@@ -162,64 +220,67 @@ def reworded(c: Comparison) -> Comparison | None:
     return None
 
 
-def randomised(judge: VLMDRJudge, part: str) -> VLMDRJudge:
+def randomised(judge: Differentiable, part: str) -> Differentiable:
     """The judge with its head, or its backbone, drawn anew (Adebayo et al. 2018)."""
-    torch.manual_seed(0)
     model = deepcopy(judge.model)
-    fresh: Any = VLMDR(model.config).to(model.device, model.dtype)
+    with seeded(0, model.device):
+        fresh: Any = type(model)(model.config).to(model.device, model.dtype)
     getattr(model, part).load_state_dict(getattr(fresh, part).state_dict())
     card = replace(judge.card, id=f"random-{part}", name=f"random {part}", fingerprint="")
-    return VLMDRJudge(model.eval(), judge.processor, card)
+    own: Any = judge  # both kinds with a backbone are made alike
+    return type(own)(model.eval(), own.processor, card)
 
 
 # -- the whole -----------------------------------------------------------------------------------------------
 
 
-def run(judge: VLMDRJudge, records: int, part: int, seed: int = 0) -> dict[str, Any]:
+def run(judge: Differentiable, records: int, part: int, seed: int = 0) -> dict[str, Any]:
     """part: how many of the records get the costly measures (curves, sanity, stability, agreement, slow methods)."""
-    found: dict[str, dict[str, list[float]]] = {name: defaultdict(list) for name, _, _ in ROWS}
+    rows = [row for row in ROWS if row[1] in methods_for(judge)]
+    found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     agreement: dict[tuple[str, str], list[float]] = defaultdict(list)
     random_judges = {f"random_{p}": randomised(judge, p) for p in ("head", "backbone")}
     areas: list[float] = []
     started, n = time.perf_counter(), 0
     for n, (c, judgement) in enumerate(judged_right(judge, records, seed), start=1):
         assert c.truth is not None
+        wrong = 1 - (c.preferred or 0)
         maps: dict[str, Tensor] = {}
         costly = n <= part
         again = reworded(c) if costly else None
-        for name, method, scope in ROWS:
+        for name, method, scope in rows:
             if method in SLOW and not costly:
                 continue
-            problem, values = attribute(judge, c, judgement, method, scope)
-            row, units = found[name], problem.units
-            for key, value in word_measures(units, values, c.truth, 1 - (c.preferred or 0)).items():
-                row[key].append(value)
+            ready, values = explained(judge, c, judgement, method, scope)
+            forward, row = ready.forward, found[name]
+            _add(row, word_measures(forward.features, values, c.truth, wrong))
             if scope == "joint":
-                for key, value in region_measures(units, values, c.truth).items():
-                    (areas if key == "area" else row[key]).append(value)
-                move, by_chance, margin = top_share(problem, values, n)
-                row["top10"].append(move)
-                row["top10_chance"].append(by_chance)
-                row["top10_random"].append(by_chance / margin)
-            if METHODS[method].complete:
+                of_regions = region_measures(forward.features, values, c.truth)
+                areas.extend([of_regions.pop("area")] if of_regions else [])
+                _add(row, {**of_regions, **removal_measures(forward, values, n)})
+            if ready.method.complete:
                 with torch.no_grad():
-                    whole = float(problem(problem.ones())) - float(problem(torch.zeros_like(problem.ones())))
+                    whole = float(forward(forward.ones())) - float(forward(torch.zeros_like(forward.ones())))
                 row["completeness"].append(abs(float(values.sum()) - whole) / max(abs(whole), 1e-6))
             if not costly:
                 continue
             maps[name] = values
             if scope == "joint":
-                for key, value in curves(problem, values, n).items():
-                    row[key].append(value)
+                _add(row, {**curves(forward, values, n), **set_measures(forward, values, seed + n)})
             if method in SLOW:
                 continue
+            if not ready.method.head:
+                with judge.lock:
+                    row["sensitivity"].append(sensitivity_max(ready, samples=DRAWS, seed=seed + n))
             if again is not None:
-                _, other = attribute(judge, again, judge.judge(again), method, scope)
-                both = slice(0, units.prompt)
+                _, other = explained(judge, again, judge.judge(again), method, scope)
+                both = slice(0, forward.features.prompt)
                 row["stability"].append(rank_correlation(values[both], other[both]))
             for key, stranger in random_judges.items():
-                _, other = attribute(stranger, c, judgement, method, scope)
+                _, other = explained(stranger, c, judgement, method, scope)
                 row[key].append(rank_correlation(values.abs(), other.abs()))
+        for baseline, measured in without_a_model(judge, c, judgement, costly, seed + n).items():
+            _add(found[baseline], measured)
         for a, first in maps.items():
             for b, second in maps.items():
                 agreement[a, b].append(rank_correlation(first, second))
@@ -232,7 +293,7 @@ def run(judge: VLMDRJudge, records: int, part: int, seed: int = 0) -> dict[str, 
         if row[key]
     ]
     return {
-        "judge": judge.name, "weights": judge.card.fingerprint, "records": records, "judged_right": n,
+        "judge": judge.card.name, "weights": judge.card.fingerprint, "records": records, "judged_right": n,
         "part": part, "seed": seed, "seconds": round(time.perf_counter() - started),
         "evidence_area": float(np.mean(areas)), "measures": MEASURES, "table": table,
         "agreement": [{"a": a, "b": b, "value": float(np.mean(v))} for (a, b), v in agreement.items()],

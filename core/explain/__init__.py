@@ -1,16 +1,33 @@
 """Why this reward: attributions of a target to the words of the responses and the regions of the picture.
 
-targets.py      what is explained: the margin, a reward, one dimension's score, one gate logit
-inputs.py       image, prompt and two responses as embeddings, with their baseline
-problem.py      the target as a function of how much of each word and region is present
-methods.py      how: a registry, mostly of Captum's methods
-explanation.py  runs a method on a target and says what fell where
-memory.py       how many points fit into a batch
+targets.py         what is explained: the margin, a reward, one dimension's score, one gate logit, or anyone's function
+methods.py         how: a registry, mostly of Captum's methods
+capabilities.py    which of both a judge can do
+explanation.py     runs a method on a target and says what fell where
+faithfulness.py    what removing the marked words and regions really does
+measures.py        infidelity, sensitivity and baselines that need no model, for the explanation benchmark
+counterfactual.py  edits of the input, judged again
+memory.py          how many points fit into a batch
 """
 
-from core.explain.explanation import Cancelled, Plan, default_method, explain, plan
+from core.explain.capabilities import can_explain, has_dimensions, methods_for, targets_for
+from core.explain.explanation import Cancelled, Plan, Request, default_method, explain, plan
 from core.explain.methods import METHODS
-from core.explain.problem import LEVELS, SCOPES
-from core.explain.targets import TARGETS
+from core.judges.masked import SCOPES
+from core.judges.pieces import LEVELS
 
-__all__ = ["LEVELS", "METHODS", "SCOPES", "TARGETS", "Cancelled", "Plan", "default_method", "explain", "plan"]
+__all__ = [
+    "LEVELS",
+    "METHODS",
+    "SCOPES",
+    "Cancelled",
+    "Plan",
+    "Request",
+    "can_explain",
+    "default_method",
+    "explain",
+    "has_dimensions",
+    "methods_for",
+    "plan",
+    "targets_for",
+]

@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Literal
 
 import torch
 from PIL import Image, ImageFilter
 from torch import Tensor
 
-from core.explain.inputs import build_inputs
-from core.explain.problem import Problem, make_units
+from core.explain import memory
+from core.explain.capabilities import can_explain, has_dimensions
+from core.explain.faithfulness import most_at_once
 from core.explain.targets import Target
 from core.judges.conditions import BLANK, GREY, blank_image
-from core.judges.vlmdr import VLMDRJudge
-from core.records import Comparison, Explanation, Judgement, Reliance, letter
+from core.judges.protocols import Differentiable, Judge, Rewords
+from core.records import Comparison, Explanation, Judgement, RecordError, Reliance, letter
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom as fractions of the picture
 How = Literal["erase", "blur"]
@@ -52,11 +54,17 @@ class Effect:
         return self.before * self.after < 0
 
 
-def effects(judge: VLMDRJudge, judgement: Judgement, a: int, b: int, edits: list[Edit]) -> list[Effect]:
+def effects(judge: Judge, judgement: Judgement, a: int, b: int, edits: list[Edit]) -> list[Effect]:
     """Judges every edit. An edit that cannot be judged raises what the judge raises."""
     before = judgement.margin(a, b)
+    edited = [e.comparison for e in edits]
+
+    def judged(batch: int) -> list[Judgement]:
+        parts = (edited[i : i + batch] for i in range(0, len(edited), batch))
+        return [found for part in parts for found in judge.judge_batch(part)]
+
     out = []
-    for edit, after in zip(edits, judge.judge_batch([e.comparison for e in edits]), strict=True):
+    for edit, after in zip(edits, memory.with_halving(judged, max(1, len(edits))), strict=True):
         margin = after.margin(b, a) if edit.swapped else after.margin(a, b)
         out.append(Effect(edit.label, before, margin))
     return out
@@ -166,53 +174,85 @@ def standard_edits(
 # -- would it have won? --------------------------------------------------------------------------------------
 
 
+class Outcome(StrEnum):
+    """What an edit of the losing response would have made of the verdict."""
+
+    FLIPS = "flips"
+    TIES = "ties"
+    STAYS = "stays"
+
+
 @dataclass(frozen=True)
 class Suggestion:
-    """One word of a response changed. margin: of a over b afterwards. text: the whole edited response."""
+    """One word of the losing response changed.
+
+    text: the whole edited response. margin: of a over b afterwards. outcome: what became of the verdict. same_text: whether
+    the two responses now read the same, which is why they tie.
+    """
 
     old: str
     new: str
     text: str
     margin: float
-    flips: bool
+    outcome: Outcome
+    same_text: bool = False
 
 
 def suggest(
-    judge: VLMDRJudge, comparison: Comparison, judgement: Judgement, a: int, b: int, explanation: Explanation
+    judge: Judge, comparison: Comparison, judgement: Judgement, a: int, b: int, explanation: Explanation
 ) -> list[Suggestion]:
-    """Single-word edits of the losing response, best first: found by the gradient at the words that the explanation
-    marks (HotFlip, Ebrahimi et al. 2018), then verified by judging each edited response."""
-    loser = judgement.loser(a, b)
-    side, text = (0 if loser == a else 1), comparison.responses[loser]
-    edits = _candidates(judge, comparison, judgement, (a, b), side, explanation)
-    if not edits:
+    """Single-word edits of the losing response that bring it nearer to winning, best first: found by the gradient at the
+    words that the explanation marks (HotFlip, Ebrahimi et al. 2018), then verified by the rewards of the edited responses.
+
+    Image and prompt are read once for the gradient and for every edit. Empty for a judge that cannot be explained.
+    """
+    if not can_explain(judge):
         return []
-    found = effects(judge, judgement, a, b, [Edit("", with_text(comparison, loser, t)) for _, _, t in edits])
-    ranked = sorted(
-        zip(edits, found, strict=True), key=lambda x: x[1].change * (1 if side == 0 else -1), reverse=True
-    )
-    return [
-        Suggestion(old, new, edited, effect.after, effect.flips)
-        for (old, new, edited), effect in ranked
-        if edited != text and effect.change * (1 if side == 0 else -1) > 0
-    ]
+    loser = judgement.loser(a, b)
+    side, winner = (0, b) if loser == a else (1, a)
+    with judge.lock:
+        forward = judge.masked(comparison, judgement, a, b, Target("margin"), "word", "responses", 1)
+        if not isinstance(forward, Rewords):
+            return []
+        edits = _candidates(forward, comparison.responses[loser], side, explanation)
+        if not edits:
+            return []
+        texts = [text for _, _, text in edits]
+        rewards = _rewards(forward, texts)
+    before, speaks_for_loser = judgement.margin(a, b), 1 if side == 0 else -1
+    out = []
+    for (old, new, text), reward in zip(edits, rewards, strict=True):
+        margin = speaks_for_loser * (reward - judgement.rewards[winner])
+        same = text == comparison.responses[winner]
+        if (margin - before) * speaks_for_loser > 0:
+            margin = 0.0 if same else margin  # equal texts have equal rewards, but for rounding
+            out.append(Suggestion(old, new, text, margin, _outcome(before, margin), same))
+    return sorted(out, key=lambda s: s.margin * speaks_for_loser, reverse=True)
+
+
+def _outcome(before: float, after: float) -> Outcome:
+    if after == 0:
+        return Outcome.TIES
+    return Outcome.FLIPS if before * after < 0 else Outcome.STAYS
+
+
+def _rewards(forward: Rewords, texts: list[str]) -> list[float]:
+    """Two responses take about as much as one point of a masked forward over the responses."""
+
+    def scored(batch: int) -> list[float]:
+        parts = (texts[i : i + batch] for i in range(0, len(texts), batch))
+        return [reward for part in parts for reward in forward.rewards_of(part).tolist()]
+
+    return memory.with_halving(scored, most_at_once(forward, len(texts)))
 
 
 def _candidates(
-    judge: VLMDRJudge, comparison: Comparison, judgement: Judgement, pair: tuple[int, int], side: int,
-    explanation: Explanation,
-) -> list[tuple[str, str, str]]:  # fmt: skip
+    forward: Rewords, text: str, side: int, explanation: Explanation
+) -> list[tuple[str, str, str]]:
     """(old word, new word, edited response): for each marked one-token word, the words that the gradient prefers."""
-    texts = (comparison.responses[pair[0]], comparison.responses[pair[1]])
-    text = texts[side]
-    with judge.lock:
-        inputs = build_inputs(judge, comparison.load_image(), comparison.prompt, texts)
-        problem = Problem(
-            judge, inputs, make_units(inputs, texts, "word", 1), judgement, Target("margin"), "responses"
-        )
-        slope = _slope(problem)[side]
+    slope = memory.with_halving(lambda _: forward.response_slope(), 1)[side]
     speaks_for_loser = 1.0 if side == 0 else -1.0
-    vocabulary, embeddings = _word_tokens(judge)
+    vocabulary, embeddings = forward.word_tokens()
     values = explanation.token_values[side]
     marked = sorted(range(len(values)), key=lambda i: -abs(values[i]))
     out: list[tuple[str, str, str]] = []
@@ -225,7 +265,8 @@ def _candidates(
         if core is None:
             continue
         start, end = start + core.start(), start + core.end()
-        at = [t for t, (s, e) in enumerate(inputs.responses[side].spans) if s < end and start < e and e > s]
+        spans = forward.inputs.responses[side].spans
+        at = [t for t, (s, e) in enumerate(spans) if s < end and start < e and e > s]
         if len(at) != 1:
             continue
         tried += 1
@@ -239,37 +280,11 @@ def _candidates(
     return out
 
 
-def _slope(problem: Problem) -> Tensor:
-    """(2, R, H) gradient of the target with respect to the response embeddings."""
-    i = problem.inputs
-    embeds = i.response.detach().clone().requires_grad_()
-    reading = problem._read_once()
-    with torch.enable_grad():
-        scores = problem.model.score_embeds(reading, embeds, i.response_mask).float()
-        value = problem.target(reading, problem.active, scores).sum()
-        (slope,) = torch.autograd.grad(value, embeds)
-    return slope[0]
-
-
-def _word_tokens(judge: VLMDRJudge) -> tuple[list[str], Tensor]:
-    """Tokens that are whole words, and their embeddings (V, H). Digits and lower-case words with a leading space."""
-    tokenizer = judge.processor.tokenizer
-    vocabulary = tokenizer.get_vocab()
-    words = {
-        i: (piece[1:] if piece.startswith("Ġ") else piece)
-        for piece, i in vocabulary.items()
-        if re.fullmatch(r"Ġ[a-z]{2,}|Ġ?[A-Z]|Ġ?[0-9]", piece)
-    }
-    ids = sorted(words)
-    weight = judge.model.backbone.get_input_embeddings().weight.detach()
-    return [words[i] for i in ids], weight[torch.tensor(ids, device=weight.device)]
-
-
 # -- does it look? -------------------------------------------------------------------------------------------
 
 
 def reliance(
-    judge: VLMDRJudge, comparison: Comparison, judgement: Judgement, a: int, b: int, other: Image.Image | None
+    judge: Judge, comparison: Comparison, judgement: Judgement, a: int, b: int, other: Image.Image | None
 ) -> Reliance:
     edits = [no_image(comparison)] + ([Edit("", with_image(comparison, other))] if other else [])
     found = effects(judge, judgement, a, b, edits)
@@ -279,27 +294,29 @@ def reliance(
 # -- which region, for which dimension -----------------------------------------------------------------------
 
 
-@torch.no_grad()
 def region_by_dimension(
-    judge: VLMDRJudge, comparison: Comparison, judgement: Judgement, a: int, b: int, most_regions: int = 8
+    judge: Differentiable, comparison: Comparison, judgement: Judgement, a: int, b: int, most_regions: int = 8
 ) -> tuple[tuple[int, int], dict[int, list[float]]]:
     """The region grid, and per selected dimension what each region contributes: how far the dimension's weighted
-    contribution to the margin falls when the region is replaced by the baseline. (rows, columns), {d: [values]}."""
-    texts = (comparison.responses[a], comparison.responses[b])
+    contribution to the margin falls when the region is replaced by the baseline. (rows, columns), {d: [values]}.
+    Raises RecordError for a judge without dimensions."""
+    if not has_dimensions(judge):
+        raise RecordError(
+            f"The judge '{judge.card.name}' has no dimensions to which a region could contribute."
+        )
     with judge.lock:
-        inputs = build_inputs(judge, comparison.load_image(), comparison.prompt, texts)
-        units = make_units(inputs, texts, "word", most_regions)
-        problem = Problem(judge, inputs, units, judgement, Target("margin"), "joint")
-        n = units.grid[0] * units.grid[1]
-        z = problem.ones().repeat(n + 1, 1)
-        z[torch.arange(1, n + 1), units.text_count + torch.arange(n)] = 0
-        parts = torch.cat([_contributions(problem, rows) for rows in z.split(32)]).cpu()
+        forward = judge.masked(comparison, judgement, a, b, Target("margin"), "word", "joint", most_regions)
+        features = forward.features
+        n = features.grid[0] * features.grid[1]
+        z = forward.ones().repeat(n + 1, 1)
+        z[torch.arange(1, n + 1), features.text_count + torch.arange(n)] = 0
+
+        def contributions(z: Tensor) -> Tensor:
+            """(B, D) weight * (score a - score b)"""
+            found = forward.outputs(z)
+            assert found.weights is not None and found.scores is not None
+            return found.weights * (found.scores[:, 0] - found.scores[:, 1])
+
+        parts = memory.evaluate(contributions, z, most_at_once(forward, len(z))).cpu()
     fall = parts[:1] - parts[1:]
-    return units.grid, {d: fall[:, d].tolist() for d in judgement.selected}
-
-
-def _contributions(problem: Problem, z: Tensor) -> Tensor:
-    """(B, D) weight * (score a - score b) at presences z."""
-    reading, scores = problem.run(z)
-    logits = reading.weight_logits.float().masked_fill(~problem.active, float("-inf"))
-    return logits.softmax(-1) * (scores[:, 0] - scores[:, 1])
+    return features.grid, {d: fall[:, d].tolist() for d in judgement.selected}

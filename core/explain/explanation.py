@@ -5,36 +5,60 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypedDict, Unpack
 
 import torch
 from torch import Tensor
 
 from core.explain import memory
+from core.explain.capabilities import checked, explainable, methods_for
 from core.explain.faithfulness import faithfulness
-from core.explain.inputs import BASELINE, build_inputs
-from core.explain.methods import METHODS, Method
-from core.explain.problem import Problem, make_units
-from core.explain.targets import Target
-from core.judges.vlmdr import VLMDRJudge
+from core.explain.methods import Method
+from core.explain.targets import CUSTOM, Target
+from core.judges.features import TargetFunction
+from core.judges.protocols import Differentiable, MaskedForward
 from core.records import Comparison, Explanation, Judgement, RecordError
 
 FINEST = 64  # regions along the longer side for methods of one backward pass a step
 COARSE = 16  # for methods that evaluate every region by itself
 CHECKED = 1500  # decoder positions of a point up to which faithfulness is checked unasked
 MANY_WORDS = 300  # from here on, methods that evaluate every word by itself go by sentences
-
-
 SMALL = 100_000_000  # parameters up to which evaluating every region is a matter of a moment
-
-
-def default_method(judge: VLMDRJudge, comparison: Comparison) -> str:
-    """What explains best by the benchmark (core.evaluation.explanations) among what answers within about a second."""
-    short = sum(len(r.split()) for r in comparison.responses) <= MANY_WORDS
-    return "account" if (judge.card.parameters or 0) < SMALL and short else "gradient"
 
 
 class Cancelled(Exception):
     """The person who asked for the explanation no longer wants it."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be explained, and how.
+
+    pair: responses a and b by index; positive values speak for a. target: its key (core.explain.targets), or a function of
+    a judge's Outputs that gives one number a point. method: a key of METHODS. steps: None for the method's own.
+    level: "word", "sentence", or "auto". scope: "joint", or "responses" (image and prompt stay as they are; only words are
+    attributed, much faster). check: also remove what is marked and say what that did (None: unless the input is long).
+    """
+
+    pair: tuple[int, int] = (0, 1)
+    target: str | TargetFunction = "margin"
+    method: str = "gradient"
+    steps: int | None = None
+    level: str = "auto"
+    scope: str = "joint"
+    check: bool | None = None
+
+
+class Asked(TypedDict, total=False):
+    """The fields of a Request, for calls that name them one by one."""
+
+    pair: tuple[int, int]
+    target: str | TargetFunction
+    method: str
+    steps: int | None
+    level: str
+    scope: str
+    check: bool | None
 
 
 @dataclass(frozen=True)
@@ -49,135 +73,134 @@ class Plan:
         return f"{self.points:,} evaluations, {self.batch} at a time, about {self.bytes / 2**20:,.0f} MiB"
 
 
-def set_up(
-    judge: VLMDRJudge, comparison: Comparison, judgement: Judgement, a: int, b: int, target: str, method: str,
-    steps: int | None, level: str, scope: str,
-) -> tuple[Problem, Method, int, str, Plan]:  # fmt: skip
-    """The problem, the method, its steps, the level and the plan. Call under the judge's lock. Raises RecordError."""
-    if method not in METHODS:
-        raise RecordError(f"There is no method '{method}': use one of {', '.join(METHODS)}.")
+@dataclass(frozen=True)
+class Prepared:
+    """Everything that is settled before the method runs. steps: 0 where the method takes none. level: never "auto"."""
+
+    forward: MaskedForward
+    method: Method
+    target: Target
+    steps: int
+    level: str
+    plan: Plan
+
+
+def default_method(judge: Differentiable, comparison: Comparison) -> str:
+    """What explains best by the benchmark (core.evaluation.explanations) among what answers within about a second."""
+    short = sum(len(r.split()) for r in comparison.responses) <= MANY_WORDS
+    if (judge.card.parameters or 0) >= SMALL or not short:
+        return "gradient"
+    return "account" if "account" in methods_for(judge) else "ablation"
+
+
+def prepare(
+    judge: Differentiable, comparison: Comparison, judgement: Judgement, request: Request
+) -> Prepared:
+    """Call under the judge's lock. Raises RecordError for what this judge cannot do, and ImageError."""
+    how, target = checked(judge, judgement, request.target, request.method, request.scope)
+    a, b = request.pair
     if a == b:
         raise RecordError("A response cannot be explained against itself.")
-    how, what = METHODS[method], Target.parse(target, judgement.dimensions)
-    if method == "account" and what.kind == "gate":
-        raise RecordError("The account of doubt has no entry for a gate: no response has a part in it.")
-    texts = (comparison.responses[a], comparison.responses[b])
-    inputs = build_inputs(judge, comparison.load_image(), comparison.prompt, texts)
     one_by_one = not how.gradient
+    level = request.level
     if level == "auto":
-        many = sum(len(t.split()) for t in texts) > MANY_WORDS
-        level = "sentence" if many and one_by_one and method != "account" else "word"
-    units = make_units(inputs, texts, level, COARSE if one_by_one else FINEST)
-    problem = Problem(judge, inputs, units, judgement, what, scope)
-    steps = (steps or how.steps) if how.steps else 0
-    points = how.points(units, steps)
-    prefix = inputs.prefix.shape[1]
-    computed = problem.positions - prefix if scope == "responses" else problem.positions
-    per_point = memory.bytes_per_point(judge.model, computed, prefix, how.gradient)
-    batch = memory.batch_for(judge.model.device, per_point, computed, points)
-    return problem, how, steps, level, Plan(points, batch, per_point * batch)
+        many = sum(len(comparison.responses[n].split()) for n in (a, b)) > MANY_WORDS
+        level = "sentence" if many and one_by_one and not how.head else "word"
+    regions = COARSE if one_by_one else FINEST
+    forward = judge.masked(comparison, judgement, a, b, target, level, request.scope, regions)
+    steps = (request.steps or how.steps) if how.steps else 0
+    points = how.points(forward.features, steps)
+    batch, per_point = memory.batch_of(forward, points, how.gradient)
+    return Prepared(forward, how, target, steps, level, Plan(points, batch, per_point * batch))
 
 
 def plan(
-    judge: VLMDRJudge, comparison: Comparison, judgement: Judgement, a: int = 0, b: int = 1, target: str = "margin",
-    method: str = "gradient", steps: int | None = None, level: str = "auto", scope: str = "joint",
+    judge: Differentiable, comparison: Comparison, judgement: Judgement, request: Request | None = None,
+    **asked: Unpack[Asked],
 ) -> Plan:  # fmt: skip
     """What `explain` with the same arguments would cost."""
-    with judge.lock:
-        return set_up(judge, comparison, judgement, a, b, target, method, steps, level, scope)[-1]
+    with explainable(judge).lock:
+        return prepare(judge, comparison, judgement, request or Request(**asked)).plan
 
 
 def explain(
-    judge: VLMDRJudge,
+    judge: Differentiable,
     comparison: Comparison,
     judgement: Judgement,
-    a: int = 0,
-    b: int = 1,
-    target: str = "margin",
-    method: str = "gradient",
-    steps: int | None = None,
-    level: str = "auto",
-    scope: str = "joint",
-    check: bool | None = None,
+    request: Request | None = None,
+    *,
     on_step: Callable[[int, int], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
+    **asked: Unpack[Asked],
 ) -> Explanation:
-    """Attributes the contrast of responses a and b. Positive values speak for a, negative for b.
+    """Attributes the contrast of two responses. Positive values speak for the first of the pair, negative for the second.
 
-    level: "word", "sentence", or "auto". scope: "joint", or "responses" (image and prompt stay as they are; only
-    words are attributed, much faster). check: also remove what is marked and say what that did (None: unless
-    the input is long). on_step(done, total) is told about progress; cancelled() is asked before
-    every batch, and a yes raises Cancelled. When memory runs out the batch is halved; RecordError if one point does
-    not fit, and for an unknown target, method, level or scope.
+    request: or its fields one by one, `explain(judge, comparison, judgement, method="ablation")`. on_step(done, total) is
+    told about progress; cancelled() is asked before every batch, and a yes raises Cancelled. When memory runs out the
+    batch is halved; RecordError if one point does not fit, and for what this judge cannot do.
     """
     started = time.perf_counter()
-    with judge.lock, memory.Peak(judge.model.device) as peak:
-        problem, how, steps, level, cost = set_up(
-            judge, comparison, judgement, a, b, target, method, steps, level, scope
-        )
-        with torch.no_grad():
-            one = problem.ones()
-            value, base = (float(problem(z)) for z in (one, torch.zeros_like(one)))
-        found = _run(problem, how, steps, cost, on_step, cancelled).double().cpu()
-        if check is None:
-            check = problem.positions <= CHECKED
-        checked = faithfulness(problem, found, value) if check else None
-    units = problem.units
-    other = (value - base) - float(found.sum()) if method == "account" else 0.0
+    request = request or Request(**asked)
+    with explainable(judge).lock, memory.Peak(judge.model.device) as peak:
+        ready = prepare(judge, comparison, judgement, request)
+        forward = ready.forward
+        one = forward.ones()
+        value, base = (float(memory.evaluate(forward, z, 1)) for z in (one, torch.zeros_like(one)))
+        found = _run(ready, on_step, cancelled).double().cpu()
+        check = forward.positions <= CHECKED if request.check is None else request.check
+        held = faithfulness(forward, found, value) if check else None
+    features, how = forward.features, ready.method
     total = float(found.sum())
     return Explanation(
         comparison_id=comparison.id,
-        target=problem.target.label(a, b),
+        target=ready.target.label(*request.pair),
         method=how.name,
-        baseline=BASELINE,
-        steps=steps,
-        tokens=units.texts,
-        token_values=tuple(tuple(found[units.of_text(n)].tolist()) for n in (0, 1)),
-        patch_values=tuple(tuple(row) for row in found[units.regions].view(units.grid).tolist()),
-        prompt_value=float(found[units.prompt]),
-        other_value=other,
+        baseline=forward.baseline,
+        steps=ready.steps,
+        tokens=features.texts,
+        token_values=tuple(tuple(found[features.of_text(n)].tolist()) for n in (0, 1)),
+        patch_values=tuple(tuple(row) for row in found[features.regions].view(features.grid).tolist()),
+        prompt_value=float(found[features.prompt]),
+        other_value=(value - base) - total if how.head else 0.0,
         target_value=value,
         baseline_value=base,
         completeness_error=total - (value - base) if how.complete else None,
         seconds=time.perf_counter() - started,
         dtype=str(judge.model.dtype).removeprefix("torch."),
-        level=level,
-        scope=scope,
+        level=ready.level,
+        scope=request.scope,
         peak_memory=peak.bytes,
-        points=cost.points,
-        faithfulness=checked,
-        pair=(a, b),
-        target_key=target,
-        method_key=method,
+        points=ready.plan.points,
+        faithfulness=held,
+        pair=request.pair,
+        target_key=request.target if isinstance(request.target, str) else CUSTOM,
+        method_key=request.method,
     )
 
 
+def attribute(ready: Prepared) -> Tensor:
+    """(U,) what the method gives each feature, and nothing else. Call under the judge's lock."""
+    return _run(ready, None, None)
+
+
 def _run(
-    problem: Problem, how: Method, steps: int, cost: Plan,
-    on_step: Callable[[int, int], None] | None, cancelled: Callable[[], bool] | None,
-) -> Tensor:  # fmt: skip
-    batch = cost.batch
-    while True:
+    ready: Prepared, on_step: Callable[[int, int], None] | None, cancelled: Callable[[], bool] | None
+) -> Tensor:
+    points = ready.plan.points
+
+    def run(batch: int) -> Tensor:
         done = 0
 
         def forward(z: Tensor) -> Tensor:
             nonlocal done
             if cancelled and cancelled():
                 raise Cancelled
-            value = problem(z)
-            done = min(done + len(z), cost.points)
+            value = ready.forward(z)
+            done = min(done + len(z), points)
             if on_step:
-                on_step(done, cost.points)
+                on_step(done, points)
             return value
 
-        try:
-            return how.run(forward, problem, steps, batch)
-        except (RuntimeError, MemoryError) as error:
-            if not memory.out_of_memory(error):
-                raise
-            if batch == 1:
-                raise RecordError(
-                    "There is not enough memory to explain this, even one step at a time. Use a smaller picture or "
-                    "shorter responses, or the method 'ablation', which keeps nothing for a backward pass."
-                ) from error
-            batch //= 2
+        return ready.method.run(forward, ready.forward, ready.steps, batch)
+
+    return memory.with_halving(run, ready.plan.batch)

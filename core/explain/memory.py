@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
+from core.judges.protocols import MaskedForward
+from core.records import RecordError
+
+Result = TypeVar("Result")
 CPU_BUDGET = 1 << 30  # bytes that the points of one batch may take on a CPU
 CPU_POSITIONS = 4096  # and decoder positions, so that a cancelled run stops within a second
 GPU_SHARE = 0.4  # of what is free on a GPU
@@ -43,6 +48,34 @@ def batch_for(device: torch.device, per_point: int, positions: int, points: int)
     """How many points of so many bytes and computed positions go into one batch."""
     fit = budget(device) // max(1, per_point)
     return max(1, min(points, fit, points if device.type == "cuda" else CPU_POSITIONS // positions))
+
+
+def batch_of(forward: MaskedForward, points: int, backward: bool) -> tuple[int, int]:
+    """How many of so many points go into one batch, and the bytes of one."""
+    per_point = bytes_per_point(forward.model, forward.computed, forward.cached, backward)
+    return batch_for(forward.model.device, per_point, forward.computed, points), per_point
+
+
+def with_halving(run: Callable[[int], Result], batch: int) -> Result:
+    """run(batch), with half the batch as often as memory runs out. Raises RecordError where not even one fits."""
+    while True:
+        try:
+            return run(batch)
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            if batch <= 1:
+                raise RecordError(
+                    "There is not enough memory to explain this, even one step at a time. Use a smaller picture or "
+                    "shorter responses, or the method 'ablation', which keeps nothing for a backward pass."
+                ) from error
+        batch //= 2  # out here nothing holds the failed batch any more
+
+
+@torch.no_grad()
+def evaluate(forward: Callable[[torch.Tensor], torch.Tensor], z: torch.Tensor, most: int) -> torch.Tensor:
+    """forward at points z (N, U), at most so many at a time, without a backward pass."""
+    return with_halving(lambda batch: torch.cat([forward(part) for part in z.split(batch)]), most)
 
 
 class Peak:

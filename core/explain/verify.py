@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.explain.explanation import explain
-from core.judges.vlmdr import VLMDRJudge
+from core.explain.explanation import Request, explain
+from core.explain.targets import CUSTOM
+from core.judges.protocols import Differentiable
+from core.records import RecordError
 from core.records.bundle import Bundle
 
 TOLERANCE = 1e-3  # of the largest number compared: another machine's rounding, not another model
@@ -40,14 +42,16 @@ class Verdict:
         return f"Does NOT hold: the same weights give other numbers (largest difference {self.differences[worst]:.3g}, in {worst})."
 
 
-def verify(bundle: Bundle, judge: VLMDRJudge) -> Verdict:
+def verify(bundle: Bundle, judge: Differentiable) -> Verdict:
     """Raises what judging and explaining raise."""
     e = bundle.explanation
+    if e.target_key == CUSTOM:
+        raise RecordError(
+            "This bundle explains a target of somebody's own code, which it does not hold: it can be shown, not verified."
+        )
     judgement = judge.judge(bundle.comparison)
-    again = explain(
-        judge, bundle.comparison, judgement, *e.pair, target=e.target_key, method=e.method_key, steps=e.steps or None,
-        level=e.level, scope=e.scope, check=False,
-    )  # fmt: skip
+    request = Request(e.pair, e.target_key, e.method_key, e.steps or None, e.level, e.scope, check=False)
+    again = explain(judge, bundle.comparison, judgement, request)
     pairs = {
         "rewards": (bundle.judgement.rewards, judgement.rewards),
         "gate logits": (bundle.judgement.gate_logits, judgement.gate_logits),

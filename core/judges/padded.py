@@ -13,6 +13,9 @@ import torch
 from torch import Tensor
 from transformers import BatchFeature
 
+from core.judges.features import Features
+from core.judges.inputs import Inputs, build_inputs
+from core.judges.masked import make_features
 from core.model.loading import fingerprint
 from core.model.processor import Response, RewardProcessor, encode_prefix, encode_response, pad_responses
 from core.model.reader import Reader
@@ -84,6 +87,14 @@ class PaddedJudge(ABC):
                 "Shorten the text."
             )
         return responses
+
+    def masked_inputs(
+        self, comparison: Comparison, a: int, b: int, level: str, most_regions: int
+    ) -> tuple[Inputs, Features]:
+        """What a masked forward of responses a and b varies. Call under the lock."""
+        texts = (comparison.responses[a], comparison.responses[b])
+        inputs = build_inputs(self.model, self.processor, comparison.load_image(), comparison.prompt, texts)
+        return inputs, make_features(inputs, texts, level, most_regions)
 
 
 def card_of(

@@ -6,13 +6,14 @@ methods of a protocol below. The runner, explanations and pages ask for exactly 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from threading import Lock
 from typing import Any, Protocol, runtime_checkable
 
-import torch
 from PIL import Image
 from torch import Tensor
 
+from core.judges.features import Features, Outputs, TargetFunction
 from core.records import Comparison, JudgeCard, Judgement, OODScore
 
 
@@ -61,18 +62,82 @@ class MaskedForward(Protocol):
     """A target as a function of how much of each feature is there: presences z (B, U) -> (B,), differentiable in z.
 
     U features: words (or sentences) of response a and b, the prompt, regions of the picture (a feature mask, in Captum's
-    words); 1 as given, 0 the baseline in its place.
+    words); 1 as given, 0 the baseline in its place. All methods of core/explain know a judge only through this.
+
+    model: for its sizes and device. positions: decoder positions of one whole point; computed: those that are run for each
+    point; cached: those of which only keys and values are kept (core.explain.memory).
     """
 
+    model: Any
+    features: Features
+    target: TargetFunction
+    baseline: str
+
+    @property
+    def positions(self) -> int: ...
+
+    @property
+    def computed(self) -> int: ...
+
+    @property
+    def cached(self) -> int: ...
+
     def __call__(self, z: Tensor) -> Tensor: ...
+
+    def outputs(self, z: Tensor) -> Outputs:
+        """What the target is computed from."""
+        ...
+
+    def ones(self) -> Tensor:
+        """(1, U): everything as given."""
+        ...
+
+
+@runtime_checkable
+class Rewords(MaskedForward, Protocol):
+    """Can also try other words: image and prompt are read once for all of them."""
+
+    processor: Any
+    inputs: Any
+
+    def response_slope(self) -> Tensor:
+        """(2, R, H) gradient of the target with respect to the embeddings of the response tokens."""
+        ...
+
+    def rewards_of(self, texts: Sequence[str]) -> Tensor:
+        """(N,) rewards of other responses."""
+        ...
+
+    def word_tokens(self) -> tuple[list[str], Tensor]:
+        """Tokens that are whole words, and their embeddings (V, H)."""
+        ...
+
+
+@runtime_checkable
+class DecomposesHead(Protocol):
+    """A masked forward whose head takes something off each score for every response token."""
+
+    def token_penalties(self) -> tuple[Tensor, Tensor]:
+        """(2, R, D) what each response token takes from each score, and (D,) the weights of the scores in a reward."""
+        ...
 
 
 @runtime_checkable
 class Differentiable(Protocol):
-    """Can be explained: gives its target as a function of presences (core/explain)."""
+    """Can be explained: gives its target as a function of presences (core/explain).
 
+    lock: held while the model is used. model: for its device and dtype. decomposes_head: whether its masked forwards are
+    DecomposesHead.
+    """
+
+    card: JudgeCard
     lock: Lock
-    model: torch.nn.Module
+    model: Any
+    decomposes_head: bool
+
+    def judge(self, comparison: Comparison) -> Judgement: ...
+
+    def judge_batch(self, comparisons: list[Comparison]) -> list[Judgement]: ...
 
     def masked(
         self,
@@ -80,7 +145,11 @@ class Differentiable(Protocol):
         judgement: Judgement,
         a: int,
         b: int,
-        target: Any,
+        target: TargetFunction,
         level: str,
         scope: str,
-    ) -> MaskedForward: ...
+        most_regions: int = 16,
+    ) -> MaskedForward:
+        """level: "word" or "sentence". scope: "joint" or "responses". most_regions: of the longer side of the region grid.
+        Call under the lock. Raises RecordError or ImageError."""
+        ...

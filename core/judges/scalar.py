@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from torch import Tensor
+
+from core.judges.features import Outputs, TargetFunction
+from core.judges.masked import PrefixForward
 from core.judges.padded import PaddedJudge, Prepared, card_of
 from core.model import ScalarReward
 from core.model.loading import EMBEDDED_SCALAR, load_checkpoint
-from core.records import Judgement
+from core.model.reader import Prefix, at_end
+from core.records import Comparison, Judgement
+
+
+class ScalarForward(PrefixForward):
+    def score(self, reading: Prefix, embeds: Tensor, mask: Tensor) -> Outputs:
+        states = self.model.response_states(reading, embeds, mask)
+        return Outputs(self.model.head(at_end(states, mask)).squeeze(-1).float())
 
 
 class ScalarJudge(PaddedJudge):
+    decomposes_head = False
+
     @classmethod
     def load(
         cls,
@@ -35,3 +48,11 @@ class ScalarJudge(PaddedJudge):
             Judgement(comparison.id, self.card.id, tuple(row[:count]))
             for comparison, row, count in zip(prepared.comparisons, table, prepared.counts, strict=True)
         ]
+
+    def masked(
+        self, comparison: Comparison, judgement: Judgement, a: int, b: int, target: TargetFunction, level: str,
+        scope: str, most_regions: int = 16,
+    ) -> ScalarForward:  # fmt: skip
+        del judgement  # there is no active set to freeze
+        inputs, features = self.masked_inputs(comparison, a, b, level, most_regions)
+        return ScalarForward(self.model, self.processor, inputs, features, target, scope)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
@@ -13,9 +15,11 @@ from torch import Tensor
 from transformers import BatchFeature
 
 from core.images import image_hash
+from core.judges.features import Outputs, TargetFunction
+from core.judges.masked import PrefixForward
 from core.judges.padded import PaddedJudge, Prepared, card_of
 from core.model import VLMDR
-from core.model.head import aggregate
+from core.model.head import aggregate, weights_over
 from core.model.loading import EMBEDDED, load_checkpoint
 from core.model.modeling import Reading
 from core.model.ood import OODModel, pixel_statistics
@@ -41,7 +45,33 @@ class PreparedWithOOD(Prepared):
     statistics: list[Tensor]
 
 
+class GatedForward(PrefixForward):
+    """With the active set frozen at the judgement's: which k dimensions are chosen is piecewise constant."""
+
+    def __init__(self, *given: Any, selected: Sequence[int]) -> None:
+        super().__init__(*given)
+        self.active = torch.zeros(
+            1, self.model.config.num_dimensions, dtype=torch.bool, device=self.model.device
+        )
+        self.active[0, list(selected)] = True
+
+    def score(self, reading: Reading, embeds: Tensor, mask: Tensor) -> Outputs:
+        scores = self.model.score_embeds(reading, embeds, mask).float()
+        weights = weights_over(reading.weight_logits.float(), self.active.expand(len(scores), -1))
+        return Outputs(aggregate(weights, scores), scores, weights, reading.relevance_logits.float())
+
+    @torch.no_grad()
+    def token_penalties(self) -> tuple[Tensor, Tensor]:
+        """(2, R, D) the head's token-surprisal penalties, and (D,) weights on the active set."""
+        i, reading = self.inputs, self._read_once()
+        states = self.model.response_states(reading, i.response, i.response_mask)
+        penalties = self.model.token_doubts(reading, i.response, states, i.response_mask).float()
+        return penalties[0], weights_over(reading.weight_logits.float(), self.active)[0]
+
+
 class VLMDRJudge(PaddedJudge):
+    decomposes_head = True
+
     def __init__(
         self, model: VLMDR, processor: RewardProcessor, card: JudgeCard, ood: OODModel | None = None
     ) -> None:
@@ -104,9 +134,9 @@ class VLMDRJudge(PaddedJudge):
     def _read_inputs(self, inputs: BatchFeature, statistics: list[Tensor]) -> Read:
         """One vision pass serves the judgement and the out-of-distribution score."""
         inputs = BatchFeature(dict(inputs))
-        features = self.model.image_features(
-            inputs.pop("pixel_values"), image_grid_thw=inputs["image_grid_thw"]
-        )
+        pixels = inputs.pop("pixel_values")
+        grids = {k: v for k, v in inputs.items() if k not in ("input_ids", "attention_mask")}
+        features = self.model.image_features(pixels, **grids)
         oods = (
             [self.ood.of(s, f.float()) for s, f in zip(statistics, features, strict=True)] if self.ood else []
         )
@@ -126,6 +156,19 @@ class VLMDRJudge(PaddedJudge):
         inputs = self.processor.image_processor(images=[image], return_tensors="pt").to(self.model.device)
         tokens: Tensor = self.model.image_features(inputs.pop("pixel_values"), **inputs)[0].float()
         return tokens
+
+    # -- explaining ------------------------------------------------------------------------------------------
+
+    def masked(
+        self, comparison: Comparison, judgement: Judgement, a: int, b: int, target: TargetFunction, level: str,
+        scope: str, most_regions: int = 16,
+    ) -> GatedForward:  # fmt: skip
+        inputs, features = self.masked_inputs(comparison, a, b, level, most_regions)
+        return GatedForward(
+            self.model, self.processor, inputs, features, target, scope, selected=judgement.selected
+        )
+
+    # -- records ---------------------------------------------------------------------------------------------
 
     def _judgements(
         self, comparisons: list[Comparison], read: Read, scores: Tensor, counts: list[int]

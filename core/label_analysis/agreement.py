@@ -17,9 +17,9 @@ import numpy as np
 from core.label_analysis.coefficients import Coefficient, Share, alpha, cohen, fleiss, share
 from core.labels.consensus import DISPUTED, consensus
 from core.labels.records import BAD, TIE, UNDECIDED, UNSURE, Item, Label
-from core.taxonomy import INDEX, KEYS
+from core.taxonomy import KEYS
 
-CATEGORIES = ("0", "1", "2", "3", TIE, BAD)
+CATEGORIES = ("0", "1", "2", "3", TIE, BAD)  # of items with up to four responses
 
 
 @dataclass(frozen=True)
@@ -95,12 +95,23 @@ class Summary:
     judges: tuple[AgainstJudge, ...]
 
 
-def summary(labels: Sequence[Label], items: Mapping[int, Item]) -> Summary:
-    """Everything at once, but for the error rate, which only a queue in random order can give."""
+def summary(labels: Sequence[Label], items: Mapping[int, Item], keys: Sequence[str] = KEYS) -> Summary:
+    """Everything at once, but for the error rate, which only a queue in random order can give. keys: of the dimensions
+    that the queue's annotators can tick."""
     return Summary(
-        between(labels, first=True), between(labels), dimensions(labels), changes(labels, items),
-        against_judges(labels, items),
+        between(labels, first=True), between(labels), dimensions(labels, keys), changes(labels, items),
+        against_judges(labels, items, keys),
     )  # fmt: skip
+
+
+def _categories(most: int) -> tuple[str, ...]:
+    """What can be said of items with up to `most` responses. Categories that nobody used change no coefficient."""
+    return CATEGORIES if most <= 4 else (*(str(i) for i in range(most)), TIE, BAD)
+
+
+def _most(verdicts: Iterable[str]) -> int:
+    """The number of responses that the verdicts need."""
+    return 1 + max((int(v) for v in verdicts if v not in UNDECIDED), default=0)
 
 
 # -- each other --------------------------------------------------------------------------------------------
@@ -109,10 +120,11 @@ def summary(labels: Sequence[Label], items: Mapping[int, Item]) -> Summary:
 def between(labels: Sequence[Label], first: bool = False) -> Agreement:
     """Agreement on final verdicts, or (first) on blind first ones."""
     by_item: dict[int, dict[str, int]] = {}
+    categories = _categories(_most(label.first if first else label.final for label in labels))
     for label in labels:
         verdict = label.first if first else label.final
         if verdict != UNSURE and (label.blind or not first):
-            by_item.setdefault(label.position, {})[label.annotator] = CATEGORIES.index(verdict)
+            by_item.setdefault(label.position, {})[label.annotator] = categories.index(verdict)
     opinions = list(by_item.values())
     several = [o for o in opinions if len(o) >= 2]
     names = sorted({name for o in opinions for name in o})
@@ -122,16 +134,16 @@ def between(labels: Sequence[Label], first: bool = False) -> Agreement:
     for a, b in combinations(names, 2):
         both = [(o[a], o[b]) for o in opinions if a in o and b in o]
         if both:
-            pairs[a, b] = cohen(np.stack([_cell(*pair) for pair in both]))
+            pairs[a, b] = cohen(np.stack([_cell(*pair, len(categories)) for pair in both]))
     return Agreement(
         pairs,
-        fleiss(_counts([o.values() for o in several if len(o) == common], len(CATEGORIES))),
-        alpha(_counts([o.values() for o in several], len(CATEGORIES)), len({n for o in several for n in o})),
+        fleiss(_counts([o.values() for o in several if len(o) == common], len(categories))),
+        alpha(_counts([o.values() for o in several], len(categories)), len({n for o in several for n in o})),
     )
 
 
-def dimensions(labels: Sequence[Label]) -> tuple[DimensionAgreement, ...]:
-    """One per dimension, in the taxonomy's order. A label without a tick says nothing of dimensions; ticks are counted as
+def dimensions(labels: Sequence[Label], keys: Sequence[str] = KEYS) -> tuple[DimensionAgreement, ...]:
+    """One per dimension, in the order of `keys`. A label without a tick says nothing of dimensions; ticks are counted as
     they stand, whether or not the model's own dimensions had been shown before."""
     ticks: dict[int, list[frozenset[str]]] = {}
     people: dict[int, set[str]] = {}
@@ -148,7 +160,7 @@ def dimensions(labels: Sequence[Label]) -> tuple[DimensionAgreement, ...]:
             alpha(_counts([[int(key in t) for t in ts] for ts in several], 2), raters),
             share(sum(key in t for t in every), len(every)),
         )
-        for key in KEYS
+        for key in keys
     )
 
 
@@ -161,8 +173,8 @@ def _counts(items: Sequence[Iterable[int]], categories: int) -> np.ndarray:
     return out
 
 
-def _cell(a: int, b: int) -> np.ndarray:
-    out = np.zeros((len(CATEGORIES), len(CATEGORIES)), dtype=int)
+def _cell(a: int, b: int, categories: int) -> np.ndarray:
+    out = np.zeros((categories, categories), dtype=int)
     out[a, b] = 1
     return out
 
@@ -189,7 +201,9 @@ def changes(labels: Sequence[Label], items: Mapping[int, Item]) -> Changes:
 # -- the judges --------------------------------------------------------------------------------------------
 
 
-def against_judges(labels: Sequence[Label], items: Mapping[int, Item]) -> tuple[AgainstJudge, ...]:
+def against_judges(
+    labels: Sequence[Label], items: Mapping[int, Item], keys: Sequence[str] = KEYS
+) -> tuple[AgainstJudge, ...]:
     """One per judge and weights, in the order in which the items name them."""
     blind: dict[int, list[Label]] = {}
     for label in labels:
@@ -200,36 +214,41 @@ def against_judges(labels: Sequence[Label], items: Mapping[int, Item]) -> tuple[
         for row in items[position].judged:
             name = str(row.get("judge_name") or row["judge"]), str(row.get("revision") or "")
             judged.setdefault(name, []).append((row, blind[position]))
-    return tuple(_against(*name, rows) for name, rows in judged.items())
+    return tuple(_against(*name, rows, keys) for name, rows in judged.items())
 
 
-def _against(judge: str, weights: str, rows: list[tuple[dict[str, Any], list[Label]]]) -> AgainstJudge:
+def _against(
+    judge: str, weights: str, rows: list[tuple[dict[str, Any], list[Label]]], keys: Sequence[str]
+) -> AgainstJudge:
     cells, left_out = [], Counter[str]()
+    said = _most(label.first for _, labels in rows for label in labels)
+    size = len(_categories(max([said, *(len(row.get("rewards") or ()) for row, _ in rows)])))
     for row, labels in rows:
         decided = [int(label.first) for label in labels if label.first not in UNDECIDED]
         best = _best(row)
         if isinstance(best, str):
             left_out[best] += len(decided)
         elif decided:
-            cells.append(sum(_cell(verdict, best) for verdict in decided))
-    table = np.array(cells).reshape(-1, len(CATEGORIES), len(CATEGORIES))
+            cells.append(sum(_cell(verdict, best, size) for verdict in decided))
+    table = np.array(cells).reshape(-1, size, size)
     agree = int(np.trace(table.sum(0)))
     return AgainstJudge(
         judge, weights, share(agree, int(table.sum())), cohen(table), left_out["tie"], left_out["missing"],
-        _selected(rows),
+        _selected(rows, keys),
     )  # fmt: skip
 
 
-def _selected(rows: list[tuple[dict[str, Any], list[Label]]]) -> dict[str, Share]:
+def _selected(rows: list[tuple[dict[str, Any], list[Label]]], keys: Sequence[str]) -> dict[str, Share]:
     """Per dimension key; items for which the judge selected none at all are left out."""
     ticked, hit = Counter[str](), Counter[str]()
     for row, labels in rows:
-        selected = {int(d) for d in row.get("selected") or ()}
+        own = [d if isinstance(d, str) else d["key"] for d in row.get("dimensions") or KEYS]
+        selected = {own[int(d)] for d in row.get("selected") or () if int(d) < len(own)}
         if selected:
             said = {d for label in labels for d in label.first_dimensions}
             ticked.update(said)
-            hit.update(d for d in said if INDEX.get(d) in selected)
-    return {key: share(hit[key], ticked[key]) for key in KEYS}
+            hit.update(said & selected)
+    return {key: share(hit[key], ticked[key]) for key in keys}
 
 
 def _best(judged: Mapping[str, Any]) -> int | str:

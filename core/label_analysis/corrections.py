@@ -5,6 +5,7 @@ The files are written by core.label_analysis.export.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -54,7 +55,8 @@ class Corrected:
     status: "kept" (nobody looked, the old label stands), "confirmed", "corrected" (people prefer another response, or
     there was no old label), "no preference" (tie or both bad), "disputed" (two verdicts have the most votes), "unsure"
     (nobody was sure), "unlabelled" (nobody looked, and there was no old label). votes: how many final verdicts of each
-    kind. annotators: how many people. reasons: why the row stood in the queue.
+    kind. annotators: how many people. reasons: why the row stood in the queue, a sentence each, or {"kind", parameters} as
+    JSON.
     """
 
     row: int
@@ -114,6 +116,11 @@ class Corrections:
                 "the run is of other data than the one the queue came from."
             )
 
+    @property
+    def most_responses(self) -> int:
+        """Of an item of the queue: only those can have votes."""
+        return max((len(i.responses) for i in self.items.values()), default=0)
+
     def rows(self) -> Iterator[Corrected]:
         return (row for row, _ in self.with_pictures(False))
 
@@ -142,7 +149,7 @@ class Corrections:
         return Corrected(
             item.row, item.key, item.id, item.subgroup, item.prompt, item.responses, item.preferred, preferred, status,
             dict(found.votes) if found else {}, found.annotators if found else 0,
-            tuple(item.evidence.get("reasons") or ()), self.data,
+            tuple(_reason(r) for r in item.evidence.get("reasons") or ()), self.data,
         )  # fmt: skip
 
 
@@ -154,6 +161,12 @@ def _check(position: int, found: Consensus, item: Item | None) -> None:
             raise CorrectionError(
                 f"A label of item {position} prefers response {letter(int(verdict))}, but there are {len(item.responses)}."
             )
+
+
+def _reason(reason: Any) -> str:
+    if isinstance(reason, str):
+        return reason
+    return str(reason["text"]) if reason.get("kind") == "sentence" else json.dumps(reason, sort_keys=True)
 
 
 def _stand_in(stored: dict[str, Any]) -> Item:

@@ -26,15 +26,24 @@ from core.label_analysis.corrections import BATCH, FROM_RUN, Corrected, Correcti
 from core.labels.records import UNDECIDED
 from core.records import plain
 
-VERDICTS = ("0", "1", "2", "3", *UNDECIDED)
+FEWEST = 4  # responses that the columns of votes always have room for
 _text = pa.string()
-SCHEMA = pa.schema([
-    ("row", pa.int64()), ("key", _text), ("id", _text), ("subgroup", _text), ("prompt", _text),
-    ("responses", pa.list_(_text)), ("preferred_before", pa.int8()), ("preferred", pa.int8()), ("status", _text),
-    ("votes", pa.struct([(v, pa.int32()) for v in VERDICTS])), ("annotators", pa.int32()),
-    ("reasons", pa.list_(_text)), ("benchmark", _text), ("source", _text), ("revision", _text), ("data_hash", _text),
-    ("image", pa.binary()), ("image_from", _text),
-])  # fmt: skip
+
+
+def schema(responses: int = FEWEST) -> pa.Schema:
+    """Of the Parquet file. responses: the most that an item of the queue has."""
+    preferred = pa.int8() if responses <= 127 else pa.int32()
+    return pa.schema([
+        ("row", pa.int64()), ("key", _text), ("id", _text), ("subgroup", _text), ("prompt", _text),
+        ("responses", pa.list_(_text)), ("preferred_before", preferred), ("preferred", preferred), ("status", _text),
+        ("votes", pa.struct([(v, pa.int32()) for v in _verdicts(responses)])), ("annotators", pa.int32()),
+        ("reasons", pa.list_(_text)), ("benchmark", _text), ("source", _text), ("revision", _text), ("data_hash", _text),
+        ("image", pa.binary()), ("image_from", _text),
+    ])  # fmt: skip
+
+
+def _verdicts(responses: int) -> list[str]:
+    return [*(str(i) for i in range(max(responses, FEWEST))), *UNDECIDED]
 
 
 def fields(corrected: Corrected) -> dict[str, Any]:
@@ -65,17 +74,18 @@ def write_parquet(corrections: Corrections, path: Path) -> None:
     512 pixels) or ""; votes: one number per kind of verdict."""
 
     def write(temporary: Path) -> None:
-        with pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
-            for batch in _batches(map(_parquet_row, corrections.with_pictures())):
-                writer.write_batch(pa.RecordBatch.from_pylist(batch, SCHEMA))
+        form = schema(corrections.most_responses)
+        with pq.ParquetWriter(temporary, form, compression="zstd") as writer:
+            rows = (_parquet_row(*pair, corrections.most_responses) for pair in corrections.with_pictures())
+            for batch in _batches(rows):
+                writer.write_batch(pa.RecordBatch.from_pylist(batch, form))
 
     _whole(path, write)
 
 
-def _parquet_row(pair: tuple[Corrected, Picture | None]) -> dict[str, Any]:
-    corrected, picture = pair
+def _parquet_row(corrected: Corrected, picture: Picture | None, responses: int) -> dict[str, Any]:
     row = fields(corrected)
-    votes = {v: row["votes"].get(v, 0) for v in VERDICTS}
+    votes = {v: row["votes"].get(v, 0) for v in _verdicts(responses)}
     image = picture.data if picture else None
     return row | {"votes": votes, "image": image, "image_from": _origin(picture)}
 

@@ -21,8 +21,8 @@ from huggingface_hub import CommitScheduler, HfApi, snapshot_download
 from huggingface_hub.errors import RepositoryNotFoundError
 from sqlalchemy.engine import make_url
 
-from core.labels import leases
-from core.labels.records import present
+from core.labels import leases, migrations
+from core.labels.records import LabelError, present
 from core.labels.store import LabelStore
 from core.labels.tables import events, items, people, pictures, queues, slots
 
@@ -71,7 +71,7 @@ class Files:
                     db.execute(sa.select(pictures.c.data).where(pictures.c.hash == hash_)).scalar_one()
                 )
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps({"queue": queue, "items": rows}))
+        path.write_text(json.dumps({"format": migrations.NEWEST, "queue": queue, "items": rows}))
 
 
 def restore(store: LabelStore, folder: Path) -> set[str]:
@@ -81,7 +81,7 @@ def restore(store: LabelStore, folder: Path) -> set[str]:
     said = [e for lines in sorted(starts, key=lambda lines: lines[0]["at"]) for e in lines]
     with store.db.writing() as db:
         for path in sorted((folder / "queues").glob("*.json")):
-            _restore_queue(db, folder, json.loads(path.read_text()))
+            _restore_queue(db, folder, _saved(path))
         have = {i for (i,) in db.execute(sa.select(events.c.id))}
         new = [
             {**{k: e[k] for k in COLUMNS}, "detail": json.dumps(e["detail"])}
@@ -97,6 +97,20 @@ def restore(store: LabelStore, folder: Path) -> set[str]:
         for queue in {e["queue"] for e in new}:
             _restore_slots(db, queue)
     return {e["id"] for e in said}
+
+
+def _saved(path: Path) -> dict[str, Any]:
+    """A queue's file with its rows as they are today; release 0.1 wrote no version. Raises LabelError."""
+    saved = json.loads(path.read_text())
+    version = saved.get("format", 1)
+    if type(version) is not int or version < 1:
+        raise LabelError(
+            f"The version of the saved queue {path.name} is damaged ({str(version)[:40]!r}). Nothing was restored: get the file "
+            "from an earlier commit of the data set."
+        )
+    if version > migrations.NEWEST:
+        raise LabelError(migrations.newer(f"The saved queue {path.name}", version))
+    return migrations.upgraded(saved, version)
 
 
 def _restore_queue(db: sa.Connection, folder: Path, saved: dict[str, Any]) -> None:
@@ -182,7 +196,7 @@ def _start(store: LabelStore, folder: Path, repository: str) -> str:
         Schedule(Files(store, folder, saved), repository, HfApi(token=token))
     except Exception as error:  # whatever the hub, the network or old files do, the app must start
         log.exception("labels cannot be saved to %s", repository)
-        return type(error).__name__
+        return str(error) if isinstance(error, LabelError) else type(error).__name__
     return ""
 
 

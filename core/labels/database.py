@@ -13,11 +13,15 @@ from sqlalchemy import Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from core.labels import migrations
 from core.labels.records import LabelError
-from core.labels.tables import metadata
 
 WAIT = 10.0  # seconds a writer waits for another one
 TRIES = 5
+CLASH = (
+    "40001",
+    "40P01",
+)  # PostgreSQL: serialization failure, deadlock; the transaction is as if it had not been
 Result = TypeVar("Result")
 
 
@@ -27,6 +31,14 @@ def default_url() -> str:
         return url
     home = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "rewardscope"
     return f"sqlite:///{home / 'labels.sqlite'}"
+
+
+def name_of(url: str) -> str:
+    """A store for people: the file, or the address without its password."""
+    address = make_url(url)
+    if address.get_backend_name() == "sqlite" and address.database:
+        return address.database
+    return address.render_as_string(hide_password=True)
 
 
 def engines(url: str) -> tuple[Engine, Engine]:
@@ -61,9 +73,13 @@ class Database:
     def __init__(self, url: str) -> None:
         try:
             self._reader, self._writer = engines(url)
-            metadata.create_all(self._writer)
+            with self._writer.begin() as connection:
+                migrations.migrate(connection, name_of(url))
         except (SQLAlchemyError, OSError, ImportError) as error:
             raise LabelError(f"The label store cannot be opened: {_cause(error)}") from error
+        except LabelError:
+            self.close()
+            raise
 
     def close(self) -> None:
         self._reader.dispose()
@@ -91,13 +107,17 @@ class Database:
             raise LabelError(f"The label store cannot be read just now ({_cause(error)}).") from error
 
     def write(self, work: Callable[[sa.Connection], Result]) -> Result:
-        """`work` in one transaction; again from the start where somebody else wrote the same row at the same moment."""
+        """`work` in one transaction; again from the start where somebody else wrote the same row at the same moment, or
+        where two writers waited for each other and the database ended one."""
         for _ in range(TRIES):
             try:
                 with self.writing() as connection:
                     return work(connection)
             except IntegrityError:
                 continue
+            except LabelError as error:
+                if getattr(getattr(error.__cause__, "orig", None), "sqlstate", None) not in CLASH:
+                    raise
         raise LabelError("Others are writing the same thing just now. This was NOT saved: please try again.")
 
 

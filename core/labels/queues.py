@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from core.benchmarks import BENCHMARKS
@@ -11,11 +13,12 @@ from core.images import to_png_bytes
 from core.label_errors.ranking import suspects
 from core.label_errors.suspect import Suspect
 from core.labels.consensus import most_disputed
-from core.labels.records import Item, Label, LabelError, Queue
+from core.labels.records import Item, Label, LabelError, Queue, sentence
 from core.labels.store import LabelStore
-from core.records import Comparison, Condition, letter
+from core.records import Comparison, Condition
 from core.runs.run import Run
 from core.runs.schema import SCHEMA, judgement_of
+from core.taxonomy import DIMENSIONS
 
 ORDERS = {
     "suspicion": "likely wrong labels first",
@@ -28,9 +31,10 @@ LONGEST = 100_000  # characters of one text that a person could be asked to read
 
 def from_runs(
     store: LabelStore, runs: dict[str, Run], *, name: str, by: str, order: str = "suspicion", most: int = 500,
-    overlap: int = 1, seed: int = 0,
+    overlap: int = 1, seed: int = 0, dimensions: Sequence[dict[str, Any]] | None = None,
 ) -> Queue:  # fmt: skip
-    """A queue over runs of the same data (name in links -> run). Raises LabelError or core.runs.RunError."""
+    """A queue over runs of the same data (name in links -> run). dimensions: what annotators can tick, [{"key", "name"}];
+    where it is None those of the first judge that has any, else the taxonomy. Raises LabelError or core.runs.RunError."""
     if not runs:
         raise LabelError("Choose a run first.")
     _check(order, most, overlap)
@@ -41,7 +45,7 @@ def from_runs(
     about = {
         "name": "".join(c for c in name.strip()[:80] if c.isprintable()) or m.title, "by": by, "order": order, "seed": seed, "benchmark": m.benchmark,
         "title": m.title, "source": m.source, "revision": m.data_revision, "data_hash": m.stats.get("data_hash", ""),
-        "runs": list(runs),
+        "runs": list(runs), "dimensions": list(dimensions if dimensions is not None else _dimensions(runs)),
     }  # fmt: skip
     return store.add_queue(about, entries, stored.items(), overlap)
 
@@ -107,10 +111,20 @@ def _entries(runs: Sequence[Run], found: Sequence[Suspect]) -> tuple[list[Item],
             Item(
                 "", 0, row["row"], row["key"], row["id"], row["subgroup"], row["cluster"], row["prompt"][:LONGEST],
                 tuple(r[:LONGEST] for r in row["responses"]), row["preferred"], hash_,
-                {"wrong": suspect.wrong, "reasons": list(suspect.reasons)}, tuple(j for j in judged if j),
+                {"wrong": suspect.wrong, "reasons": [_reason(r) for r in suspect.reasons]}, tuple(j for j in judged if j),
             )
         )  # fmt: skip
     return entries, stored
+
+
+def _dimensions(runs: dict[str, Run]) -> list[dict[str, Any]]:
+    known = (r.manifest.judge.dimensions for r in runs.values())
+    return [{"key": d.key, "name": d.name} for d in next(filter(None, known), DIMENSIONS)]
+
+
+def _reason(reason: Any) -> dict[str, Any]:
+    """A reason of core.label_errors as the store keeps it."""
+    return dict(reason) if isinstance(reason, dict) else sentence(str(reason))
 
 
 def _judged(run: Run, row: dict[str, Any]) -> dict[str, Any] | None:
@@ -118,22 +132,18 @@ def _judged(run: Run, row: dict[str, Any]) -> dict[str, Any] | None:
     if not row["rewards"] or run.manifest.condition is not Condition.AS_GIVEN:
         return None
     said = judgement_of(row, run.manifest).to_row()
-    kept = {k: v for k, v in said.items() if v and k not in ("comparison_id", "seconds", "ood")}
+    left_out = {
+        "comparison_id",
+        "seconds",
+        "ood",
+        *(["dimensions"] if run.manifest.judge.dimensions == DIMENSIONS else []),
+    }
+    kept = {k: v for k, v in said.items() if v and k not in left_out}
     return {**kept, "judge_name": run.manifest.judge.name, "revision": run.manifest.judge.fingerprint}
 
 
-def in_words(verdict: str) -> str:
-    """A verdict for people who see the record's own order."""
-    known = {"tie": "a tie", "bad": "both bad", "unsure": "cannot tell"}
-    return known.get(verdict) or f"response {letter(int(verdict))}"
-
-
 def _disputed(item: Item, labels: Sequence[Label]) -> Item:
-    said = [label.final for label in labels if label.position == item.position]
-    counts = {v: said.count(v) for v in dict.fromkeys(said)}
-    reason = f"{len(said)} annotators: " + ", ".join(f"{n} × {in_words(v)}" for v, n in counts.items())
-    evidence = {
-        "wrong": item.evidence.get("wrong"),
-        "reasons": [f"{reason}.", *item.evidence.get("reasons", [])],
-    }
-    return Item(**{**item.__dict__, "evidence": evidence})
+    said = Counter(label.final for label in labels if label.position == item.position)
+    reason = {"kind": "disputed", "verdicts": dict(said)}
+    reasons = [reason, *item.evidence.get("reasons", [])]
+    return replace(item, evidence={"wrong": item.evidence.get("wrong"), "reasons": reasons})

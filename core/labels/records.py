@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from core.records import content_hash, plain
-from core.taxonomy import KEYS
+from core.taxonomy import DIMENSIONS
 
-TIE, BAD, UNSURE = "tie", "bad", "unsure"  # besides "0" to "3", the index of the better response
+TIE, BAD, UNSURE = "tie", "bad", "unsure"  # besides "0", "1", ..., the index of the better response
 UNDECIDED = (TIE, BAD, UNSURE)
 LONGEST_NOTE = 4_000
 LONGEST_NAME = 40
@@ -28,7 +28,9 @@ class Item:
 
     position: its place in the queue. row, key, id, subgroup, cluster, preferred: as in the run (core.runs).
     picture: hash of a stored picture, or "" where there is none or the benchmark draws it from `row`.
-    evidence: why it stands here {"wrong": probability that the label is wrong or None, "reasons": [sentences]}.
+    evidence: why it stands here {"wrong": probability that the label is wrong or None, "reasons": [reasons]}. A reason is
+    {"kind": what it is, its parameters}, which a page puts into words; one that was stored as a sentence is
+    {"kind": "sentence", "text": it}.
     judged: what the judges said, one mapping each: core.records.Judgement.to_row less what is empty, and `revision`,
     the fingerprint of the judge's weights.
     """
@@ -53,7 +55,7 @@ class Label:
     """What one annotator says of one item at present: a view over the events, undone ones left out.
 
     first: the verdict before model and old label were shown; final: the one that stands after. Both are the index
-    of the better response as text ("0" to "3", in the record's own order), "tie", "bad" (both bad) or "unsure".
+    of the better response as text ("0", "1", ..., in the record's own order), "tie", "bad" (both bad) or "unsure".
     blind: whether `first` was given before any reveal of this item to this person (it is not after an undo).
     dimensions: keys of the dimensions that decided, at last; first_dimensions: those named with the first verdict. seconds: from sight to first verdict; None where unknown.
     """
@@ -73,13 +75,22 @@ class Label:
 
 @dataclass(frozen=True)
 class Queue:
-    """about: name, by, order, seed, benchmark, title, source, revision, data_hash, runs (their names in links)."""
+    """about: name, by, order, seed, benchmark, title, source, revision, data_hash, runs (their names in links), and
+    dimensions ([{"key", "name", ...}]: those of the queue's judge)."""
 
     id: str
     created: float
     overlap: int
     size: int
     about: dict[str, Any]
+
+    @property
+    def dimensions(self) -> dict[str, str]:
+        """What an annotator can tick, in order: key -> name. The taxonomy where the queue brings none of its own."""
+        own = self.about.get("dimensions")
+        if own is None:
+            return {d.key: d.name for d in DIMENSIONS}
+        return {d["key"]: d.get("name") or d["key"] for d in own}
 
 
 @dataclass(frozen=True)
@@ -115,18 +126,19 @@ class Opinion:
     dimensions: tuple[str, ...] = ()
     note: str = ""
 
-    def checked(self, responses: int) -> Opinion:
-        """Raises LabelError for anything the page would not send."""
+    def checked(self, responses: int, dimensions: Iterable[str]) -> Opinion:
+        """The opinion with its dimensions in the order of `dimensions`, the keys of the queue. Raises LabelError for
+        anything the page would not send."""
+        keys = list(dimensions)
         if self.verdict not in (*UNDECIDED, *(str(i) for i in range(responses))):
-            raise LabelError("This is no verdict on this item. Nothing was written.")
-        if not all(isinstance(d, str) and d in KEYS for d in self.dimensions):
-            raise LabelError("There is no such dimension. Nothing was written.")
+            raise LabelError("This is not a verdict that this item can have. Nothing was written.")
+        if not all(isinstance(d, str) and d in keys for d in self.dimensions):
+            raise LabelError("This queue does not have such a dimension. Nothing was written.")
         if len(self.note) > LONGEST_NOTE:
             raise LabelError(
                 f"The note has {len(self.note):,} characters: at most {LONGEST_NOTE:,} are kept. Nothing was written."
             )
-        dimensions = tuple(k for k in KEYS if k in self.dimensions)
-        return replace(self, dimensions=dimensions, note=plain(self.note))
+        return replace(self, dimensions=tuple(k for k in keys if k in self.dimensions), note=plain(self.note))
 
 
 def checked_name(name: str) -> str:
@@ -137,6 +149,22 @@ def checked_name(name: str) -> str:
             f"Choose a name of 1 to {LONGEST_NAME} letters, digits, blanks, dots, dashes or underscores."
         )
     return name
+
+
+def checked_dimensions(given: Iterable[Any]) -> list[dict[str, Any]]:
+    """Dimensions for a queue's `about`. Raises LabelError where a key is missing, empty or there twice."""
+    out = [dict(d) if isinstance(d, dict) else {} for d in given]
+    keys = [d.get("key") for d in out]
+    if not all(isinstance(k, str) and k for k in keys) or len(set(keys)) < len(keys):
+        raise LabelError(
+            "The dimensions of a queue each need a key of their own. The queue was not made: mend the judge's list of dimensions."
+        )
+    return out
+
+
+def sentence(text: str) -> dict[str, Any]:
+    """A reason that is known only in words."""
+    return {"kind": "sentence", "text": text}
 
 
 def shown_order(annotator: str, item: Item) -> tuple[int, ...]:

@@ -29,6 +29,12 @@ from core.labels.records import Item
 
 metadata = MetaData()
 
+store_format = Table(
+    "store_format", metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),  # 1: there is one row
+    Column("version", Integer, nullable=False),  # core.labels.migrations
+)  # fmt: skip
+
 people = Table(
     "people", metadata,
     Column("name", String(80), primary_key=True),

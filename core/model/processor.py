@@ -16,7 +16,10 @@ from transformers import AutoTokenizer, BatchFeature
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 from transformers.processing_utils import ProcessorMixin
 
+from core.records import RecordError
+
 MAX_PIXELS = 112 * 112  # of the embedded models' pictures
+MARK = "\u241f"  # stands for a text while the chat template is rendered to see what it writes around it
 
 
 class RewardProcessor(ProcessorMixin):
@@ -25,7 +28,7 @@ class RewardProcessor(ProcessorMixin):
     def __init__(
         self, image_processor: Any = None, tokenizer: Any = None, chat_template: str | None = None, **_: Any
     ):
-        self.image_token = "<|image_pad|>"
+        self.image_token = getattr(tokenizer, "image_token", None) or "<|image_pad|>"
         self.control_tokens = [t.content for t in tokenizer.added_tokens_decoder.values() if t.special]
         self._turn: tuple[str, str] | None = None
         self.image_token_id = tokenizer.convert_tokens_to_ids(self.image_token)
@@ -40,7 +43,7 @@ class RewardProcessor(ProcessorMixin):
         image_processor = Qwen2VLImageProcessorPil.from_pretrained(source, **kwargs)
         return cls(image_processor, AutoTokenizer.from_pretrained(source, **kwargs))
 
-    def replace_image_token(self, image_inputs: dict, image_idx: int, **_: Any) -> str:
+    def replace_image_token(self, image_inputs: Any, image_idx: int, **_: Any) -> str:
         grid = image_inputs["image_grid_thw"][image_idx]
         return self.image_token * int(grid.prod() // self.image_processor.merge_size**2)
 
@@ -58,17 +61,33 @@ def encode_prefix(processor: RewardProcessor, images: list[Image.Image], prompts
     """Image and prompt up to where the response begins, padded on the left. One image a prompt."""
     texts = [_prefix(processor, prompt) for prompt in prompts]
     inputs = processor.image_processor(images=images, return_tensors="pt")
-    merge = processor.image_processor.merge_size**2
-    for i, grid in enumerate(inputs["image_grid_thw"]):
-        texts[i] = texts[i].replace(
-            processor.image_token, processor.image_token * int(grid.prod() // merge), 1
-        )
+    texts = [_with_image(processor, text, inputs, i) for i, text in enumerate(texts)]
     tokens = processor.tokenizer(
         texts, padding=True, padding_side="left", return_tensors="pt", add_special_tokens=False
     )
     return BatchFeature(
         {**inputs, "input_ids": tokens["input_ids"], "attention_mask": tokens["attention_mask"]}
     )
+
+
+def prompt_positions(processor: RewardProcessor, inputs: BatchFeature, prompt: str) -> Tensor:
+    """(P,) bool: where the prompt's own words stand in what `encode_prefix` gave for this one prompt.
+
+    Whatever the chat template writes around them: it is rendered once more with a mark in the prompt's place. Raises
+    RecordError where the template does not show it.
+    """
+    whole, around = _prefix(processor, prompt), _prefix(processor, MARK).split(MARK)
+    before, after = around[0], around[-1]
+    if len(around) != 2 or not (whole.startswith(before) and whole.endswith(after)):
+        raise RecordError(
+            "This model's chat template does not show the prompt once and as it is, so its words cannot be told from the "
+            "template's own and nothing can be explained. Mend the chat_template of the checkpoint."
+        )
+    start = len(_with_image(processor, before, inputs, 0))
+    end = len(_with_image(processor, whole, inputs, 0)) - len(_with_image(processor, after, inputs, 0))
+    encoded = processor.tokenizer(_with_image(processor, whole, inputs, 0), add_special_tokens=False,
+                                  return_offsets_mapping=True)  # fmt: skip
+    return torch.tensor([a < end and b > start and b > a for a, b in encoded["offset_mapping"]])
 
 
 def encode_response(processor: RewardProcessor, text: str) -> Response:
@@ -92,9 +111,9 @@ def pad_responses(processor: RewardProcessor, responses: list[list[Response]]) -
 
 
 def _plain(processor: RewardProcessor, text: str) -> str:
-    """Text in which nothing can pass for a control token of the template ("<|im_end|>" typed by a person)."""
+    """Text in which nothing can pass for a control token of the template ("<|im_end|>" typed by a person). No length changes."""
     for token in processor.control_tokens:
-        text = text.replace(token, token.replace("|", "¦"))
+        text = text.replace(token, token.replace("|", "¦") if "|" in token else "‹" + token[1:])
     return text
 
 
@@ -106,13 +125,17 @@ def _prefix(processor: RewardProcessor, prompt: str) -> str:
     )  # fmt: skip
 
 
+def _with_image(processor: RewardProcessor, text: str, inputs: Any, i: int) -> str:
+    """A rendered template with the one image token as often as picture i has visual tokens."""
+    return text.replace(processor.image_token, processor.replace_image_token(inputs, i), 1)
+
+
 def _around_response(processor: RewardProcessor) -> tuple[str, str]:
     """What the chat template puts between the generation prompt and the response, and after the response."""
     if processor._turn:
         return processor._turn
-    mark = "\u241f"
     user = {"role": "user", "content": [{"type": "text", "text": "x"}]}
-    assistant = {"role": "assistant", "content": [{"type": "text", "text": mark}]}
+    assistant = {"role": "assistant", "content": [{"type": "text", "text": MARK}]}
 
     def render(messages: list[dict], **kwargs: Any) -> str:
         return processor.tokenizer.apply_chat_template(
@@ -121,6 +144,6 @@ def _around_response(processor: RewardProcessor) -> tuple[str, str]:
 
     prefix = render([user], add_generation_prompt=True)
     whole = render([user, assistant])
-    before, after = whole.removeprefix(prefix).split(mark)
+    before, after = whole.removeprefix(prefix).split(MARK)
     processor._turn = before, after.rstrip("\n")
     return processor._turn

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.browser
 def page(browser, server):
     page = browser.new_page(viewport={"width": 1440, "height": 1000})
     page.goto(server)
-    expect(page.locator(".verdict").first).to_contain_text("lost by", timeout=60_000)
+    expect(page.locator(".verdict").first).to_contain_text("The model prefers", timeout=60_000)
     yield page
     page.close()
 
@@ -33,7 +33,7 @@ def test_a_gallery_example_opens_while_the_model_is_busy(page, browser, server):
     expect(page.locator("#cost")).to_contain_text("32 evaluations")
     busy = browser.new_page()
     busy.goto(server)
-    expect(busy.locator(".verdict").first).to_contain_text("lost by", timeout=60_000)
+    expect(busy.locator(".verdict").first).to_contain_text("The model prefers", timeout=60_000)
     busy.locator("#method input").click()
     busy.get_by_role("option", name="Shapley sampling").click()
     busy.locator("#exact").click()
@@ -125,7 +125,7 @@ def test_a_bundle_comes_back_verified(page, browser, server, tmp_path):
     verdict = page.locator(".verdict").first.inner_text()
     again = browser.new_page()
     again.goto(server)
-    expect(again.locator(".verdict").first).to_contain_text("lost by", timeout=60_000)
+    expect(again.locator(".verdict").first).to_contain_text("The model prefers", timeout=60_000)
     with again.expect_file_chooser() as chooser:
         again.locator("#open-bundle").click()
     chooser.value.set_files(str(path))
@@ -195,7 +195,7 @@ def test_bad_input_is_told_in_words(page, tmp_path):
 def test_nothing_hangs_over_the_edge(browser, server, width):
     page = browser.new_page(viewport={"width": width, "height": 900})
     page.goto(server)
-    expect(page.locator(".verdict").first).to_contain_text("lost by", timeout=60_000)
+    expect(page.locator(".verdict").first).to_contain_text("The model prefers", timeout=60_000)
     page.locator("#gates .main-svg").first.wait_for()
     page.wait_for_timeout(800)
     assert page.evaluate("document.documentElement.scrollWidth") <= width

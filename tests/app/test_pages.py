@@ -83,7 +83,7 @@ def test_one_click_to_inspect_with_everything_filled_in(page, server):
     expect(page.locator(".inspect-link")).to_be_visible(timeout=60_000)
     prompt = page.locator("#item .prompt").inner_text()
     page.locator(".inspect-link").click()
-    expect(page.locator(".verdict")).to_contain_text("lost by", timeout=60_000)
+    expect(page.locator(".verdict")).to_contain_text("The model prefers", timeout=60_000)
     assert page.locator("#prompt textarea").input_value() == prompt
     assert page.locator("#heat img").count() == 2
 

@@ -154,7 +154,7 @@ FOCUS = """() => {
 
 def test_the_keyboard_alone_reaches_judge(tab, server):
     tab.goto(server)
-    expect(tab.locator(".verdict").first).to_contain_text("lost by", timeout=60_000)
+    expect(tab.locator(".verdict").first).to_contain_text("The model prefers", timeout=60_000)
     tab.locator("#gates .main-svg").first.wait_for()
     stops = []
     while not stops or stops[-1]["id"] != "judge":

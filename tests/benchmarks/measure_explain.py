@@ -22,7 +22,7 @@ sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1])]
 from plain import judge_of  # noqa: E402
 
 from core.explain import explain  # noqa: E402
-from core.explain.explanation import set_up  # noqa: E402
+from core.explain.explanation import Request, prepare  # noqa: E402
 from core.judges.vlmdr import VLMDRJudge  # noqa: E402
 from core.model import VLMDR, VLMDRConfig  # noqa: E402
 from core.model.head import weights_over  # noqa: E402
@@ -69,9 +69,9 @@ def record(judge, side):
     return Comparison("m", image, prompt, texts)
 
 
-def plain(problem, batch):
+def plain(forward, batch):
     """Captum's integrated gradients as one would write it: over the embeddings of each whole sequence."""
-    i, model = problem.inputs, problem.model
+    i, model = forward.inputs, forward.model
     p = i.prefix.shape[1]
     out = torch.zeros(i.response.shape[1:3], device=i.prefix.device)
     for n, sign in ((0, 1.0), (1, -1.0)):
@@ -90,7 +90,7 @@ def plain(problem, batch):
             scores = model.head.score(
                 states[:, -1], states[:, p - 1 : -1], embeds[:, p:], states[:, p:], mask
             )
-            shares = weights_over(weight.float(), problem.active.expand(b, -1))
+            shares = weights_over(weight.float(), forward.active.expand(b, -1))
             return (shares * scores.float()).sum(-1)
 
         given = torch.cat([i.prefix, i.response[:, n, :length]], dim=1)
@@ -114,18 +114,22 @@ def main():
     c = record(judge, 112 if args.size == "embedded" else 224)
     judgement = judge.judge(c)
     with judge.lock:
-        problem, *_, cost = set_up(
-            judge, c, judgement, 0, 1, "margin", "integrated_gradients", STEPS, "word", "responses"
+        ready = prepare(
+            judge,
+            c,
+            judgement,
+            Request(method="integrated_gradients", steps=STEPS, level="word", scope="responses"),
         )
-    prefix, responses = problem.inputs.prefix.shape[1], int(problem.inputs.response_mask.sum())
+    forward, cost = ready.forward, ready.plan
+    prefix, responses = forward.inputs.prefix.shape[1], int(forward.inputs.response_mask.sum())
     print(
         f"{judge.name}: {prefix} prefix and {responses} response tokens ({prefix / (prefix + responses):.0%} prefix)"
     )
     batch = min(8, cost.batch)
-    z = problem.ones()
+    z = forward.ones()
 
     def fast():
-        return IntegratedGradients(problem).attribute(
+        return IntegratedGradients(forward).attribute(
             z, baselines=torch.zeros_like(z), n_steps=STEPS, internal_batch_size=batch, method="gausslegendre"
         )[0]
 
@@ -136,12 +140,12 @@ def main():
     times = {"plain": [], "shared": [], "reused": []}
     for _ in range(args.rounds):
         ways = (
-            ("plain", lambda: plain(problem, batch)),
-            ("shared", lambda: integrated_gradients(problem, STEPS, batch)),
+            ("plain", lambda: plain(forward, batch)),
+            ("shared", lambda: integrated_gradients(forward, STEPS, batch)),
             ("reused", fast),
         )
         for name, run in ways:
-            problem.reading = None  # reading image and prompt once is part of the fast way
+            forward._read_given = None  # reading image and prompt once is part of the fast way
             sync()
             started = time.perf_counter()
             found = run()
@@ -149,7 +153,9 @@ def main():
             times[name].append(time.perf_counter() - started)
             if name == "plain":
                 tokens = found
-    units = [float(tokens[problem.units.response == u].sum()) for u in range(problem.units.text_count - 1)]
+    units = [
+        float(tokens[forward.features.response == u].sum()) for u in range(forward.features.text_count - 1)
+    ]
     error = np.abs(np.array(units) - fast()[: len(units)].float().cpu().numpy()).max()
     print(f"largest difference of a word's value {error:.1e}, largest value {np.abs(units).max():.3g}")
     best = {k: min(v) for k, v in times.items()}

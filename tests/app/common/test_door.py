@@ -119,7 +119,7 @@ def test_before_the_verdict_nothing_says_what_model_and_label_think(named):
     assert item.prompt.split(".")[0] in answer
     for hidden in (
         item.judged[0]["judge"],
-        item.evidence["reasons"][0][:30],
+        item.evidence["reasons"][0]["text"][:30],
         item.id,
         item.key,
         "preferred",

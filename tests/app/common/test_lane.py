@@ -110,10 +110,10 @@ def test_a_small_model_asks_for_little_time(zero, judge, view):
 def test_explaining_and_planning_in_a_fork(judge, view):
     c, j = view.comparison, view.judgement
     found = lane.run_on_model(
-        explain, judge, c, j, *view.pair, method="ablation", watch={"cancelled": lambda: True}
+        explain, judge, c, j, pair=view.pair, method="ablation", watch={"cancelled": lambda: True}
     )
     assert found.method_key == "ablation" and found.faithfulness  # the flag stayed here
-    assert lane.run_on_model(plan, judge, c, j, *view.pair, method="integrated_gradients").points == 32
+    assert lane.run_on_model(plan, judge, c, j, pair=view.pair, method="integrated_gradients").points == 32
 
 
 def test_edits_and_drawings_in_a_fork(judge, view):
@@ -141,7 +141,7 @@ def test_the_page_works_on_a_fork(judge, view, tmp_path):
     assert first.judgement.rewards == pytest.approx(view.judgement.rewards, abs=1e-4)
     again = page.on_asked(c.image, c.prompt, *c.responses)[0]  # known by now, in this process
     assert again.judgement == first.judgement and not again.anew
-    for target in [key for _, key in views.targets_of(first)][:3]:
+    for target in [key for _, key in views.targets_of(first, judge)][:3]:
         assert page.on_target(first, target)[0].explanation.target_key == target
     other, *_ = page.on_pair(first, "01")
     assert other.pair == (0, 1)

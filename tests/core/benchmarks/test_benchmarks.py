@@ -17,6 +17,7 @@ from core.benchmarks import BENCHMARKS, BenchmarkError
 from core.benchmarks.findings import findings
 from core.runs.metrics import accuracy_plus, outcome, report
 from core.world.items import png
+from tests import releases
 
 SHARED = Path(__file__).parents[4] / "shared" / "data"
 PICTURE = png(Image.new("RGB", (32, 32), "red"))
@@ -274,13 +275,57 @@ def test_findings_name_duplicates_and_contradictions(tmp_path) -> None:
     assert all(f.rows for f in found)
 
 
-# -- the real texts, where this checkout has them ----------------------------------------------------------
+# -- whole releases: imitations whose answers are known, and the real texts where this checkout has them ---------
 
 
 def judged(name: str, file: Path, rule) -> pd.DataFrame:
     rows = list(BENCHMARKS[name].open(file).rows())
     return pd.DataFrame([(r.subgroup, r.cluster, outcome(rule(r), r.comparison.preferred)) for r in rows if r.comparison],
                         columns=["subgroup", "cluster", "outcome"])  # fmt: skip
+
+
+LONGER = lambda r: [len(t) for t in r.comparison.responses]  # noqa: E731
+POINTS = {"wrong": {"right": 1.0}, "half": {"right": 1.0, "tie": 0.5}, "dropped": {"right": 1.0}}
+
+
+@pytest.mark.parametrize("policy", POINTS)
+def test_an_imitation_of_vl_rewardbench_scores_what_its_key_says(tmp_path, policy) -> None:
+    key = releases.vl_rewardbench(tmp_path / "data.json")
+    f = judged("vl-rewardbench", tmp_path / "data.json", LONGER)
+    assert f["outcome"].tolist() == [r["outcome"] for r in key]
+    found = report(f, BENCHMARKS["vl-rewardbench"].groupings[0], policy)
+    expected = {}
+    for group in ("general", "hallucination", "reasoning"):
+        mine = [r["outcome"] for r in key if r["group"] == group]
+        counted = [o for o in mine if policy != "dropped" or o != "tie"]
+        expected[group] = sum(POINTS[policy].get(o, 0.0) for o in counted) / len(counted)
+    assert {g: r.value for g, r in found.groups.items()} == pytest.approx(expected)
+    assert found.macro == pytest.approx(sum(expected.values()) / 3)
+    assert found.overall.n == 1250 - (policy == "dropped") * sum(r["outcome"] == "tie" for r in key)
+
+
+def test_an_imitation_of_vl_rewardbench_fits_all_groupings_and_its_slips_are_found(tmp_path) -> None:
+    key = releases.vl_rewardbench(tmp_path / "data.json")
+    rows = list(BENCHMARKS["vl-rewardbench"].open(tmp_path / "data.json").rows())
+    for grouping in BENCHMARKS["vl-rewardbench"].groupings:
+        assert Counter(grouping.group_of[r.subgroup] for r in rows) == grouping.expected
+    official = BENCHMARKS["vl-rewardbench"].groupings[0]
+    assert [official.group_of[r.subgroup] for r in rows] == [r["group"] for r in key]
+    assert all(r.comparison and not r.comparison.prompt.startswith("<image>") for r in rows)
+    kinds = Counter(f.kind for f in findings(rows))
+    assert kinds["id occurs more than once"] == releases.TWICE
+    assert kinds["same text preferred in one row and rejected in another"] == releases.BOTH_WAYS
+    assert len(kinds) == 2
+
+
+def test_an_imitation_of_mm_rlhf_scores_what_its_key_says(tmp_path) -> None:
+    count, won, whole = releases.mm_rlhf(tmp_path / "data.jsonl")
+    benchmark = BENCHMARKS["mm-rlhf-rewardbench"]
+    assert findings(benchmark.open(tmp_path / "data.jsonl").rows(), benchmark.clustered) == []
+    f = judged("mm-rlhf-rewardbench", tmp_path / "data.jsonl", LONGER)
+    found = report(f, benchmark.groupings[0])
+    assert (found.overall.points, found.overall.n) == (won, count) and not found.refused
+    assert (accuracy_plus(f).points, accuracy_plus(f).n) == (whole, f["cluster"].nunique())
 
 
 needs_data = pytest.mark.skipif(

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from core.explain import METHODS, TARGETS, Cancelled, explain
-from core.explain.inputs import build_inputs
+from core.explain import METHODS, Cancelled, Request, explain, explanation, targets_for
+from core.judges.inputs import build_inputs
 from core.model.head import aggregate, weights_over
 from core.records import Comparison
 from tests.plain import noise
@@ -29,22 +29,22 @@ def total(e):
 
 @pytest.mark.parametrize("pair", [(0, 1), (2, 0)])
 def test_attributions_and_error_add_up_for_every_target(random_judge, comparison, judgement, pair):
-    for target, _ in TARGETS(judgement):
-        e = explain(random_judge, comparison, judgement, *pair, target, "integrated_gradients", steps=16)
+    for target, _ in targets_for(random_judge, judgement):
+        e = explain(random_judge, comparison, judgement, Request(pair, target, "integrated_gradients", 16))
         assert total(e) == pytest.approx(e.target_value - e.baseline_value + e.completeness_error, abs=1e-6)
         assert abs(e.completeness_error) < 1e-3 * max(1, abs(e.target_value - e.baseline_value))
 
 
 def test_the_target_is_the_margin_of_the_judgement(random_judge, comparison, judgement):
-    e = explain(random_judge, comparison, judgement, 0, 1)
+    e = explain(random_judge, comparison, judgement)
     assert e.target_value == pytest.approx(judgement.margin(0, 1), abs=1e-5)
     d = judgement.selected[0]
-    e = explain(random_judge, comparison, judgement, 0, 1, TARGETS(judgement)[1][0])
+    e = explain(random_judge, comparison, judgement, target=targets_for(random_judge, judgement)[1][0])
     assert e.target_value == pytest.approx(judgement.scores[0][d] - judgement.scores[1][d], abs=1e-5)
 
 
 def test_swapping_the_pair_turns_every_sign(random_judge, comparison, judgement):
-    ab, ba = (explain(random_judge, comparison, judgement, *p) for p in ((0, 1), (1, 0)))
+    ab, ba = (explain(random_judge, comparison, judgement, pair=p) for p in ((0, 1), (1, 0)))
     assert np.allclose(ab.token_values[0], -np.array(ba.token_values[1]), atol=1e-6)
     assert np.allclose(ab.patch_values, -np.array(ba.patch_values), atol=1e-6)
 
@@ -53,7 +53,7 @@ def test_integrated_gradients_equal_a_plain_riemann_sum(random_judge, comparison
     """No captum, no cache: one prefix+response sequence a response, gradients by hand at the Gauss-Legendre points."""
     model, steps = random_judge.model, 8
     texts = RESPONSES[:2]
-    inputs = build_inputs(random_judge, comparison.load_image(), comparison.prompt, texts)
+    inputs = build_inputs(model, random_judge.processor, comparison.load_image(), comparison.prompt, texts)
     active = torch.zeros(1, 21, dtype=torch.bool)
     active[0, list(judgement.selected)] = True
     nodes, weights = np.polynomial.legendre.leggauss(steps)
@@ -90,22 +90,60 @@ def test_integrated_gradients_equal_a_plain_riemann_sum(random_judge, comparison
         response_sum += float(weight) * response.grad
     expected_prefix = ((inputs.prefix - inputs.prefix_base) * prefix_sum).sum(-1)[0]
     expected_response = ((inputs.response - inputs.response_base) * response_sum).sum(-1)[0]
-    e = explain(random_judge, comparison, judgement, 0, 1, method="integrated_gradients", steps=steps)
+    e = explain(random_judge, comparison, judgement, method="integrated_gradients", steps=steps)
     assert np.allclose(np.ravel(e.patch_values), expected_prefix[inputs.at_image].numpy(), atol=1e-5)
     assert e.prompt_value == pytest.approx(float(expected_prefix[inputs.at_prompt].sum()), abs=1e-5)
     for n in (0, 1):
         assert sum(e.token_values[n]) == pytest.approx(float(expected_response[n].sum()), abs=1e-5)
 
 
-def test_the_picture_gets_a_share(random_judge, comparison, judgement):
-    for method in METHODS:
-        e = explain(random_judge, comparison, judgement, method=method, steps=4)
-        assert np.shape(e.patch_values) == (4, 4) or np.prod(np.shape(e.patch_values)) > 4
-        assert np.all(np.abs(e.patch_values) > 0)
+@pytest.mark.parametrize("method", METHODS)
+def test_the_picture_gets_a_share(random_judge, comparison, judgement, method):
+    e = explain(random_judge, comparison, judgement, method=method, steps=4)
+    assert np.shape(e.patch_values) == (3, 4)  # what the tiny model's processor makes of 112 x 140 pixels
+    assert np.all(np.abs(e.patch_values) > 0)
+
+
+@pytest.mark.parametrize("method", ["ablation", "integrated_gradients"])
+def test_visual_tokens_are_joined_to_blocks_where_there_are_too_many(
+    random_judge, comparison, judgement, monkeypatch, method
+):
+    """3 x 4 tokens in blocks of 2 x 2; the lower blocks have one row. Measured here on the embeddings themselves."""
+    monkeypatch.setattr(explanation, "COARSE", 2)
+    monkeypatch.setattr(explanation, "FINEST", 2)
+    e = explain(random_judge, comparison, judgement, method=method, check=False)
+    assert np.shape(e.patch_values) == (2, 2) and np.all(np.abs(e.patch_values) > 0)
+    monkeypatch.undo()
+    whole = explain(random_judge, comparison, judgement, method=method, check=False)
+    tokens = np.array(whole.patch_values)
+    assert tokens.shape == (3, 4)
+    if method == "integrated_gradients":  # a sum over positions
+        blocks = [[tokens[r : r + 2, c : c + 2].sum() for c in (0, 2)] for r in (0, 2)]
+        assert np.allclose(e.patch_values, blocks, atol=1e-5)
+        return
+    model = random_judge.model
+    inputs = build_inputs(random_judge, comparison.load_image(), comparison.prompt, RESPONSES[:2])
+    active = torch.zeros(1, 21, dtype=torch.bool)
+    active[0, list(judgement.selected)] = True
+
+    def margin(prefix):
+        with torch.no_grad():
+            reading = model.read_embeds(prefix, inputs.mask, inputs.positions, inputs.at_image[None])
+            scores = model.score_embeds(reading, inputs.response, inputs.response_mask)
+            rewards = aggregate(weights_over(reading.weight_logits, active), scores)[0]
+        return float(rewards[0] - rewards[1])
+
+    rows, columns = np.divmod(np.arange(12), 4)
+    for r in (0, 1):
+        for c in (0, 1):
+            at = inputs.at_image.nonzero().flatten()[torch.from_numpy((rows // 2 == r) & (columns // 2 == c))]
+            less = inputs.prefix.clone()
+            less[0, at] = inputs.prefix_base[0, at]
+            assert e.patch_values[r][c] == pytest.approx(margin(inputs.prefix) - margin(less), abs=1e-5)
 
 
 def test_spans_point_at_the_words(random_judge, comparison, judgement):
-    e = explain(random_judge, comparison, judgement, 0, 2)
+    e = explain(random_judge, comparison, judgement, pair=(0, 2))
     for n, text in ((0, RESPONSES[0]), (1, RESPONSES[2])):
         assert all(text[s:t] == piece for piece, s, t in e.tokens[n])
 
@@ -132,7 +170,7 @@ def test_unknown_words_are_refused(random_judge, comparison, judgement):
     with pytest.raises(ValueError, match="no target"):
         explain(random_judge, comparison, judgement, target="score:taste")
     with pytest.raises(ValueError, match="itself"):
-        explain(random_judge, comparison, judgement, 1, 1)
+        explain(random_judge, comparison, judgement, pair=(1, 1))
 
 
 def test_every_method_explains_itself():

@@ -1,5 +1,8 @@
 """Each method against a separate plain computation, and what an explanation says about its own truth."""
 
+import mmap
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -7,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.explain import METHODS, explain, memory, plan
-from core.explain.explanation import set_up
+from core.explain.explanation import Request, prepare
 from core.explain.faithfulness import area, curve, faithfulness
-from core.explain.problem import PIECES, pieces
+from core.judges.masked import PrefixForward
 from core.records import Comparison, RecordError
 from tests.plain import integrated_gradients, noise
 
@@ -26,8 +29,9 @@ def judgement(random_judge, comparison):
     return random_judge.judge(comparison)
 
 
-def problem_of(judge, comparison, judgement, method="ablation", scope="joint", target="margin"):
-    return set_up(judge, comparison, judgement, 0, 1, target, method, None, "word", scope)[0]
+def masked_of(judge, comparison, judgement, method="ablation", scope="joint", target="margin"):
+    request = Request(target=target, method=method, level="word", scope=scope)
+    return prepare(judge, comparison, judgement, request).forward
 
 
 def flat(e):
@@ -35,32 +39,32 @@ def flat(e):
 
 
 @pytest.mark.parametrize("target", ["margin", "reward", "gate:counting", "score:colour"])
-def test_ablation_is_one_unit_taken_away_at_a_time(random_judge, comparison, judgement, target):
-    problem = problem_of(random_judge, comparison, judgement, target=target)
-    z = problem.ones()
+def test_ablation_is_one_feature_taken_away_at_a_time(random_judge, comparison, judgement, target):
+    forward = masked_of(random_judge, comparison, judgement, target=target)
+    z = forward.ones()
     with torch.no_grad():
-        whole = float(problem(z))
+        whole = float(forward(z))
         expected = []
-        for u in range(problem.units.count):
+        for u in range(forward.features.count):
             less = z.clone()
             less[0, u] = 0
-            expected.append(whole - float(problem(less)))
+            expected.append(whole - float(forward(less)))
     found = explain(random_judge, comparison, judgement, target=target, method="ablation", level="word")
     assert np.allclose(flat(found), expected, atol=1e-5)
 
 
 def test_occlusion_averages_windows_of_two_by_two(random_judge, comparison, judgement):
-    problem = problem_of(random_judge, comparison, judgement)
-    rows, columns = problem.units.grid
+    forward = masked_of(random_judge, comparison, judgement)
+    rows, columns = forward.features.grid
     total, times = np.zeros((rows, columns)), np.zeros((rows, columns))
     with torch.no_grad():
-        whole = float(problem(problem.ones()))
+        whole = float(forward(forward.ones()))
         for r in range(rows - 1):
             for c in range(columns - 1):
-                z = problem.ones()
+                z = forward.ones()
                 for y, x in ((r, c), (r, c + 1), (r + 1, c), (r + 1, c + 1)):
-                    z[0, problem.units.text_count + y * columns + x] = 0
-                fall = whole - float(problem(z))
+                    z[0, forward.features.text_count + y * columns + x] = 0
+                fall = whole - float(forward(z))
                 total[r : r + 2, c : c + 2] += fall
                 times[r : r + 2, c : c + 2] += 1
     found = explain(random_judge, comparison, judgement, method="occlusion", level="word")
@@ -94,14 +98,14 @@ def test_the_account_of_doubt_is_exact(random_judge, comparison, judgement):
 
 def test_attribution_to_responses_equals_captum_over_the_whole_sequence(random_judge, comparison, judgement):
     """Reused keys and values against plain integrated gradients that read image and prompt at every step."""
-    problem = problem_of(random_judge, comparison, judgement, scope="joint")
-    tokens = integrated_gradients(problem, 32)
+    forward = masked_of(random_judge, comparison, judgement, scope="joint")
+    tokens = integrated_gradients(forward, 32)
     found = explain(
         random_judge, comparison, judgement, method="integrated_gradients", scope="responses", level="word"
     )
     for n in (0, 1):
-        for u, value in enumerate(found.token_values[n], start=problem.units.of_text(n).start):
-            assert float(tokens[n][problem.units.response[n] == u].sum()) == pytest.approx(value, abs=1e-4)
+        for u, value in enumerate(found.token_values[n], start=forward.features.of_text(n).start):
+            assert float(tokens[n][forward.features.response[n] == u].sum()) == pytest.approx(value, abs=1e-4)
     assert not np.any(found.patch_values) and found.prompt_value == 0
 
 
@@ -115,41 +119,32 @@ def test_sentences_are_the_sums_of_their_words_for_linear_paths(random_judge, co
 
 
 def test_faithfulness_is_what_the_model_really_does(random_judge, comparison, judgement):
-    problem = problem_of(random_judge, comparison, judgement)
+    forward = masked_of(random_judge, comparison, judgement)
     sign = 1 if judgement.margin(0, 1) >= 0 else -1
-    values = sign * torch.arange(problem.units.count).float()
+    values = sign * torch.arange(forward.features.count).float()
     with torch.no_grad():
-        whole = float(problem(problem.ones()))
-    found = faithfulness(problem, values, whole)
+        whole = float(forward(forward.ones()))
+    found = faithfulness(forward, values, whole)
     last_words = [
-        problem.units.text_count - 2,
-        problem.units.text_count - 3,
+        forward.features.text_count - 2,
+        forward.features.text_count - 3,
     ]  # the prompt is no word of a response
-    z = problem.ones()
+    z = forward.ones()
     z[0, last_words] = 0
     with torch.no_grad():
-        assert found.words.after == pytest.approx(float(problem(z)), abs=1e-5)
+        assert found.words.after == pytest.approx(float(forward(z)), abs=1e-5)
     assert found.words.names == ("“fool.”", "“you”")
     assert found.words.before == pytest.approx(judgement.margin(0, 1), abs=1e-4)
-    assert found.regions.names[0] == f"row {problem.units.grid[0]}, column {problem.units.grid[1]}"
+    assert found.regions.names[0] == f"row {forward.features.grid[0]}, column {forward.features.grid[1]}"
 
 
 def test_curves_start_and_end_where_they_must(random_judge, comparison, judgement):
-    problem = problem_of(random_judge, comparison, judgement)
-    order = list(range(problem.units.count - 1, -1, -1))
-    down, up = curve(problem, order), curve(problem, order, insert=True)
-    assert len(down) == problem.units.count + 1
+    forward = masked_of(random_judge, comparison, judgement)
+    order = list(range(forward.features.count - 1, -1, -1))
+    down, up = curve(forward, order), curve(forward, order, insert=True)
+    assert len(down) == forward.features.count + 1
     assert down[0] == pytest.approx(up[-1], abs=1e-5) and down[-1] == pytest.approx(up[0], abs=1e-5)
     assert area([4, 2, 0], 4) == pytest.approx(0.5) and area([4, 0, 0], 4) == pytest.approx(0.25)
-
-
-def test_pieces_cover_all_words():
-    text = "One. Two three!  Four\nfive"
-    assert [p for p, _, _ in pieces(text, "sentence")] == ["One.", "Two three!", "Four", "five"]
-    for level in PIECES:
-        assert all(text[s:e] == p for p, s, e in pieces(text, level))
-    with pytest.raises(ValueError, match="no level"):
-        pieces(text, "letter")
 
 
 # -- memory ------------------------------------------------------------------------------------------------
@@ -163,10 +158,10 @@ def test_the_estimate_of_memory_is_near_what_is_kept(random_judge, comparison, j
         kept[t.untyped_storage().data_ptr()] = t.untyped_storage().nbytes()
         return t
 
-    problem = problem_of(random_judge, comparison, judgement, "gradient", scope)
-    weights = {p.untyped_storage().data_ptr() for p in problem.model.parameters()}
+    forward = masked_of(random_judge, comparison, judgement, "gradient", scope)
+    weights = {p.untyped_storage().data_ptr() for p in forward.model.parameters()}
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
-        problem(problem.ones().requires_grad_().repeat(8, 1))
+        forward(forward.ones().requires_grad_().repeat(8, 1))
     real = sum(b for p, b in kept.items() if p not in weights) / 8
     estimate = plan(random_judge, comparison, judgement, method="gradient", scope=scope).bytes
     assert 0.5 < estimate / real < 2
@@ -175,9 +170,7 @@ def test_the_estimate_of_memory_is_near_what_is_kept(random_judge, comparison, j
 def test_out_of_memory_becomes_a_smaller_batch_then_a_clear_message(
     random_judge, comparison, judgement, monkeypatch
 ):
-    from core.explain.problem import Problem
-
-    whole, sizes, most = Problem.__call__, [], 4
+    whole, sizes, most = PrefixForward.__call__, [], 4
 
     def scarce(self, z):
         sizes.append(len(z))
@@ -185,7 +178,7 @@ def test_out_of_memory_becomes_a_smaller_batch_then_a_clear_message(
             raise torch.OutOfMemoryError("CUDA out of memory")
         return whole(self, z)
 
-    monkeypatch.setattr(Problem, "__call__", scarce)
+    monkeypatch.setattr(PrefixForward, "__call__", scarce)
     found = explain(random_judge, comparison, judgement, method="integrated_gradients", steps=16, check=False)
     assert max(sizes) == 16 and sizes[-1] == 4
     monkeypatch.undo()
@@ -197,16 +190,50 @@ def test_out_of_memory_becomes_a_smaller_batch_then_a_clear_message(
             raise torch.OutOfMemoryError("CUDA out of memory")
         return whole(self, z)
 
-    monkeypatch.setattr(Problem, "__call__", none)
+    monkeypatch.setattr(PrefixForward, "__call__", none)
     with pytest.raises(RecordError, match="not enough memory"):
         explain(random_judge, comparison, judgement, method="integrated_gradients", check=False)
 
 
-def test_peak_counts_what_was_taken():
+def the_system_tells() -> bool:
+    status = Path("/proc/self/status")
+    return status.is_file() and "VmHWM" in status.read_text()
+
+
+def take_64_mib():
+    """Fresh pages from the system, touched and given back: a tensor may get what the process already holds."""
+    with mmap.mmap(-1, 64 << 20) as block:
+        block[:: mmap.PAGESIZE] = b"x" * (len(block) // mmap.PAGESIZE)
+
+
+@pytest.mark.skipif(not the_system_tells(), reason="this system does not tell a process's largest size")
+def test_peak_counts_what_was_taken_and_only_that():
     with memory.Peak(torch.device("cpu")) as peak:
-        block = torch.ones(64 << 18)  # 64 MiB
-        del block
-    assert peak.bytes is None or peak.bytes > 48 << 20
+        take_64_mib()
+    assert peak.bytes is not None and 60 << 20 < peak.bytes < 96 << 20
+    with memory.Peak(torch.device("cpu")) as later:
+        pass
+    assert later.bytes is not None and later.bytes < 16 << 20  # what was taken before does not count
+
+
+def test_peak_is_not_made_up_where_the_system_does_not_tell(monkeypatch):
+    monkeypatch.setattr(memory, "_status", lambda name: None)
+    with memory.Peak(torch.device("cpu")) as peak:
+        pass
+    assert peak.bytes is None
+
+
+@pytest.mark.skipif(not the_system_tells(), reason="this system does not tell a process's largest size")
+def test_an_explanation_says_what_memory_it_took(random_judge, comparison, judgement, monkeypatch):
+    whole = PrefixForward.__call__
+
+    def greedy(self, z):
+        take_64_mib()
+        return whole(self, z)
+
+    monkeypatch.setattr(PrefixForward, "__call__", greedy)
+    found = explain(random_judge, comparison, judgement, method="gradient", check=False)
+    assert found.peak_memory is not None and found.peak_memory > 60 << 20
 
 
 def test_the_account_refuses_a_gate(random_judge, comparison, judgement):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from dataclasses import replace
 from itertools import combinations
 
 import krippendorff
@@ -368,3 +369,12 @@ def test_alpha_ignores_items_with_one_opinion(said):
     assume(found.value is not None)
     assert found.items == int((counts.sum(1) >= 2).sum())
     assert found == alpha(counts[counts.sum(1) >= 2], 3)
+
+
+def test_more_than_four_responses_agree_like_two():
+    """Six responses: the same pattern of verdicts, named otherwise, gives the same coefficients."""
+    few = [
+        label(i, n, v) for i in range(6) for n, v in (("ann", str(i % 2)), ("bob", str((i + (i == 3)) % 2)))
+    ]
+    many = [replace(v, first=str(4 + int(v.first)), final=str(4 + int(v.final))) for v in few]
+    assert between(many) == between(few)

@@ -31,6 +31,7 @@ from core.runs.run import Run, open_run
 from core.runs.runner import Job
 from core.runs.runner import run as run_job
 from core.runs.schema import SCHEMA, row_of
+from tests import releases
 
 ROOT = Path(__file__).parents[3]
 SCENE = ROOT / "assets" / "runs" / "scene"
@@ -300,6 +301,21 @@ def test_what_the_blind_judge_says_is_said(scene) -> None:
         said = " ".join(s.reasons)
         assert ("the label may have been made from the texts alone" in said) == (seeing < 0 < blind)
         assert ("With the picture removed" in said) == (seeing < 0 and blind < 0)
+
+
+def test_the_errors_of_an_imitated_release_come_first(tmp_path) -> None:
+    key = releases.vl_rewardbench(tmp_path / "data.json")
+    done = run_job(Job(BENCHMARKS["vl-rewardbench"].open(tmp_path / "data.json"), longer(), tmp_path / "r", keep_images=False))  # fmt: skip
+    assert done
+    found = suspects([done])
+    contradict, repeat = 2 * releases.BOTH_WAYS, 2 * releases.TWICE
+    assert {s.row for s in found[:contradict]} == set(range(contradict))
+    assert {s.row for s in found[contradict:repeat]} == set(range(contradict, repeat))
+    assert [s.tier for s in found] == [0] * contradict + [1] * (repeat - contradict) + [2] * (
+        len(key) - repeat
+    )
+    for a, b in zip(found[:contradict:2], found[1:contradict:2], strict=True):
+        assert a.row // 2 == b.row // 2  # the two rows of one question stand together
 
 
 @pytest.mark.skipif(not RELEASE.exists(), reason="needs the old release of VL-RewardBench")

@@ -90,7 +90,7 @@ def test_a_file_that_nobody_judged_can_be_labelled(store, tmp_path):
         0,
         1,
     }  # the contradiction; the same texts with another picture are none
-    assert "at least one of the two labels is wrong" in items[0].evidence["reasons"][0]
+    assert "at least one of the two labels is wrong" in items[0].evidence["reasons"][0]["text"]
     assert items[0].judged == ()
     assert Image.open(io.BytesIO(queues.picture_of(store, "own", items[0]))).size == (40, 40)
 
@@ -125,4 +125,9 @@ def test_what_people_disagree_about_makes_the_next_queue(store):
     items = store.items(again.id)
     rows = store.items(queue.id)
     assert sorted(i.row for i in items.values()) == sorted(rows[p].row for p in (1, 2))
-    assert "3 annotators" in items[0].evidence["reasons"][0] and again.about["of"] == queue.id
+    reason = items[0].evidence["reasons"][0]
+    assert (
+        reason["kind"] == "disputed"
+        and sum(reason["verdicts"].values()) == 3
+        and again.about["of"] == queue.id
+    )

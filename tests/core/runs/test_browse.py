@@ -49,9 +49,10 @@ def runs(tmp_path_factory) -> tuple[Run, Run]:
     folder = tmp_path_factory.mktemp("runs")
     rng = random.Random(3)
     rows = [
-        {"id": f"id{i}", "prompt": f"What's {i}? {'50% _off_' if i % 7 == 0 else ''}", "preferred": rng.randrange(2),
-         "responses": ["a" * rng.randint(1, 30), "b" * rng.randint(1, 30)], "category": rng.choice("xyz")}
+        {"id": f"id{i}", "prompt": f"What's {i}? {'50% _off_' if i % 7 == 0 else ''}", "preferred": rng.randrange(n),
+         "responses": [letter * rng.randint(1, 30) for letter in "abcd"[:n]], "category": rng.choice("xyz")}
         for i in range(N)
+        for n in [2 + i % 3]
     ]  # fmt: skip
     (folder / "d.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
     made = [
@@ -131,6 +132,28 @@ def test_a_page_is_what_plain_python_finds(
     assert second.rows["row"].tolist() == [r["row"] for r in expected[10:20]]
 
 
+@pytest.mark.parametrize(
+    ("sort", "key"),
+    [
+        ("smallest margins", abs),
+        ("most confident mistakes", lambda m: m),
+        ("most confident and right", lambda m: -m),
+    ],
+)
+def test_margins_come_in_the_order_that_its_name_says_and_rows_without_one_last(
+    tmp_path, runs, sort, key
+) -> None:
+    found = browse.page(runs[0], Filters("everything", sort=sort), limit=N).rows
+    margins = [key(m) for m in found["margin"]]
+    assert margins == sorted(margins) and len(set(margins)) > N // 2
+    data = [{"prompt": f"Q{i}", "responses": ["a", "bb"], "preferred": i % 2} for i in range(4)]
+    del data[1]["preferred"]
+    (tmp_path / "d.jsonl").write_text("".join(json.dumps(r) + "\n" for r in data))
+    done = run(Job(BENCHMARKS["own"].open(tmp_path / "d.jsonl"), longer(), tmp_path / "r"))
+    assert done
+    assert browse.page(done, Filters("everything", sort=sort)).rows["row"].tolist()[-1] == 1
+
+
 def test_slice_accuracy_ignores_the_choice_of_mistakes(runs) -> None:
     rows = [r for r in runs[0].table().to_pylist() if r["subgroup"] == "x"]
     found = browse.page(runs[0], Filters("mistakes", "x")).slice_rate
@@ -148,8 +171,9 @@ def test_similar_failures_by_a_plain_loop(runs) -> None:
     rows = {r["row"]: r for r in runs[0].table().to_pylist()}
 
     def vector(r: dict) -> np.ndarray:
-        scores, p = np.array(r["scores"]).reshape(2, -1), r["preferred"]
-        return np.array(r["weights"]) * (scores[p] - scores[1 - p])
+        scores, p = np.array(r["scores"]).reshape(len(r["responses"]), -1), r["preferred"]
+        best = max((r["rewards"][i], i) for i in range(len(scores)) if i != p)[1]
+        return np.array(r["weights"]) * (scores[p] - scores[best])
 
     start = next(i for i, r in rows.items() if r["outcome"] == "wrong")
     distances = sorted((float(np.linalg.norm(vector(r) - vector(rows[start]))), i)
@@ -172,10 +196,12 @@ def test_controls_by_hand(runs) -> None:
     found = leaderboard.entry(runs[0]).controls
     assert found["always first, as shown"].points == sum(r["preferred"] == 0 for r in rows)
     assert found["always first, as stored"].points == sum(r["stored"][r["preferred"]] == 0 for r in rows)
-    lengths = [(len(r["responses"][r["preferred"]]), len(r["responses"][1 - r["preferred"]])) for r in rows]
-    assert found["longer wins"].points == sum(a > b for a, b in lengths)
-    assert found["shorter wins"].points == sum(a < b for a, b in lengths)
-    assert found["longer wins"].counts["tie"] == sum(a == b for a, b in lengths)
+    others = [[len(t) for i, t in enumerate(r["responses"]) if i != r["preferred"]] for r in rows]
+    lengths = [(len(r["responses"][r["preferred"]]), o) for r, o in zip(rows, others, strict=True)]
+    assert found["longer wins"].points == sum(a > max(o) for a, o in lengths)
+    assert found["shorter wins"].points == sum(a < min(o) for a, o in lengths)
+    assert found["longer wins"].counts["tie"] == sum(a == max(o) for a, o in lengths)
+    assert found["shorter wins"].counts["tie"] == sum(a == min(o) for a, o in lengths)
 
 
 def test_entry_and_table(runs) -> None:

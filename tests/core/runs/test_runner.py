@@ -229,6 +229,32 @@ def test_swapped_images_are_other_rows_images(tmp_path) -> None:
         run(replace(job, condition=Condition.AS_GIVEN))
 
 
+def test_a_shuffled_image_is_never_the_one_of_the_minimal_pair(tmp_path) -> None:
+    """The twin shows what the other answer would be right about: as a control it would measure something else."""
+    shown: dict[str, bytes] = {}
+    judge = longer()
+    inner = judge.judge_batch
+
+    def watch(batch: list) -> list[Judgement]:
+        shown.update({c.id: c.load_image().tobytes() for c in batch})
+        return inner(batch)
+
+    judge.judge_batch = watch  # type: ignore[method-assign]
+    loaded = BENCHMARKS["scene"].open().first(184)
+    assert run(Job(loaded, judge, tmp_path / "r", swap_images=True, keep_images=False))
+    rows = list(loaded.rows())
+    couples: dict[str, int] = {}
+    for row in rows:
+        couples[row.subgroup] = couples.get(row.subgroup, 0) + 1
+    pictures = [r.comparison.load_image().tobytes() for r in rows if r.comparison]
+    assert len(pictures) == len(shown) == 184 and sum(n >= 4 for n in couples.values()) > 10
+    for i, row in enumerate(rows):
+        if row.comparison and couples[row.subgroup] >= 4:  # a single couple has no third picture
+            assert shown[row.comparison.id] not in (pictures[i], pictures[i ^ 1])
+            others = {pictures[j] for j, r in enumerate(rows) if r.subgroup == row.subgroup}
+            assert shown[row.comparison.id] in others
+
+
 def test_foreign_folders_are_refused_with_a_reason(tmp_path) -> None:
     with pytest.raises(RunError, match="is not a run"):
         open_run(tmp_path)

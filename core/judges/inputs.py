@@ -9,15 +9,24 @@ template's own tokens stay as they are: they carry no content, and without them 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from PIL import Image
 from torch import Tensor
+from transformers import BatchFeature
 
 from core.judges.conditions import blank_image
-from core.judges.vlmdr import VLMDRJudge
-from core.model.processor import Response, encode_prefix, encode_response, pad_responses
+from core.model.processor import (
+    Response,
+    RewardProcessor,
+    encode_prefix,
+    encode_response,
+    pad_responses,
+    prompt_positions,
+)
 
 BASELINE = "grey picture, mean word"
 
@@ -44,16 +53,16 @@ class Inputs:
 
 
 @torch.no_grad()
-def build_inputs(judge: VLMDRJudge, image: Image.Image, prompt: str, texts: tuple[str, str]) -> Inputs:
-    model, processor = judge.model, judge.processor
+def build_inputs(
+    model: Any, processor: RewardProcessor, image: Image.Image, prompt: str, texts: tuple[str, str]
+) -> Inputs:
+    """Call under the judge's lock. Raises RecordError where the chat template does not show the prompt."""
     batch = encode_prefix(processor, [image], [prompt]).to(model.device)
     plain = encode_prefix(processor, [blank_image(image)], [prompt]).to(model.device)
-    ids, vision = batch["input_ids"], {"image_grid_thw": batch["image_grid_thw"]}
+    ids = batch["input_ids"]
+    vision = {k: v for k, v in batch.items() if k not in ("input_ids", "attention_mask", "pixel_values")}
     at_image = model.at_image(ids)[0]
-    control = torch.tensor(
-        [i in processor.tokenizer.added_tokens_decoder for i in ids[0].tolist()], device=ids.device
-    )
-    at_prompt = _within_prompt(control)
+    at_prompt = prompt_positions(processor, batch, prompt).to(ids.device)
     mean = model.backbone.get_input_embeddings().weight.mean(0)
 
     prefix = model.embed(ids, model.image_features(batch["pixel_values"], **vision))
@@ -66,19 +75,18 @@ def build_inputs(judge: VLMDRJudge, image: Image.Image, prompt: str, texts: tupl
     for n, r in enumerate(responses):
         words = [i for i, (start, end) in enumerate(r.spans) if end > start]
         response_base[0, n, words] = mean
-    merge = processor.image_processor.merge_size
-    _, rows, columns = (int(v) for v in batch["image_grid_thw"][0])
     return Inputs(
         prefix, base, response, response_base, batch["attention_mask"], response_mask,
         model.positions(ids, batch["attention_mask"], **vision), at_image, at_prompt,
-        (rows // merge, columns // merge), responses,
+        _grid(processor, batch, int(at_image.sum())), responses,
     )  # fmt: skip
 
 
-def _within_prompt(control: Tensor) -> Tensor:
-    """Positions of the user's own words: between the end of the picture and the end of the user's turn."""
-    at = control.nonzero().flatten().tolist()
-    picture_ends, turn_ends = at[-3], at[-2]  # at[-1] opens the assistant's turn
-    words = torch.zeros_like(control)
-    words[picture_ends + 1 : turn_ends] = True
-    return words
+def _grid(processor: RewardProcessor, batch: BatchFeature, tokens: int) -> tuple[int, int]:
+    """Rows and columns of visual tokens; a square, or else one row, where the image processor names no grid."""
+    if "image_grid_thw" in batch:
+        merge = processor.image_processor.merge_size
+        _, rows, columns = (int(v) for v in batch["image_grid_thw"][0])
+        return rows // merge, columns // merge
+    side = math.isqrt(tokens)
+    return (side, side) if side * side == tokens else (1, tokens)

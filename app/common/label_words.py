@@ -1,0 +1,53 @@
+"""What the label store keeps as data, in words: verdicts, and why an item stands in a queue."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from core.records import letter
+
+UNDECIDED = {"tie": "a tie", "bad": "both bad", "unsure": "cannot tell"}
+PAIR = ("Left", "Right")
+MORE = ("First", "Second", "Third", "Fourth", "Fifth", "Sixth", "Seventh", "Eighth", "Ninth")
+
+
+def sides(responses: int) -> list[str]:
+    """The responses by their place on the screen."""
+    if responses == 2:
+        return list(PAIR)
+    return [MORE[i] if i < len(MORE) else f"Number {i + 1}" for i in range(responses)]
+
+
+def verdict_words(verdict: str, shown: Sequence[int] | None = None) -> str:
+    """A verdict for people who see the responses in the order `shown`; without it, in the record's own order."""
+    if verdict in UNDECIDED:
+        return UNDECIDED[verdict]
+    if shown is None:
+        return f"response {letter(int(verdict))}"
+    return sides(len(shown))[list(shown).index(int(verdict))]
+
+
+def reason_words(reason: Mapping[str, Any], shown: Sequence[int]) -> str:
+    """Why an item stands in the queue, in the words of the screen; a kind that this page does not know by its name."""
+    if reason.get("kind") == "sentence":
+        return _of_screen(str(reason.get("text", "")), shown)
+    if reason.get("kind") == "disputed":
+        counts = reason["verdicts"]
+        said = ", ".join(f"{n} × {_response(v, shown)}" for v, n in counts.items())
+        return f"{sum(counts.values())} annotators: {said}."
+    return f"{reason.get('kind', 'unknown')}: {dict(reason)}"
+
+
+def _response(verdict: str, shown: Sequence[int]) -> str:
+    words = verdict_words(verdict, shown)
+    return words if verdict in UNDECIDED else f"the {words} response"
+
+
+def _of_screen(sentence: str, shown: Sequence[int]) -> str:
+    """A stored sentence names responses by the record's letters."""
+    names = {letter(i): name for i, name in zip(shown, sides(len(shown)), strict=True)}
+    return re.sub(
+        r"\bresponse ([A-Z])\b", lambda m: f"the {names[m[1]]} response" if m[1] in names else m[0], sentence
+    )

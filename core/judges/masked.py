@@ -1,0 +1,174 @@
+"""What a method sees of a judge with a backbone: its target as a function of how much of each feature is present.
+
+A feature is a response word (or sentence), the prompt, or a region of the picture. Its presence z goes from 0 (the
+baseline stands in its place) to 1 (as given); embeddings in between are mixed. So every Captum algorithm works on
+one small tensor z (1, U), and integrated gradients over z are those over the embeddings on the same straight path,
+summed over each feature.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from core.judges.features import Features, Outputs, TargetFunction
+from core.judges.inputs import BASELINE, Inputs
+from core.judges.pieces import pieces
+from core.model.processor import RewardProcessor, encode_response, pad_responses
+from core.model.reader import Prefix
+from core.records import RecordError
+
+SCOPES = ("joint", "responses")
+
+
+def make_features(inputs: Inputs, texts: tuple[str, str], level: str, most_regions: int) -> Features:
+    """most_regions: the longest side of the region grid; finer visual grids are joined to blocks."""
+    split = (tuple(pieces(texts[0], level)), tuple(pieces(texts[1], level)))
+    response = torch.full(inputs.response_mask.shape[1:], -1, dtype=torch.long)
+    for n, r in enumerate(inputs.responses):
+        offset = n * len(split[0])
+        for i, (start, end) in enumerate(r.spans):
+            if end > start and split[n]:
+                # The first piece that does not end before the token: a space counts with the word it leads to.
+                at = next((u for u, (_, _, e) in enumerate(split[n]) if start < e), len(split[n]) - 1)
+                response[n, i] = offset + at
+    rows, columns = inputs.grid
+    block = max(1, -(-max(rows, columns) // most_regions))
+    grid = (-(-rows // block), -(-columns // block))
+    text_count = len(split[0]) + len(split[1]) + 1
+    y, x = torch.meshgrid(torch.arange(rows) // block, torch.arange(columns) // block, indexing="ij")
+    prefix = torch.full(inputs.at_image.shape, -1, dtype=torch.long)
+    prefix[inputs.at_prompt.cpu()] = text_count - 1
+    prefix[inputs.at_image.cpu()] = (text_count + y * grid[1] + x).flatten()
+    device = inputs.prefix.device
+    return Features(split, grid, prefix.to(device), response.to(device))
+
+
+class PrefixForward(ABC):
+    """Target of B presences z (B, U) -> (B,). Differentiable in z. One subclass a kind of head.
+
+    scope "joint": words, prompt and picture vary. "responses": only the words do; image and prompt are read once
+    and their keys and values reused, which gives the same numbers for a fraction of the work.
+    """
+
+    baseline = BASELINE
+
+    def __init__(
+        self,
+        model: Any,
+        processor: RewardProcessor,
+        inputs: Inputs,
+        features: Features,
+        target: TargetFunction,
+        scope: str,
+    ) -> None:
+        if scope not in SCOPES:
+            raise RecordError(f"There is no scope '{scope}': use one of {', '.join(SCOPES)}.")
+        self.model, self.processor, self.inputs, self.features = model, processor, inputs, features
+        self.target, self.scope = target, scope
+        self._read_given: Any = None
+
+    @abstractmethod
+    def score(self, reading: Any, embeds: Tensor, mask: Tensor) -> Outputs:
+        """N responses given as embeddings (B, N, R, H) on what was read of image and prompt. Float32."""
+
+    @property
+    def positions(self) -> int:
+        """Decoder positions of one whole point."""
+        return self.cached + 2 * self.inputs.response.shape[2]
+
+    @property
+    def computed(self) -> int:
+        """Those of them that are run through the decoder for each point."""
+        return self.positions - self.cached if self.scope == "responses" else self.positions
+
+    @property
+    def cached(self) -> int:
+        """Positions of image and prompt, of which keys and values are kept."""
+        return self.inputs.prefix.shape[1]
+
+    def ones(self) -> Tensor:
+        return torch.ones(1, self.features.count, device=self.model.device)
+
+    def __call__(self, z: Tensor) -> Tensor:
+        return self.target(self.outputs(z))
+
+    def outputs(self, z: Tensor) -> Outputs:
+        i, n = self.inputs, len(z)
+        z = z.to(i.prefix.dtype)
+        response = _mix(i.response, i.response_base, _presence(z, self.features.response))
+        if self.scope == "responses":
+            reading = _repeat(self._read_once(), n)
+        else:
+            reading = self._read(_mix(i.prefix, i.prefix_base, _presence(z, self.features.prefix)))
+        return self.score(reading, response, i.response_mask.expand(n, -1, -1))
+
+    # -- the input as given ----------------------------------------------------------------------------------
+
+    def response_slope(self) -> Tensor:
+        """(2, R, H) gradient of the target with respect to the embeddings of the response tokens."""
+        i = self.inputs
+        embeds = i.response.detach().clone().requires_grad_()
+        reading = self._read_once()
+        with torch.enable_grad():
+            value = self.target(self.score(reading, embeds, i.response_mask)).sum()
+            (slope,) = torch.autograd.grad(value, embeds)
+        return slope[0]
+
+    @torch.no_grad()
+    def rewards_of(self, texts: Sequence[str]) -> Tensor:
+        """(N,) rewards of any other responses to the same image and prompt, which are read once for all."""
+        responses = [encode_response(self.processor, text) for text in texts]
+        ids, mask = (t.to(self.model.device) for t in pad_responses(self.processor, [responses]))
+        embeds = self.model.backbone.get_input_embeddings()(ids)
+        return self.score(self._read_once(), embeds, mask).rewards[0]
+
+    def word_tokens(self) -> tuple[list[str], Tensor]:
+        """Tokens that are whole words, and their embeddings (V, H): digits, and lower-case words with a leading space."""
+        words = {
+            i: piece.lstrip("Ġ▁")
+            for piece, i in self.processor.tokenizer.get_vocab().items()
+            if re.fullmatch(r"[Ġ▁][a-z]{2,}|[Ġ▁]?[A-Z]|[Ġ▁]?[0-9]", piece)
+        }
+        ids = sorted(words)
+        weight = self.model.backbone.get_input_embeddings().weight.detach()
+        return [words[i] for i in ids], weight[torch.tensor(ids, device=weight.device)]
+
+    def _read(self, prefix: Tensor) -> Any:
+        i, n = self.inputs, len(prefix)
+        positions = i.positions.expand(*i.positions.shape[:-2], n, -1)
+        return self.model.read_embeds(prefix, i.mask.expand(n, -1), positions, i.at_image.expand(n, -1))
+
+    def _read_once(self) -> Any:
+        if self._read_given is None:
+            with torch.no_grad():
+                self._read_given = self._read(self.inputs.prefix)
+        return self._read_given
+
+
+def _presence(z: Tensor, feature: Tensor) -> Tensor:
+    """z (B, U) at the positions of `feature` (...): (B, ...), 1 where a position belongs to no feature."""
+    whole = torch.cat([z, z.new_ones(len(z), 1)], dim=1)  # index -1: the last column
+    return whole[:, feature]
+
+
+def _mix(given: Tensor, base: Tensor, presence: Tensor) -> Tensor:
+    return base + (given - base) * presence.unsqueeze(-1)
+
+
+def _repeat(reading: Prefix, n: int) -> Prefix:
+    """The same prefix, and whatever a head made of it, n times without a copy."""
+
+    def wide(t: Tensor) -> Tensor:
+        return t.expand(n, *t.shape[1:])
+
+    own = {
+        f.name: wide(getattr(reading, f.name)) for f in fields(reading) if f.name != "cache"
+    }  # fmt: skip
+    return replace(reading, cache=[(wide(k), wide(v)) for k, v in reading.cache], **own)

@@ -21,13 +21,16 @@ from transformers import BatchFeature, GenerationConfig
 
 from core.images import image_hash
 from core.judges.contents import Contents
+from core.judges.features import TargetFunction
 from core.judges.options import Options
 from core.judges.pairs import chosen, rewards_of, shown_critique
 from core.judges.prompts import Prompt, find_prompt
+from core.judges.verdict_forward import VerdictForward, build_sides
 from core.judges.verdicts import RULES, problem_of
-from core.model.backbones import load_vlm, open_processor
+from core.model.backbones import SHARED_PREFIX, load_vlm, open_processor
 from core.model.loading import CheckpointError, fingerprint
 from core.model.processor import RewardProcessor, _plain
+from core.model.value_head import HeadedReward
 from core.records import Comparison, JudgeCard, Judgement, RecordError, Vote, content_hash
 
 SECONDS = 600.0  # that one answer may take
@@ -86,12 +89,12 @@ class GenerativeJudge:
             odds = None
             if choice is not None and verdict.at is not None:
                 odds = self.log_odds(
-                    image, asked, text[: verdict.at], self._forms(text, verdict.at, verdict.choice)
+                    image, asked, text[: verdict.at], self.forms(text, verdict.at, verdict.choice)
                 )
             out.append(Vote(order, text, choice, odds, problem))
         return out
 
-    def _forms(self, text: str, at: int, choice: int | None) -> tuple[str, str]:
+    def forms(self, text: str, at: int, choice: int | None) -> tuple[str, str]:
         """The two verdicts as they would stand at this place: the prompt's where the text has one of them, else the digits or
         letters that the judge used."""
         for forms in (self.prompt.verdicts, ("1", "2"), ("A", "B"), ("a", "b"), ("one", "two"), ("first", "second"), ("First", "Second")):  # fmt: skip
@@ -124,7 +127,7 @@ class GenerativeJudge:
     def inputs(self, image: Image.Image, text: str) -> BatchFeature:
         """One conversation as the model takes it. Raises RecordError where it is longer than the model's context."""
         pixels = self.processor.image_processor(images=[image], return_tensors="pt")
-        whole = text.replace(self.processor.image_token, self.processor.replace_image_token(pixels, 0), 1)  # type: ignore[arg-type]
+        whole = text.replace(self.processor.image_token, self.processor.replace_image_token(pixels, 0), 1)
         ids = self.processor.tokenizer([whole], return_tensors="pt", add_special_tokens=False)["input_ids"]
         limit = self.model.config.get_text_config().max_position_embeddings
         if ids.shape[1] >= limit:
@@ -140,16 +143,22 @@ class GenerativeJudge:
     def log_odds(
         self, image: Image.Image, asked: str, written: str, verdicts: tuple[str, str] | None = None
     ) -> float:
-        """Of the first verdict against the second after what the judge has written: at the first token in which the two
-        continuations differ."""
+        """Of the first verdict against the second after what the judge has written."""
+        inputs, (first, second) = self.before_verdict(image, asked, written, verdicts or self.prompt.verdicts)
+        logits = self.model(**inputs, logits_to_keep=1).logits[0, -1].double()
+        return float(logits[first] - logits[second])
+
+    def before_verdict(
+        self, image: Image.Image, asked: str, written: str, verdicts: tuple[str, str]
+    ) -> tuple[BatchFeature, tuple[int, int]]:
+        """The conversation up to the first token in which the two verdicts differ, and that token of each."""
         start = self.conversation(asked) + _plain(self.processor, written)
-        inputs, other = (self.inputs(image, start + v) for v in verdicts or self.prompt.verdicts)
+        inputs, other = (self.inputs(image, start + v) for v in verdicts)
         place = _parting(inputs["input_ids"][0], other["input_ids"][0])
-        tokens = [int(i["input_ids"][0, place]) for i in (inputs, other)]
+        first, second = (int(i["input_ids"][0, place]) for i in (inputs, other))
         for name in ("input_ids", "attention_mask", "mm_token_type_ids"):
             inputs[name] = inputs[name][:, :place]
-        logits = self.model(**inputs, logits_to_keep=1).logits[0, -1].double()
-        return float(logits[tokens[0]] - logits[tokens[1]])
+        return inputs, (first, second)
 
     def write(self, image: Image.Image, asked: str, votes: int) -> list[tuple[str, bool]]:
         """(text, finished) of each answer. Never runs past the prompt's limit, the model's context or SECONDS."""
@@ -179,6 +188,41 @@ class GenerativeJudge:
         return text, end is not None or any(text.rstrip().endswith(s) for s in self.prompt.stop)
 
 
+class ExplainableGenerativeJudge(GenerativeJudge):
+    """One whose verdict can be followed to words and regions: its backbone is read rightly from input embeddings."""
+
+    decomposes_head = False
+
+    def __init__(
+        self, model: Any, processor: RewardProcessor, card: JudgeCard, prompt: Prompt, votes: int = 0
+    ) -> None:
+        super().__init__(model, processor, card, prompt, votes)
+        self.reader = HeadedReward(model.model, torch.nn.Identity())
+
+    def masked(
+        self, comparison: Comparison, judgement: Judgement, a: int, b: int, target: TargetFunction, level: str, scope: str,
+        most_regions: int = 16,
+    ) -> VerdictForward:  # fmt: skip
+        sides, features = build_sides(self, comparison, judgement.votes, a, b, level, most_regions)
+        return VerdictForward(self.reader, self.model.get_output_embeddings(), sides, features, target, scope)
+
+    def offsets(
+        self, image: Image.Image, asked: str, written: str, verdicts: tuple[str, str]
+    ) -> tuple[list[tuple[int, int]], int]:
+        """The characters of each token of the conversation, and the character at which what is asked begins."""
+        pixels = self.processor.image_processor(images=[image], return_tensors="pt")
+        text = self.conversation(asked) + _plain(self.processor, written) + verdicts[0]
+        whole = text.replace(self.processor.image_token, self.processor.replace_image_token(pixels, 0), 1)
+        said = _plain(self.processor, asked)
+        if whole.count(said) != 1:
+            raise RecordError(
+                "This model's chat template does not show the question once and as it is, so its words cannot be told from the "
+                "template's own and nothing can be explained."
+            )
+        found = self.processor.tokenizer(whole, add_special_tokens=False, return_offsets_mapping=True)
+        return [(int(s), int(e)) for s, e in found["offset_mapping"]], whole.index(said)
+
+
 def _parting(a: Tensor, b: Tensor) -> int:
     """Where two rows of ids first differ. Raises RecordError where one only continues the other."""
     n = min(len(a), len(b))
@@ -204,7 +248,8 @@ def open_generative(contents: Contents, options: Options) -> GenerativeJudge:
         raise CheckpointError(f"--votes is {votes}: it must be from 0 (the verdict at once) to {MOST_VOTES}.")
     processor = open_processor(contents.local, contents.title, options.max_pixels)
     model = load_vlm(contents.local, contents.title, options.device, options.dtype)
-    return GenerativeJudge(model, processor, _card(contents, model, prompt, votes, options), prompt, votes)
+    kind = ExplainableGenerativeJudge if contents.model_type in SHARED_PREFIX else GenerativeJudge
+    return kind(model, processor, _card(contents, model, prompt, votes, options), prompt, votes)
 
 
 def _card(contents: Contents, model: Any, prompt: Prompt, votes: int, options: Options) -> JudgeCard:
@@ -221,4 +266,4 @@ def _card(contents: Contents, model: Any, prompt: Prompt, votes: int, options: O
 def with_prompt(judge: GenerativeJudge, prompt: Prompt, votes: int) -> GenerativeJudge:
     """The same model asked in another way."""
     card = replace(judge.card, about=f"Prompt '{prompt.name}' ({prompt.fingerprint[:8]}).")
-    return GenerativeJudge(judge.model, judge.processor, card, prompt, votes)
+    return type(judge)(judge.model, judge.processor, card, prompt, votes)

@@ -7,7 +7,6 @@ import contextlib
 import os
 import signal
 import sys
-import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,7 +15,9 @@ with contextlib.suppress(ImportError):
 
 import gradio as gr
 
-from app.common.identity import kind_of_door
+from app.common import privately
+from app.common.identity import kind_of_sign_in
+from app.common.server import Logins, doors, given_hosts
 from app.common.theme import CSS, THEME, head
 from app.pages import Desk, build, build_without_model
 from core.labels.backup import keep
@@ -48,8 +49,8 @@ def open_desk(url: str, auth: bool) -> Desk:
     except LabelError as error:
         sys.exit(f"Rewardscope cannot start: {error}")
     repository = os.environ.get("REWARDSCOPE_LABELS_REPO")
-    folder = Path(tempfile.mkdtemp(prefix="rewardscope-labels-"))
-    return Desk(store, kind_of_door(auth), keep(store, folder, repository))
+    folder = privately.folder("rewardscope-labels-")()
+    return Desk(store, kind_of_sign_in(auth), keep(store, folder, repository))
 
 
 def logins(file: Path) -> list[tuple[str, str]]:
@@ -97,13 +98,20 @@ def main() -> None:
         "--auth", type=Path, help="file of name:password lines; only these people may come in"
     )
     parser.add_argument("--host", default=None)
+    parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a name under which the server is reached, such as desk.example.org; may be given several times",
+    )
     parser.add_argument("--port", type=int, default=None)
     args = parser.parse_args()
     signal.signal(
         signal.SIGTERM, lambda *_: sys.exit(0)
     )  # a Space stops like this: the last labels are still saved
     # Uploads and what is handed out: a folder of this start's own, which nobody else on this machine can read.
-    os.environ.setdefault("GRADIO_TEMP_DIR", tempfile.mkdtemp(prefix="rewardscope-files-"))
+    os.environ.setdefault("GRADIO_TEMP_DIR", str(privately.folder("rewardscope-files-")()))
     auth = logins(args.auth) if args.auth else None
     desk = open_desk(args.labels, bool(auth))
     demo = replay(Path(args.replay), desk) if args.replay else with_judge(args, desk)
@@ -121,9 +129,10 @@ def main() -> None:
         enable_monitoring=False,
         ssr_mode=False,
         # A replay publishes no endpoint; a Space may bring a gradio without its extras.
-        mcp_server=not args.replay and find_spec("mcp") is not None,
+        # With --auth MCP is off: its clients have no way to log in.
+        mcp_server=not args.replay and not auth and find_spec("mcp") is not None,
         show_error=True,
-        auth=auth,
+        **doors(given_hosts(args.allow_host, args.host), head(), Logins(auth) if auth else None),
     )
 
 

@@ -9,6 +9,6 @@ failures/     the records behind a number
 leaderboard/  runs and published rows side by side; makes a run
 explanations/ how true the explanations are
 label/        the label desk: one comparison at a time
-queues/       queues of suspicious labels, and what came of them
+queues/       queues of likely label errors, and what came of them
 replay/       the front page where no model is loaded; bundles
 """

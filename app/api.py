@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from dataclasses import asdict
 from typing import Any
 
@@ -11,12 +9,13 @@ import gradio as gr
 
 from app.common import lane, words
 from app.common.lane import LANE
-from app.common.tasks import judge_and_explain
+from app.common.tasks import ASKED, judge_and_explain
 from app.inspect import views
 from app.inspect.first_looks import Looks
 from app.inspect.gallery import by_id
 from core.explain import LEVELS, SCOPES, Request, methods_for
-from core.images import ImageError
+from core.explain.methods import ALIASES
+from core.images import ImageError, picture_bytes
 from core.records import RecordError
 
 MAX_STEPS = 256
@@ -27,17 +26,15 @@ def publish(looks: Looks) -> None:
     judge = looks.judge
 
     def score(image: str, prompt: str, responses: list[str]) -> dict[str, Any]:
-        """Judges two to four responses to one image and prompt.
+        """Judges two or more responses to one image and prompt, and says how much each dimension contributed.
 
         Args:
-            image: the picture as base64 (PNG, JPEG, WebP or GIF; a data: URL will do), or "example:" and the id of
-                a gallery example.
-            prompt: the question the responses answer.
-            responses: two to four answers.
+            image: The picture as base64 (PNG, JPEG, WebP or GIF, or a data: URL), or "example:" and a gallery example's id.
+            prompt: The question that the responses answer.
+            responses: Two or more answers.
 
         Returns:
-            verdict in words, rewards, and per dimension relevance, selection, weight and scores; contributions
-            of the winner over the runner-up, which add up to the margin; a warning if the picture is unfamiliar.
+            The verdict in words, rewards, contributions that add up to the margin, relevance, weights and scores by dimension.
         """
         with _clear_errors():
             view = views.judge_view(looks, views.comparison_of(_picture(image), prompt, responses))
@@ -59,28 +56,25 @@ def publish(looks: Looks) -> None:
             }
 
     def explain(
-        image: str, prompt: str, responses: list[str], target: str = "margin", method: str = "integrated_gradients",
+        image: str, prompt: str, responses: list[str], target: str = "margin", method: str = ASKED.method,
         steps: int = 32, level: str = "word", scope: str = "joint",
     ) -> dict[str, Any]:  # fmt: skip
         """Attributes the winner's margin over the runner-up to the words of both and to the regions of the picture.
 
         Args:
-            image: as in `score`.
-            prompt: the question the responses answer.
-            responses: two to four answers; the winner and the runner-up are explained.
-            target: "margin", "reward" (the winner's alone), or "score:" or "gate:" and the key of a selected
-                dimension, such as "score:counting".
-            method: "gradient" (one backward pass), "integrated_gradients", "ablation", "occlusion", "shapley" or
-                "account".
-            steps: steps of integrated gradients or orders of Shapley sampling, 2 to 256.
+            image: The picture as base64 (PNG, JPEG, WebP or GIF, or a data: URL), or "example:" and a gallery example's id.
+            prompt: The question that the responses answer.
+            responses: Two or more answers; the winner and the runner-up are explained.
+            target: "margin", "reward" (the winner's alone), or "score:" or "gate:" and a selected dimension's key.
+            method: "ablation", "gradient", "integrated_gradients", "occlusion", "shapley" or "decomposition".
+            steps: Steps of integrated gradients, or orders of Shapley sampling: 2 to 256.
             level: "word" or "sentence".
-            scope: "joint", or "responses": image and prompt stay as they are, much faster.
+            scope: "joint", or "responses": image and prompt stay as they are, which is much faster.
 
         Returns:
-            an Explanation: tokens with character spans and values, patch_values of the picture's grid, method,
-            baseline, completeness error, seconds, peak memory, and its faithfulness: what removing the marked words
-            and regions really did. Positive values speak for the first response of `pair`.
+            Values per word and region, convergence delta, and the deletion check. Positive values speak for `pair`'s first.
         """
+        method = ALIASES.get(method, method)
         with _clear_errors():
             for name, value, known in (
                 ("method", method, methods_for(judge)),
@@ -112,11 +106,12 @@ def _picture(image: str) -> bytes:
         assert isinstance(known.comparison.image, bytes)
         return known.comparison.image
     try:
-        return base64.b64decode(image.split(",", 1)[1] if image.startswith("data:") else image, validate=True)
-    except (binascii.Error, ValueError, IndexError) as error:
+        data = picture_bytes(image if image.startswith("data:") else f"data:,{image}")
+    except ImageError as error:
         raise ImageError(
             "The image is not base64: send the file's bytes encoded, or 'example:' and an id."
         ) from error
+    return data or b""
 
 
 class _clear_errors:  # noqa: N801

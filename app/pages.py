@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from app.common.identity import Door
+from app.common.identity import Identity
 from app.explanations.page import build_explanations
 from app.failures.page import build_failures
 from app.label.page import LabelPage
@@ -31,10 +31,10 @@ def _blocks() -> gr.Blocks:
 
 @dataclass(frozen=True)
 class Desk:
-    """What the label pages work with. door: see app.common.identity. storage: where labels live, if a person must know."""
+    """What the label pages work with. sign_in: see app.common.identity. storage: where labels live, if a person must know."""
 
     store: LabelStore
-    door: str = "name"
+    sign_in: str = "name"
     storage: str = ""
 
 
@@ -77,10 +77,10 @@ def build(judge: VLMDRJudge, runs: Path, desk: Desk) -> gr.Blocks:
 def _label_pages(demo: gr.Blocks, library: Library, desk: Desk, runs: Path, main: str) -> None:
     with demo.route("Label", "/label"):
         gr.Navbar(main_page_name=main)
-        LabelPage(desk.store, Door(desk.store, desk.door)).build(demo, desk.storage)
+        LabelPage(desk.store, Identity(desk.store, desk.sign_in)).build(demo, desk.storage)
     with demo.route("Queues", "/queues"):
         gr.Navbar(main_page_name=main)
-        QueuesPage(desk.store, Door(desk.store, desk.door), library, runs).build(demo, desk.storage)
+        QueuesPage(desk.store, Identity(desk.store, desk.sign_in), library, runs).build(demo, desk.storage)
 
 
 def build_without_model(folder: Path, desk: Desk) -> gr.Blocks:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +18,11 @@ MAX_RATIO = 100
 # Only these are tried. Others hide pictures inside that Pillow unpacks before their size can be checked (ICO), or
 # start another program on the file (EPS). JPEG covers the MPO files of phones.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "AVIF", "BMP", "TIFF")
+STARTS = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM", b"II*\0", b"MM\0*")  # the first bytes of each
+AVIF = (b"ftypavif", b"ftypavis")
+SHORTEST_BASE64 = 48  # characters; the smallest picture that can be judged is longer
+LONGEST_NAME = 512  # characters of a path; what is longer is not one
+_URL_SAFE = str.maketrans("-_", "+/")
 
 
 class ImageError(ValueError):
@@ -27,7 +35,33 @@ def open_image(source: str | Path | bytes | Image.Image, *, max_pixels: int = MA
     The size is checked before anything is decoded, so that a small file cannot unpack into gigabytes.
     Raises ImageError.
     """
-    image = source if isinstance(source, Image.Image) else _recognise(_read(source), max_pixels)
+    if isinstance(source, Image.Image):
+        return _decoded(source, max_pixels)
+    data = _read(source)
+    try:
+        return _decoded(_recognise(data, max_pixels), max_pixels)
+    except ImageError:
+        slim = _without_metadata(data)
+        if len(slim) == len(data):
+            raise
+    return _decoded(_recognise(slim, max_pixels), max_pixels)
+
+
+def check_image(source: str | Path | bytes | Image.Image, *, max_pixels: int = MAX_PIXELS) -> None:
+    """Format and size from the header, without decoding the pixels. Raises ImageError."""
+    if isinstance(source, Image.Image):
+        return _check_size(source.size, max_pixels)
+    data = _read(source)
+    try:
+        _check_size(_recognise(data, max_pixels).size, max_pixels)
+    except ImageError:
+        slim = _without_metadata(data)
+        if len(slim) == len(data):
+            raise
+        _check_size(_recognise(slim, max_pixels).size, max_pixels)
+
+
+def _decoded(image: Image.Image, max_pixels: int) -> Image.Image:
     _check_size(image.size, max_pixels)
     try:
         image.load()  # a new file stands at its first frame; a caller's image stays where the caller put it
@@ -36,6 +70,21 @@ def open_image(source: str | Path | bytes | Image.Image, *, max_pixels: int = MA
         raise ImageError(
             "The picture is damaged or cut off, or stored in an unusual way: save it again as PNG or JPEG."
         ) from error
+
+
+def _without_metadata(data: bytes) -> bytes:
+    """A PNG less its texts and colour profile. Pillow refuses a PNG with more than a megabyte of either, as renderers
+    and workflow tools write them; nothing here reads them."""
+    start = b"\x89PNG\r\n\x1a\n"
+    if not data.startswith(start):
+        return data
+    kept, at = [start], len(start)
+    while at + 12 <= len(data):
+        end = at + 12 + int.from_bytes(data[at : at + 4], "big")
+        if data[at + 4 : at + 8] not in (b"tEXt", b"zTXt", b"iTXt", b"iCCP"):
+            kept.append(data[at:end])
+        at = end
+    return b"".join(kept) + data[at:]
 
 
 def _recognise(data: bytes, max_pixels: int) -> Image.Image:
@@ -102,16 +151,69 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 def _deep_grey(image: Image.Image) -> Image.Image:
     """Grey of more than eight bits -> eight bits."""
-    values = np.nan_to_num(np.asarray(image).astype("float32"))
+    values = np.asarray(image).astype("float32")
+    values = np.nan_to_num(values, posinf=np.inf, neginf=-np.inf)  # no depth measured, or infinitely far
     if image.mode.startswith("I;16"):
         white = 65535.0  # known, whatever the picture holds: a dark picture must stay dark
     else:  # 32-bit numbers do not say what white is: the smallest usual range that holds them all
-        high = float(values.max())
+        high = float(values.max(initial=0.0, where=np.isfinite(values)))
         white = next((w for w in ((1.0,) if image.mode == "F" else ()) + (255.0, 65535.0) if high <= w), high)
     grey = np.clip(np.round(values * (255 / white)), 0, 255).astype("uint8")
     if isinstance(clear := image.info.get("transparency"), int):
         grey[values == clear] = 255
     return Image.fromarray(grey)
+
+
+def small_copy(image: Image.Image, longest: int) -> Image.Image:
+    """At most `longest` pixels on the longer side, but never thinner than what `open_image` opens again."""
+    w, h = image.size
+    scale = min(1.0, max(longest / max(w, h), MIN_SIDE / min(w, h)))
+    size = (max(MIN_SIDE, round(w * scale)), max(MIN_SIDE, round(h * scale)))
+    return image.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0) if scale < 1 else image.copy()
+
+
+def side_by_side(images: Sequence[Image.Image], gap: int = 16) -> Image.Image:
+    """One picture of several, on white: for people, not for judges."""
+    out = Image.new("RGB", (sum(i.width for i in images) + gap * (len(images) - 1), max(i.height for i in images)), "white")  # fmt: skip
+    left = 0
+    for image in images:
+        out.paste(image, (left, 0))
+        left += image.width + gap
+    return out
+
+
+def picture_bytes(text: str) -> bytes | None:
+    """The bytes of a picture written as base64 or as a data: URL, or None where the text is neither.
+
+    Line breaks are allowed (MIME and the `base64` command write them), the = at the end may be missing, and - and _
+    may stand for + and /. Raises ImageError where a data: URL or a long text of nothing else is broken base64.
+    """
+    text = text.strip()
+    if text[:2] in ("b'", 'b"') and text[-1:] == text[1]:  # Python's way of writing bytes
+        text = text[2:-1]
+    announced = text[:5].lower() == "data:"
+    body = text.split(",", 1)[-1] if announced else text
+    if not announced and ("." in body or len(body) < SHORTEST_BASE64):
+        return None
+    try:
+        data = _decoded_base64(body)
+    except (binascii.Error, ValueError) as error:
+        if announced or len(body) > LONGEST_NAME:
+            raise ImageError("The picture is not valid base64.") from error
+        return None
+    if announced or len(body) > LONGEST_NAME or data.startswith(STARTS) or data[4:12] in AVIF:
+        return data
+    return None
+
+
+def _decoded_base64(text: str) -> bytes:
+    """Raises ValueError."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error:
+        pass  # line breaks (also as the two characters backslash and n), no padding, or the alphabet of addresses
+    text = "".join(text.replace("\\n", "").replace("\\r", "").split()).rstrip("=")
+    return base64.b64decode(text.translate(_URL_SAFE) + "=" * (-len(text) % 4), validate=True)
 
 
 def to_png_bytes(image: Image.Image, effort: int = 6) -> bytes:

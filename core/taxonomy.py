@@ -76,9 +76,15 @@ NUM_DIMENSIONS = len(DIMENSIONS)
 MANNER: frozenset[str] = frozenset({"format", "relevance", "conciseness", "fluency", "respect"})
 
 
+MOST = 1024  # dimensions of a judge
+LONGEST = 4000  # characters of what is said of one
+
+
 def dimensions_from(listed: Sequence[str | Mapping[str, Any]]) -> tuple[Dimension, ...]:
     """The dimensions that a checkpoint or a manifest lists: keys (of this taxonomy, or unknown ones, which are then their
     own name), or tables with `key` and, as far as known, the other fields of Dimension. Raises ValueError."""
+    if len(listed) > MOST:
+        raise ValueError(f"{len(listed)} dimensions are listed: at most {MOST} are read")
     out = []
     for entry in listed:
         table = {"key": entry} if isinstance(entry, str) else dict(entry)
@@ -88,7 +94,9 @@ def dimensions_from(listed: Sequence[str | Mapping[str, Any]]) -> tuple[Dimensio
         if set(table) == {"key"} and key in INDEX:
             out.append(DIMENSIONS[INDEX[key]])
             continue
-        known = {f.name: str(table[f.name]) for f in fields(Dimension) if table.get(f.name) is not None}
+        known = {
+            f.name: str(table[f.name])[:LONGEST] for f in fields(Dimension) if table.get(f.name) is not None
+        }
         out.append(Dimension(**{"name": key.replace("_", " ").capitalize(), **known}))
     repeated = sorted({d.key for d in out if [e.key for e in out].count(d.key) > 1})
     if repeated:

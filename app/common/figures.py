@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import plotly.graph_objects as go
 
-from app.common.html import plain
+from app.common.html import label, signed
 from core.records import Judgement, letter
 
 # Blue speaks for the first response of a pair, orange for the second: apart for every kind of colour blindness.
@@ -43,7 +43,7 @@ def layout(figure: go.Figure, height: int, **extra: object) -> go.Figure:
 def waterfall(judgement: Judgement, a: int, b: int) -> go.Figure:
     """How the margin of a over b adds up, dimension by dimension."""
     parts = sorted(judgement.contributions(a, b).items(), key=lambda item: -abs(item[1]))
-    names = [plain(judgement.dimensions[d].name) for d, _ in parts] + [f"Margin {letter(a)} − {letter(b)}"]
+    names = [label(judgement.dimensions[d].name) for d, _ in parts] + [f"Margin {letter(a)} − {letter(b)}"]
     values = [v for _, v in parts] + [sum(v for _, v in parts)]
     figure = go.Figure(
         go.Waterfall(
@@ -51,7 +51,7 @@ def waterfall(judgement: Judgement, a: int, b: int) -> go.Figure:
             y=names,
             x=values,
             measure=["relative"] * len(parts) + ["total"],
-            text=[f"{v:+.2f}" for v in values],
+            text=[signed(v) for v in values],
             textposition="auto",
             increasing={"marker": {"color": FIRST}},
             decreasing={"marker": {"color": SECOND}},
@@ -66,7 +66,7 @@ def waterfall(judgement: Judgement, a: int, b: int) -> go.Figure:
 def scores(judgement: Judgement) -> go.Figure:
     """Score of every response on the selected dimensions, with the weight each dimension has."""
     names = [
-        f"{plain(judgement.dimensions[d].name)}<br>weight {judgement.weights[d]:.2f}"
+        f"{label(judgement.dimensions[d].name)}<br>weight {judgement.weights[d]:.2f}"
         for d in judgement.selected
     ]
     figure = go.Figure()
@@ -74,7 +74,7 @@ def scores(judgement: Judgement) -> go.Figure:
         values = [row[d] for d in judgement.selected]
         figure.add_bar(
             name=f"Response {letter(i)}", x=names, y=values, marker_color=RESPONSES[i % len(RESPONSES)],
-            text=[f"{v:+.1f}" for v in values], textposition="auto",
+            text=[signed(v, 1) for v in values], textposition="auto",
         )  # fmt: skip
     return layout(figure, 300, barmode="group", yaxis_title="score")
 
@@ -88,16 +88,16 @@ def gates(judgement: Judgement) -> go.Figure:
     help_texts: list[str] = []
     for capability in dict.fromkeys(d.capability for d in judgement.dimensions):
         if capability:  # a row of its own heads each capability
-            names.append(f"<b>{plain(capability)}</b>")
+            names.append(f"<b>{label(capability)}</b>")
             values.append(None)
             colours.append(QUIET)
             help_texts.append("")
         for i, dimension in enumerate(judgement.dimensions):
             if dimension.capability == capability:
-                names.append(("● " if i in selected else "") + plain(dimension.name))
+                names.append(("● " if i in selected else "") + label(dimension.name))
                 values.append(judgement.relevance[i])
                 colours.append(FIRST if i in selected else QUIET)
-                help_texts.append(plain(dimension.description))
+                help_texts.append(label(dimension.description))
     figure = go.Figure(
         go.Bar(
             orientation="h",

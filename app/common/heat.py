@@ -12,11 +12,13 @@ from markupsafe import Markup
 from PIL import Image
 
 from app.common.figures import FIRST, SECOND
-from app.common.html import html
+from app.common.html import html, signed
 from core.images import to_png_bytes
 from core.records import Explanation, letter
 
 SHOWN = 640  # longest side of a picture on the page
+PALEST = 0.25  # of the target's own unit: what full colour stands for at least
+MATTERS = 0.05  # a move of the target below which nothing is said to matter
 LEAST = 0.04  # share of the scale below which nothing is coloured
 
 
@@ -37,14 +39,15 @@ def words_of(
 
 
 def scale_of(explanation: Explanation, texts: tuple[str, ...]) -> float:
-    """One scale for all words and regions of an explanation: the largest absolute value."""
+    """One scale for all words and regions of an explanation: the largest absolute value, but no less than PALEST, so that
+    next to nothing is not drawn in full colour."""
     words = [
         abs(v)
         for t, values, text in zip(explanation.tokens, explanation.token_values, texts, strict=True)
         for _, v in words_of(t, values, text)
     ]
     regions = [abs(v) for row in explanation.patch_values for v in row]
-    return max([*words, *regions, 1e-9])
+    return max([*words, *regions, PALEST])
 
 
 def response_html(explanation: Explanation, n: int, text: str, letter: str, scale: float) -> Markup:
@@ -109,14 +112,15 @@ def explanation_html(
     scale = scale_of(explanation, texts)
     small = shrink(image)
     strongest = _strongest_region(explanation)
+    up, down, note = _legend(explanation, a, b)
     return html(
         """
         <div class="explanation"><div class="pictures">
         <figure>{{ given }}<figcaption>the picture</figcaption></figure>
         <figure>{{ coloured }}<figcaption>which regions did it</figcaption></figure></div>
-        <p class="legend"><span class="swatch" style="background:{{ first }}"></span> speaks for {{ a }} <span class="swatch"
-        style="background:{{ second }}"></span> speaks for {{ b }}. The stronger the colour, the
-        more; full colour is {{ scale|f(".2f") }}. One scale for all words and regions.</p>
+        <p class="legend"><span class="swatch" style="background:{{ first }}"></span> {{ up }} <span class="swatch"
+        style="background:{{ second }}"></span> {{ down }}. The stronger the colour, the
+        more; full colour is {{ scale|f(".2f") }}. One scale for all words and regions.{{ note }}</p>
         {{ responses[0] }}{{ responses[1] }}{{ trust }}{{ small_print }}</div>
         """,
         given=img(small, "The picture as given"),
@@ -124,10 +128,25 @@ def explanation_html(
             overlay(small, explanation, scale),
             f"The picture with its regions coloured; strongest: {strongest}",
         ),
-        first=FIRST, second=SECOND, a=a, b=b, scale=scale,
+        first=FIRST, second=SECOND, up=up, down=down, note=note, scale=scale,
         responses=[response_html(explanation, n, texts[n], (a, b)[n], scale) for n in (0, 1)],
         trust=_faithfulness(explanation), small_print=_small_print(explanation),
     )  # fmt: skip
+
+
+def _legend(explanation: Explanation, a: str, b: str) -> tuple[str, str, str]:
+    """What the two colours mean for this target, and what has to be said of it."""
+    kind = explanation.target_key.partition(":")[0]
+    if kind == "gate":
+        what = explanation.target.removesuffix(" logit")
+        return (
+            f"raises the {what}",
+            f"lowers the {what}",
+            " No response has a part in a gate: it reads image and prompt alone.",
+        )
+    if kind == "reward":
+        return f"raises the reward of {a}", f"lowers the reward of {a}", ""
+    return f"speaks for {a}", f"speaks for {b}", ""
 
 
 def _faithfulness(explanation: Explanation) -> Markup:
@@ -135,7 +154,7 @@ def _faithfulness(explanation: Explanation) -> Markup:
     checked = explanation.faithfulness
     if checked is None:
         return html(
-            '<p class="small">How far to trust this map was not checked unasked, as the texts are long: press Explain.</p>'
+            '<p class="small">Deletion check: not done yet, as the texts are long. Press Explain.</p>'
         )
     lines = []
     for removal, what in ((checked.words, "word"), (checked.regions, "region")):
@@ -151,9 +170,9 @@ def _faithfulness(explanation: Explanation) -> Markup:
         })  # fmt: skip
     return html(
         """
-        <p class="trust-title">How far to trust this map</p><ul class="trust">
+        <p class="trust-title">Deletion check: the marked words and regions replaced by the baseline</p><ul class="trust">
         {%- for x in lines -%}
-        <li>Without {{ x.which }} ({{ x.names }}): {{ x.r.before|f("+.2f") }} becomes {{ x.r.after|f("+.2f") }}, a move of {{ x.moved|f(".2f") }};
+        <li>Without {{ x.which }} ({{ x.names }}): {{ x.r.before|signed }} becomes {{ x.r.after|signed }}, a move of {{ x.moved|f(".2f") }};
         without {{ x.as_many }} it moves by {{ x.r.random|f(".2f") }} on average. {{ x.verdict }}</li>
         {%- endfor -%}
         </ul>
@@ -163,14 +182,17 @@ def _faithfulness(explanation: Explanation) -> Markup:
 
 
 def _verdict(moved: float, random: float) -> Markup | str:
-    if moved < 0.05 and random < 0.05:
-        return "Neither matters here."
-    ratio = moved / max(random, 1e-9)
-    if ratio >= 3:
-        return html("<b>The map holds.</b>")
-    if ratio >= 1.2:
-        return "The map holds weakly."
-    return html("<b>Do not trust this map here:</b> what it marks matters no more than anything else.")
+    if moved < MATTERS and random < MATTERS:
+        return "No influence on the verdict."
+    times = f"{moved / random:.1f} times random" if random >= 0.005 else "random ones do not move it"
+    if moved >= 3 * random:
+        return html("<b>Passes the deletion check</b> ({{ times }}).", times=times)
+    if moved >= 1.2 * random:
+        return f"Passes the deletion check weakly ({times})."
+    return html(
+        "<b>Fails the deletion check</b> ({{ times }}): what it marks matters no more than anything else.",
+        times=times,
+    )
 
 
 def _strongest_region(explanation: Explanation) -> str:
@@ -180,12 +202,13 @@ def _strongest_region(explanation: Explanation) -> str:
 
 
 def _small_print(explanation: Explanation) -> Markup:
-    error = explanation.completeness_error
-    if error is None:
-        exact = "promises no exact sum"
+    delta = explanation.convergence_delta
+    if delta is None:
+        exact = "not complete (its values need not add up)"
     else:
         whole = abs(explanation.target_value - explanation.baseline_value) or 1e-9
-        exact = f"completeness error {error:+.4f} ({abs(error) / whole:.1%} of the difference explained)"
+        exact = f"convergence delta {signed(delta, 4)} ({abs(delta) / whole:.1%} of the difference is unexplained)"
+    rest = f", unattributed remainder {signed(explanation.other_value)}" if explanation.other_value else ""
     steps = (
         f"{explanation.steps} steps" if explanation.steps > 1
         else "1 backward pass" if explanation.points == 1 else f"{explanation.points} evaluations"
@@ -193,9 +216,9 @@ def _small_print(explanation: Explanation) -> Markup:
     memory = f", {explanation.peak_memory / 2**20:,.0f} MiB" if explanation.peak_memory is not None else ""
     return html(
         """
-        <p class="small">{{ e.target }} = {{ e.target_value|f("+.3f") }}; at the baseline ({{ e.baseline }}) {{ e.baseline_value|f("+.3f") }}.
-        {{ e.method }}, {{ steps }}, {{ exact }}; prompt {{ e.prompt_value|f("+.2f") }}, rest {{ e.other_value|f("+.2f") }};
+        <p class="small">{{ e.target }} = {{ e.target_value|signed(3) }}; at the baseline ({{ e.baseline }}) {{ e.baseline_value|signed(3) }}.
+        {{ e.method }}, {{ steps }}, {{ exact }}; prompt {{ e.prompt_value|signed }}{{ rest }};
         by {{ e.level }}; {{ e.dtype }}, {{ e.seconds|f(".2f") }} s{{ memory }}.</p>
         """,
-        e=explanation, steps=steps, exact=exact, memory=memory,
+        e=explanation, steps=steps, exact=exact, rest=rest, memory=memory,
     )  # fmt: skip

@@ -1,4 +1,5 @@
-"""HTML by template. Whatever a template is given is escaped; only what a template made itself is not.
+"""HTML by template. Whatever a template is given is escaped; only what a template made itself is not. Halves of
+surrogate pairs, which no browser can be sent, are replaced.
 
 `html("<p>{{ text }}</p>", text=...)` gives Markup, which stands as it is in a larger template. Nothing else on a page may
 put text into HTML, so that nobody has to remember to escape. `f` is Python's format: `{{ margin|f("+.2f") }}`.
@@ -13,14 +14,17 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup, escape
 
+from core.records import plain
+
 ENVIRONMENT = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 ENVIRONMENT.filters["f"] = format
+ENVIRONMENT.filters["signed"] = lambda value, digits=2: signed(value, digits)
 NOTHING = Markup("")
 
 
 def html(source: str, **values: Any) -> Markup:
     """source: a template of this program's own, never a text from elsewhere. Line breaks between its tags are dropped."""
-    return Markup(_compiled(source).render(values))  # noqa: S704 (its values are escaped)
+    return Markup(plain(_compiled(source).render(values)))  # noqa: S704 (its values are escaped)
 
 
 @lru_cache(maxsize=512)
@@ -29,11 +33,17 @@ def _compiled(source: str) -> Template:
     return ENVIRONMENT.from_string(lines)
 
 
+def signed(value: float, digits: int = 2) -> str:
+    """+0.12 or -0.12; what rounds to nothing is 0.00, without a sign."""
+    text = f"{value:+.{digits}f}"
+    return text[1:] if float(text) == 0 else text
+
+
 def joined(parts: Any, between: str = "") -> Markup:
     return Markup(between).join(parts)  # noqa: S704 (`between` is the program's own)
 
 
-def plain(text: object) -> str:
+def label(text: object) -> str:
     """A text for a Plotly figure: its titles, labels and hover texts read a few tags as formatting. For anything but a number
     that stands in a figure."""
-    return str(escape(text))
+    return str(escape(plain(str(text))))

@@ -1,6 +1,6 @@
-"""Who is labelling: a Hugging Face account on a Space, a login of `--auth`, or a name chosen at the door.
+"""Who is labelling: a Hugging Face account on a Space, a login of `--auth`, or a name chosen on the page.
 
-Every handler that writes a label asks `Door.annotator` first. What the browser says of itself is never believed: an
+Every handler that writes a label asks `Identity.annotator` first. What the browser says of itself is never believed: an
 account comes from the signed session cookie, a login from the server's own tokens, a name from a secret that only the
 browser that took the name has.
 """
@@ -16,6 +16,7 @@ from gradio.utils import get_space
 from markupsafe import Markup
 
 from app.common.html import html
+from app.common.turns import in_turn
 from core.labels.records import LabelError
 from core.labels.store import LabelStore
 
@@ -23,14 +24,14 @@ PRIVATE: dict[str, Any] = {"api_visibility": "private", "queue": False}
 OAUTH = ("OAUTH_CLIENT_ID", "OAUTH_CLIENT_SECRET", "OAUTH_SCOPES", "OPENID_PROVIDER_URL")
 
 
-def kind_of_door(auth: bool) -> str:
+def kind_of_sign_in(auth: bool) -> str:
     """ "login" with --auth, "account" on a Space whose README enables OAuth, else "name"."""
     if auth:
         return "login"
     return "account" if get_space() and all(os.environ.get(n) for n in OAUTH) else "name"
 
 
-class Door:
+class Identity:
     """The part of a page where people say who they are."""
 
     def __init__(self, store: LabelStore, kind: str) -> None:
@@ -58,11 +59,12 @@ class Door:
                 then, inputs, outputs, **PRIVATE
             )
 
-    def on_enter(self, name: str) -> tuple:
+    async def on_enter(self, name: str) -> tuple:
         try:
             if self.kind != "name":
                 raise LabelError("Names are not chosen on this server: sign in.")
-            return gr.HTML("", visible=False), self.store.enter(str(name or ""))
+            secret = await in_turn(lambda: self.store.enter(str(name or "")))
+            return gr.HTML("", visible=False), secret
         except LabelError as error:
             return gr.HTML(refusal(error), visible=True), gr.skip()
 
@@ -78,9 +80,7 @@ class Door:
         """Raises gr.Error for a stranger."""
         who = self.known(request, secret)
         if who is None:
-            raise gr.Error(
-                "Say who you are first: labels carry a name. Nothing was written.", title="Not signed in"
-            )
+            raise gr.Error("Sign in first: labels carry a name. Nothing was written.", title="Not signed in")
         return who
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -11,14 +12,19 @@ from urllib.parse import urlencode
 from markupsafe import Markup, escape
 from PIL import Image
 
-from app.common import heat
+from app.common import heat, words
 from app.common.html import NOTHING, html, joined
-from core.records import Judgement, Reliance, letter
+from core.records import Comparison, ImageAblation, ImageUse, Judgement, letter
 from core.runs.browse import Similar
 from core.taxonomy import DIMENSIONS
 
 LONGEST = 20_000  # characters of a response on the page
 FOLDED = 600  # characters from which a critique is folded
+IMAGE_USE = {
+    ImageUse.USES: "uses the image",
+    ImageUse.PARTLY: "partly uses the image",
+    ImageUse.IGNORES: "ignores the image",
+}
 DIFFED = 4_000  # words beyond which the differences are not looked for
 
 
@@ -31,8 +37,8 @@ def differences(a: str, b: str) -> tuple[Markup, Markup]:
     for tag, i0, i1, j0, j1 in difflib.SequenceMatcher(
         None, pieces[0], pieces[1], autojunk=False
     ).get_opcodes():
-        for side, words in ((0, pieces[0][i0:i1]), (1, pieces[1][j0:j1])):
-            text = "".join(words)
+        for side, run in ((0, pieces[0][i0:i1]), (1, pieces[1][j0:j1])):
+            text = "".join(run)
             marked = tag != "equal" and text.strip()
             out[side].append(html("<mark>{{ text }}</mark>", text=text) if marked else escape(text))
     return joined(out[0]), joined(out[1])
@@ -40,11 +46,11 @@ def differences(a: str, b: str) -> tuple[Markup, Markup]:
 
 def item_html(
     stored: dict[str, Any], picture: Image.Image | None, judged: list[tuple[str, dict[str, Any], Judgement | None]],
-    relies: Reliance | None = None,
+    ablated: ImageAblation | None = None,
 ) -> Markup:  # fmt: skip
     """stored: the row; judged: (judge's name, its stored row, its judgement) of one or two runs."""
     if not stored["responses"]:
-        return _problem(stored["problem"] or "This row cannot be read.")
+        return problem_html(stored["problem"] or "This row cannot be read.")
     shown = (
         heat.img(heat.shrink(picture), "The picture of this record")
         if picture
@@ -56,30 +62,31 @@ def item_html(
         <p class="small">row {{ s["row"] }} · {{ s["id"] }} · {{ s["subgroup"] }}
         {%- if decisive %} · decided by {{ decisive }}{% endif %}</p>
         <p class="prompt" dir="auto">{{ prompt }}</p>
-        {{ responses }}{{ verdicts }}{{ reliance }}</div></div>
+        {{ responses }}{{ verdicts }}{{ image_ablation }}</div></div>
         """,
-        problem=_problem(stored["problem"]), shown=shown, s=stored, decisive=_decisive(stored),
+        problem=problem_html(stored["problem"]), shown=shown, s=stored, decisive=_decisive(stored),
         prompt=stored["prompt"][:LONGEST], responses=_responses(stored),
         verdicts=joined(_said(name, row, judgement) for name, row, judgement in judged),
-        reliance=reliance_html(relies),
+        image_ablation=image_ablation_html(ablated),
     )  # fmt: skip
 
 
-def _problem(text: str) -> Markup:
+def problem_html(text: str) -> Markup:
     return html('<div class="warning" role="alert">{{ text }}</div>', text=text) if text else NOTHING
 
 
-def reliance_html(relies: Reliance | None) -> Markup:
+def image_ablation_html(ablated: ImageAblation | None) -> Markup:
     """How far the margin rests on the picture; nothing where that is not known."""
-    if relies is None:
+    if ablated is None:
         return NOTHING
     return html(
         """
-        <p class="reliance"><span class="badge">{{ r.badge }}</span> margin with the picture {{ r.given|f("+.2f") }},
-        without it {{ r.without|f("+.2f") }}
-        {%- if r.other is not none %}, with another picture {{ r.other|f("+.2f") }}{% endif %}</p>
+        <p class="image-ablation"><span class="badge">{{ badge }}</span> margin with the image {{ r.given|signed }},
+        with a blank one{% if r.blank %} ({{ r.blank }}){% endif %} {{ r.without|signed }}
+        {%- if r.other is not none %}, with a shuffled one {{ r.other|signed }}{% endif %}</p>
         """,
-        r=relies,
+        r=ablated,
+        badge=IMAGE_USE[ablated.use],
     )
 
 
@@ -113,34 +120,52 @@ def _said(name: str, row: dict[str, Any], judgement: Judgement | None) -> Markup
         )
     return html(
         """
+        {%- if warning %}<div class="warning" role="alert">{{ warning }}</div>{% endif %}
         <div class="said"><p><b>{{ name }}</b>: {{ row["outcome"] }}
-        {%- if row["margin"] is not none %}, margin of the preferred one {{ row["margin"]|f("+.2f") }}{% endif %} ({{ rewards }})</p>
-        {{ ledger }}{{ critique }}</div>
+        {%- if row["margin"] is not none %}, margin of the preferred one {{ row["margin"]|signed }}{% endif %} ({{ rewards }})</p>
+        {%- if sentence %}<p>{{ sentence }}</p>{% endif %}{{ contributions }}{{ critique }}</div>
         """,
+        warning=words.warning(judgement.ood) if judgement else None, sentence=_sentence(row, judgement),
         name=name, row=row, rewards=" · ".join(f"{letter(i)} {r:+.2f}" for i, r in enumerate(row["rewards"])),
-        ledger=_ledger(judgement, row) if judgement else NOTHING, critique=critique_html(judgement),
+        contributions=_contributions(judgement, row) if judgement else NOTHING, critique=critique_html(judgement),
     )  # fmt: skip
 
 
-def _ledger(judgement: Judgement, row: dict[str, Any]) -> Markup:
+def _sentence(row: dict[str, Any], judgement: Judgement | None) -> str:
+    """What the judge says of the response that the label prefers and the best other one."""
+    if judgement is None or len(row["responses"]) < 2 or any(math.isnan(r) for r in judgement.rewards):
+        return ""
+    a, b = _pair(judgement, row)
+    record = Comparison(
+        judgement.comparison_id, None, row["prompt"], tuple(row["responses"]), row["preferred"]
+    )
+    return words.verdict(record, judgement, *sorted((a, b)))
+
+
+def _pair(judgement: Judgement, row: dict[str, Any]) -> tuple[int, int]:
+    """The preferred response (without a label the judge's favourite) and the best other one."""
     a = row["preferred"] if row["preferred"] is not None else judgement.ranking[0]
-    return ledger(judgement, a, max((r, i) for i, r in enumerate(judgement.rewards) if i != a)[1])
+    return a, max((r, i) for i, r in enumerate(judgement.rewards) if i != a)[1]
 
 
-def ledger(judgement: Judgement, a: int, b: int, names: Sequence[str] | None = None) -> Markup:
+def _contributions(judgement: Judgement, row: dict[str, Any]) -> Markup:
+    return contributions_html(judgement, *_pair(judgement, row))
+
+
+def contributions_html(judgement: Judgement, a: int, b: int, names: Sequence[str] | None = None) -> Markup:
     """The selected dimensions: gate, weight, scores, and what each adds to the margin of a over b. names: of the
     responses; letters by default."""
     if not judgement.selected:
         return NOTHING
     return html(
         """
-        <table class="ledger"><thead><tr><th>dimension</th><th>gate</th><th>weight</th>
+        <table class="contributions"><thead><tr><th>dimension</th><th>gate</th><th>weight</th>
         {%- for name in names %}<th>score {{ name }}</th>{% endfor %}
         <th>adds to {{ names[a] }} − {{ names[b] }}</th></tr></thead><tbody>
         {%- for d, v in parts %}
         <tr><td>{{ j.dimensions[d].name }}</td><td>{{ j.relevance[d]|f(".2f") }}</td><td>{{ j.weights[d]|f(".2f") }}</td>
-        {%- for s in j.scores %}<td>{{ s[d]|f("+.2f") }}</td>{% endfor %}
-        <td class="{{ "for" if v > 0 else "against" }}">{{ v|f("+.2f") }}</td></tr>
+        {%- for s in j.scores %}<td>{{ s[d]|signed }}</td>{% endfor %}
+        <td class="{{ "for" if v > 0 else "against" }}">{{ v|signed }}</td></tr>
         {%- endfor %}</tbody></table>
         """,
         j=judgement, a=a, b=b, names=names or [letter(i) for i in range(len(judgement.rewards))],
@@ -178,7 +203,7 @@ def _votes(judgement: Judgement, names: Sequence[str] | None) -> Markup:
     return html(
         """
         <details class="votes"><summary>{{ rows|length }} {{ "vote" if rows|length == 1 else "votes" }}</summary>
-        <div class="wide"><table class="ledger"><thead><tr><th>shown as</th><th>verdict</th><th>log-odds</th><th>text</th></tr></thead>
+        <div class="wide"><table class="contributions"><thead><tr><th>shown as</th><th>verdict</th><th>log-odds</th><th>text</th></tr></thead>
         <tbody>{% for r in rows %}
         <tr><td>{{ r.shown }}</td><td>{{ r.chosen }}</td><td>{{ r.odds }}</td>
         <td dir="auto"><div class="vote">{{ r.text }}</div></td></tr>
@@ -193,7 +218,7 @@ def similar_html(found: Similar | None, run_name: str) -> Markup:
         return NOTHING
     return html(
         """
-        <p class="similar">This loss looks like these {{ rows|length }} (nearest contributions first): {% for row, distance, query in rows -%}
+        <p class="similar">Similar errors (nearest contribution vectors): {% for row, distance, query in rows -%}
         <a href="failures?{{ query }}" title="distance {{ distance|f(".2f") }}">{{ row }}</a>{{ "." if loop.last else " " }}
         {%- endfor %}<br>
         On the {{ r.n }} records with the same selected dimensions this judge is right {{ (100 * r.value)|f(".1f") }} % of the time

@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from core.label_errors.words import WORDS
+from core.label_errors.words import reason_words as said
 from core.records import letter
 
 UNDECIDED = {"tie": "a tie", "bad": "both bad", "unsure": "cannot tell"}
@@ -33,10 +35,12 @@ def reason_words(reason: Mapping[str, Any], shown: Sequence[int]) -> str:
     """Why an item stands in the queue, in the words of the screen; a kind that this page does not know by its name."""
     if reason.get("kind") == "sentence":
         return _of_screen(str(reason.get("text", "")), shown)
+    if reason.get("kind") in WORDS:
+        return said(reason, lambda i: f"the {sides(len(shown))[list(shown).index(i)]} response")
     if reason.get("kind") == "disputed":
         counts = reason["verdicts"]
-        said = ", ".join(f"{n} × {_response(v, shown)}" for v, n in counts.items())
-        return f"{sum(counts.values())} annotators: {said}."
+        votes = ", ".join(f"{n} × {_response(v, shown)}" for v, n in counts.items())
+        return f"{sum(counts.values())} annotators: {votes}."
     return f"{reason.get('kind', 'unknown')}: {dict(reason)}"
 
 

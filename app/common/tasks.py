@@ -10,6 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from core.benchmarks import BENCHMARKS
+from core.benchmarks.reasons import Reasons
 from core.explain import (
     Plan,
     Request,
@@ -23,8 +24,8 @@ from core.explain.counterfactual import (
     Effect,
     Suggestion,
     effects,
+    image_ablation,
     region_by_dimension,
-    reliance,
     standard_edits,
     suggest,
 )
@@ -32,11 +33,11 @@ from core.explain.verify import Verdict, verify
 from core.judges.protocols import Differentiable, Judge, KnowsItsWorld
 from core.judges.registry import JUDGES, Options
 from core.judges.vlmdr import VLMDRJudge
-from core.records import Comparison, Condition, Explanation, Judgement, OODScore, RecordError, Reliance
+from core.records import Comparison, Condition, Explanation, ImageAblation, Judgement, OODScore, RecordError
 from core.records.bundle import Bundle
 from core.runs.runner import Job, run
 
-ASKED = Request(target="margin", method="integrated_gradients", level="word")  # what "Explain" offers
+ASKED = Request(target="margin", method="ablation", level="word")  # what "Explain" offers
 SUGGESTED = 5
 CONDITIONS = {
     Condition.AS_GIVEN: "",
@@ -51,7 +52,7 @@ class FirstLook:
 
     judgement: Judgement
     explanation: Explanation
-    reliance: Reliance
+    image_ablation: ImageAblation
     plan: Plan | None
 
 
@@ -68,7 +69,7 @@ def first_look(judge: Differentiable, comparison: Comparison, other: Image.Image
     return FirstLook(
         judgement,
         explain(judge, comparison, judgement, pair=pair, method=default_method(judge, comparison)),
-        reliance(judge, comparison, judgement, *pair, other),
+        image_ablation(judge, comparison, judgement, *pair, other),
         plan(judge, comparison, judgement, replace(ASKED, pair=pair)),
     )
 
@@ -88,12 +89,12 @@ def judge_and_explain(
 
 def check_bundle(
     judge: Differentiable, bundle: Bundle, other: Image.Image
-) -> tuple[Verdict, OODScore | None, Reliance]:
+) -> tuple[Verdict, OODScore | None, ImageAblation]:
     """The bundle computed anew, and what it may lack."""
     c, e = bundle.comparison, bundle.explanation
-    relies = bundle.reliance or reliance(judge, c, bundle.judgement, *e.pair, other)
+    ablated = bundle.image_ablation or image_ablation(judge, c, bundle.judgement, *e.pair, other)
     ood = judge.out_of_distribution(c.load_image()) if isinstance(judge, KnowsItsWorld) else None
-    return verify(bundle, judge), ood, relies
+    return verify(bundle, judge), ood, ablated
 
 
 def try_edits(
@@ -130,8 +131,9 @@ def make_run(
     judge: VLMDRJudge,
     wanted: RunWanted,
     progress: Callable[[int, int | None, float], None] = lambda done, total, each: None,
-) -> int:
-    """Makes or continues a run and says how many rows it has. Raises BenchmarkError, CheckpointError, RunError."""
+) -> tuple[int, int, list[str]]:
+    """Makes or continues a run: (rows, rows judged, why the others were not). Raises BenchmarkError, CheckpointError,
+    RunError."""
     loaded = BENCHMARKS[wanted.benchmark].open(wanted.source)
     chosen: Judge = judge if wanted.judge == "vl-mdr" else JUDGES[wanted.judge](Options())
     stem = re.sub(r"[^A-Za-z0-9]+", "-", Path(loaded.source).stem)[:40].strip("-") or "data"
@@ -149,4 +151,8 @@ def make_run(
         keep_images=loaded.benchmark.built_in is None,
     )
     done = run(job, progress)
-    return len(done.table(["row"])) if done else 0
+    if done is None:
+        return 0, 0, []
+    table = done.table(["outcome", "problem"])
+    judged = sum(outcome != "missing" for outcome in table["outcome"].to_pylist())
+    return len(table), judged, Reasons(table["problem"].to_pylist()).lines()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from app.common.html import signed
 from core.labels.records import Queue
 from core.records import Comparison, JudgeCard, Judgement, OODScore, letter
 from core.records.headline import TIE, Headline, Kind, Share, headline
+from core.records.what_if import Flip
 from core.taxonomy import DIMENSIONS, Dimension
 
 BOXES = 4  # responses that a page has room for
@@ -87,20 +89,24 @@ def reward_line(judgement: Judgement) -> str:
     )
 
 
-def signed(value: float, digits: int = 2) -> str:
-    """+0.12 or -0.12; what rounds to nothing is 0.00, without a sign."""
-    text = f"{value:+.{digits}f}"
-    return text[1:] if float(text) == 0 else text
-
-
 def warning(ood: OODScore | None) -> str | None:
-    """Said when a picture lies outside the embedded model's world."""
+    """Said where a picture is out of distribution for the embedded model."""
     if ood is None or not ood.outside:
         return None
     return (
-        "This picture is outside the world this model knows, so what follows is not to be believed. The embedded "
-        "model has only ever seen drawings of its own scene world; load a real checkpoint with --model to judge "
-        f"photographs. (Unfamiliarity {ood.score:.1f}, threshold {ood.threshold:.1f}. {ood.about})"
+        "Out-of-distribution image: this demo model only knows drawings of its own scene world. Do not trust the result; "
+        f"load a real checkpoint with --model to judge photographs. (Score {ood.score:.1f}, threshold {ood.threshold:.1f}."
+        f"{' ' + ood.about if ood.about else ''})"
+    )
+
+
+def outside_share(outside: int, measured: int) -> str | None:
+    """Of a run: how many of its pictures its judge was not made for."""
+    if not outside:
+        return None
+    return (
+        f"{outside:,} of {measured:,} images are out of distribution for this judge, which only knows drawings of its own "
+        "scene world: its results on them mean nothing."
     )
 
 
@@ -116,8 +122,9 @@ def about(card: JudgeCard) -> str:
     if card.embedded:
         lines.append(
             "It is small, real and narrow: the same classes as a 7B checkpoint, trained on shapes, charts, tables, "
-            "signs, bottles and arrow diagrams that this project draws. It knows nothing else. On anything else its "
-            "numbers mean nothing, and the page says so."
+            "signs, bottles and arrow diagrams that this project draws. It knows nothing else, and on anything else its "
+            "numbers mean nothing. The page warns of nearly all photographs; it does not warn of wordings that the model "
+            "has never seen, nor of drawings moved by a few pixels, and both cost it 10 to 30 points of accuracy."
         )
     if card.dimensions == DIMENSIONS:
         lines.append(
@@ -127,6 +134,40 @@ def about(card: JudgeCard) -> str:
     elif card.dimensions:
         lines.append(f"It scores {len(card.dimensions)} dimensions, which its checkpoint names.")
     return "\n\n".join(lines)
+
+
+def flip_words(judgement: Judgement, flip: Flip) -> str:
+    """The gate change that turns a verdict."""
+    if flip.dimension is None:
+        return f"k = {flip.gate.k} instead of {len(judgement.selected)}"
+    name = judgement.dimensions[flip.dimension].name
+    if flip.kind == "weight":
+        times = f"{flip.factor:.2g} times as much" if flip.factor > 1 else f"{1 / flip.factor:.2g} times less"
+        return f"weight of {name} {times}"
+    return (
+        f"{name} switched on"
+        if flip.kind == "on"
+        else f"{name} switched off (the next most relevant takes its place)"
+    )
+
+
+def plan_words(points: int, batch: int, size: int) -> str:
+    """What an explanation will cost. size: bytes of one batch."""
+    return f"{points:,} evaluations, {batch} at a time, about {size / 2**20:,.0f} MiB"
+
+
+def verified_words(same_model: bool, holds: bool, worst: str, difference: float) -> str:
+    """Whether a bundle computed again agrees with itself. worst: where it differs most, and by how much."""
+    if holds:
+        return (
+            f"Verified: judged and explained again, everything agrees (largest difference {difference:.1e})."
+        )
+    if not same_model:
+        return (
+            "Not the same model: the bundle was made with other weights, so its numbers need not agree "
+            f"(largest difference {difference:.3g}, in {worst})."
+        )
+    return f"Does NOT hold: the same weights give other numbers (largest difference {difference:.3g}, in {worst})."
 
 
 def queue_title(queue: Queue) -> str:

@@ -20,10 +20,11 @@ PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "minima
 # What a method should reach, from the project's own aims.
 AIMS = {"word": 0.9, "region": 0.9, "top10": 5.0}
 SHOWN = {
-    "word": "wrong word on top", "precision": "precision", "recall": "recall", "region": "proof holds the peak",
-    "mass": "mass on the proof", "top10": "top 10 % against random", "deletion": "deletion area",
-    "insertion": "insertion area", "completeness": "completeness error", "stability": "stability",
-    "random_head": "random head", "random_backbone": "random backbone",
+    "word": "top-1 hit rate", "precision": "precision", "recall": "recall", "region": "pointing game",
+    "mass": "relevance mass", "top10": "comprehensiveness at 10 % ÷ random", "infidelity": "infidelity",
+    "correlation": "set correlation", "random_head": "random head", "random_backbone": "random backbone",
+    "deletion": "deletion", "insertion": "insertion", "completeness": "convergence delta", "sensitivity": "sensitivity",
+    "stability": "stability",
 }  # fmt: skip
 
 
@@ -48,7 +49,8 @@ def measure_figure(measured: dict[str, Any], measure: str) -> go.Figure:
     chance = {r["method"]: r["value"] for r in measured["table"] if r["measure"] == f"{measure}_random"}
     figure = go.Figure()
     figure.add_scatter(
-        x=[r["value"] for r in rows], y=[r["method"] for r in rows], mode="markers", marker={"color": FIRST, "size": 11},
+        x=[r["value"] for r in rows], y=[r["method"] for r in rows], mode="markers",
+        marker={"color": [QUIET if "no model" in r["method"] else FIRST for r in rows], "size": 11},
         error_x={
             "type": "data", "symmetric": False, "array": [r["high"] - r["value"] for r in rows],
             "arrayminus": [r["value"] - r["low"] for r in rows],
@@ -86,8 +88,10 @@ def agreement_figure(measured: dict[str, Any]) -> go.Figure:
 
 def build_explanations(demo: gr.Blocks) -> None:
     gr.HTML(
-        "<header><h1>Explanations</h1><p>Every tool draws heat maps. Here the answer key says which words are wrong and "
-        "which pixels prove it, so each method's maps are measured, and the best is the default.</p></header>"
+        "<header><h1>Explanations</h1><p>Here an answer key says which words are erroneous and which pixels are the evidence, so "
+        "each method's maps are measured, beside baselines that need no model and models with random weights. The default, "
+        "ablation, is not the one that hits the key most often: it is the one whose values predict best what the model does "
+        "when words and regions are replaced (infidelity, set correlation).</p></header>"
     )
     if not MEASURED.exists():
         gr.Markdown("The benchmark has not been run yet: `python -m core explain-benchmark`.")
@@ -97,8 +101,11 @@ def build_explanations(demo: gr.Blocks) -> None:
         html(
             """
             <p class="small">{{ m["judged_right"]|f(",") }} held-out comparisons that {{ m["judge"] }} judges right
-            (of {{ m["records"]|f(",") }}); costly measures on {{ m["part"] }}. Intervals: 95 %, bootstrap over records.
-            The proof covers {{ m["evidence_area"]|f(".0%") }} of a picture on average.</p>
+            (of {{ m["records"]|f(",") }}, seed {{ m.get("seed", 0) }}); infidelity, set correlation, randomization tests, deletion, insertion,
+            sensitivity, stability and Shapley sampling on the first {{ m["part"] }}. Intervals: 95 %, bootstrap over records. The evidence
+            region covers {{ m["evidence_area"]|f(".0%") }} of a picture on average. Both answers of a pair are worded alike, so the
+            words that the winner lacks (no model) name the erroneous one about as often as any method: a top-1 hit rate says little
+            about a method here. Command: <code>{{ m.get("command", "python -m core explain-benchmark") }}</code></p>
             """,
             m=measured,
         )

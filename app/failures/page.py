@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -11,14 +12,18 @@ import gradio as gr
 import pandas as pd
 from markupsafe import Markup
 
-from app.common import downloads, item_view
+from app.common import downloads, item_view, privately
 from app.common.downloads import FORMATS, Downloads, table_file
-from app.common.html import NOTHING, html
+from app.common.html import NOTHING, html, signed
 from app.common.keys import keys_switch
-from core.records import Condition, Reliance
+from app.common.problems import problems_html
+from core.images import ImageError
+from core.records import Condition
 from core.runs import browse
 from core.runs.browse import OUTCOME_CHOICES, PAGE, SORTS, VERSUS_CHOICES, Filters
+from core.runs.controls import controls_of, image_ablation_of
 from core.runs.library import Library
+from core.runs.manifest import RunError
 from core.runs.rows import picture_of
 from core.runs.run import Run
 from core.runs.schema import judgement_of
@@ -97,7 +102,7 @@ class FailuresPage:
                 self.low = gr.Textbox(label="Margin from", placeholder="-2.5")
                 self.high = gr.Textbox(label="to", placeholder="0")
             self.wrong_reason = gr.Checkbox(
-                label="Right for the wrong reason: right with a blank image as well",
+                label="Right with a blank image as well",
                 elem_id="wrong-reason",
             )
         self.search = gr.Textbox(label="Search in prompts and responses", elem_id="search")
@@ -154,11 +159,20 @@ class FailuresPage:
         if name not in runs:
             raise gr.Error("This run is not on this server any more.")
         run = runs[name]
-        path = downloads.folder() / f"{name.replace('/', '-')}.zip"
-        with zipfile.ZipFile(path, "w") as archive:  # Parquet is compressed already
-            for file in ("manifest.json", "judgements.parquet"):
-                archive.write(run.folder / file, f"{path.stem}/{file}")
-        return str(path)
+        files = [run.folder / "manifest.json", run.file]
+        stem = privately.fit(name)
+
+        def write(path: Path) -> None:
+            with zipfile.ZipFile(path, "w") as archive:  # Parquet is compressed already
+                for file in files:
+                    archive.write(file, f"{stem}/{file.name}")
+
+        try:
+            stamps = [(f.stat().st_mtime_ns, f.stat().st_size) for f in files]
+            version = f"{run.folder.resolve()} {stamps}"
+            return str(downloads.once(version, f"{stem}.zip", sum(size for _, size in stamps), write))
+        except OSError as error:
+            raise gr.Error("The run cannot be read, or this server's disk is full.") from error
 
     def on_open(self, request: gr.Request) -> tuple:
         runs = self.library.runs()
@@ -205,7 +219,7 @@ class FailuresPage:
             gr.Dropdown(
                 choices=[("", ""), *same], value=place.other if place.other in dict(same).values() else ""
             ),
-            gr.Dropdown(choices=["", *browse.subgroups(run)], value=place.subgroup),
+            gr.Dropdown(choices=["", *_subgroups(run)], value=place.subgroup),
             gr.Dropdown(
                 choices=[("", ""), *((d.name, d.key) for d in run.manifest.judge.dimensions)], value=place.dimension,
                 visible=bool(run.manifest.judge.dimensions),
@@ -295,7 +309,7 @@ class FailuresPage:
         other = runs.get(place.other)
         if place.versus and other is None:
             raise gr.Error("Choose a second run under 'Against' first.")
-        blank, shuffled = self._controls(run)
+        blank, shuffled = controls_of(self.library, run)
         if place.wrong_reason and blank is None:
             raise gr.Error(
                 "There is no run of this judge with blank images on this data: make one on the Leaderboard page."
@@ -306,56 +320,61 @@ class FailuresPage:
             place.sort or next(iter(SORTS)), shuffled,
         )  # fmt: skip
 
-    def _controls(self, run: Run) -> tuple[Run | None, Run | None]:
-        """The same judge's runs with blank and with shuffled images, where there are such."""
-        if run.manifest.condition is not Condition.AS_GIVEN:
-            return None, None
-        return self.library.under(run, Condition.BLANK), self.library.under(run, Condition.SHUFFLED)
-
-    def _reliance(self, run: Run, stored: dict[str, Any]) -> Reliance | None:
-        """How far the stored margin of the preferred response over the best other one rests on the picture."""
-        blank, shuffled = self._controls(run)
-        without = _beside(blank, stored)
-        if blank is None or without is None or not stored["margin"]:
-            return None
-        return Reliance(stored["margin"], without, _beside(shuffled, stored), blank.manifest.blank)
-
     def _page(self, place: Place) -> browse.Page:
         runs = self.library.runs()
         return browse.page(runs[place.run], self._filters(place, runs), int(place.page) * PAGE)
 
     def _show(self, place: Place) -> tuple:
-        runs = self.library.runs()
+        try:
+            return self._shown(place)
+        except RunError as error:
+            return place, place.query(), problems_html([str(error)]), None, "", ""
+
+    def _shown(self, place: Place) -> tuple:
+        runs, problems = self.library.surveyed()
         filters = self._filters(place, runs)
         found = browse.page(runs[place.run], filters, int(place.page) * PAGE)
         if not place.row and len(found.rows):
             place = replace(place, row=str(found.rows["row"][0]))
-        return (place, place.query(), _summary(found, place), _table(found.rows), *self._item(place, runs))
+        summary = _summary(found, place) + problems_html(problems)
+        return (place, place.query(), summary, _table(found.rows), *self._item(place, runs))
 
     def _item(self, place: Place, runs: dict[str, Run]) -> tuple[str, str]:
         if not place.row:
             return _note("No record passes these filters."), ""
         run, row = runs[place.run], int(place.row)
-        stored = browse.record(run, row)
-        if stored is None:
-            return _note(f"This run has no row {row}."), ""
-        judged = [(run.name, stored, judgement_of(stored, run.manifest) if stored["rewards"] else None)]
-        other = runs.get(place.other)
-        theirs = browse.record(other, row) if other else None
-        if other and theirs and theirs["key"] == stored["key"]:
-            judged.append(
-                (other.name, theirs, judgement_of(theirs, other.manifest) if theirs["rewards"] else None)
-            )
-        text = item_view.item_html(stored, picture_of(run, stored), judged, self._reliance(run, stored))
+        try:
+            stored = browse.record(run, row)
+            if stored is None:
+                return _note(f"This run has no row {row}."), ""
+            judged = [(run.name, stored, judgement_of(stored, run.manifest) if stored["rewards"] else None)]
+            other = runs.get(place.other)
+            theirs = browse.record(other, row) if other else None
+            if other and theirs and theirs["key"] == stored["key"]:
+                judged.append(
+                    (other.name, theirs, judgement_of(theirs, other.manifest) if theirs["rewards"] else None)
+                )
+            picture = picture_of(run, stored)
+            text = item_view.item_html(stored, picture, judged, image_ablation_of(self.library, run, stored))
+        except (RunError, ImageError) as error:  # this row alone: the list and the other rows stay
+            return item_view.problem_html(f"Row {row} cannot be shown. {error}"), ""
         judgeable = self.inspect and len(stored["responses"]) > 1
         link = item_view.inspect_link(place.run, row) if judgeable else NOTHING
-        return text + link, item_view.similar_html(browse.similar(run, row), place.run)
+        return text + link, _similar(run, row, place.run)
 
 
-def _beside(run: Run | None, stored: dict[str, Any]) -> float | None:
-    """The margin that another run gives the same record."""
-    other = browse.record(run, stored["row"]) if run else None
-    return other["margin"] if other and other["key"] == stored["key"] else None
+def _similar(run: Run, row: int, name: str) -> Markup:
+    try:
+        return item_view.similar_html(browse.similar(run, row), name)
+    except RunError:  # another row is damaged: this one can be shown without its likes
+        return NOTHING
+
+
+def _subgroups(run: Run) -> list[str]:
+    try:
+        return browse.subgroups(run)
+    except RunError:
+        return []
 
 
 def _number(text: str) -> float | None:
@@ -385,7 +404,8 @@ def _note(text: str) -> Markup:
 def _summary(found: browse.Page, place: Place) -> Markup:
     r = found.slice_rate
     accuracy = (
-        f"; accuracy on this slice {100 * r.value:.1f} % (95 %: {100 * r.low:.1f} to {100 * r.high:.1f}, n = {r.n})"
+        f"; of the {r.n:,} judged rows that pass the other filters, whatever their outcome, {100 * r.value:.1f} % are right "
+        f"(95 %: {100 * r.low:.1f} to {100 * r.high:.1f})"
         if r.n
         else ""
     )
@@ -399,13 +419,13 @@ def _summary(found: browse.Page, place: Place) -> Markup:
 
 
 def _table(rows: pd.DataFrame) -> pd.DataFrame:
-    def signed(name: str) -> list[str]:
-        return [f"{m:+.2f}" if pd.notna(m) else "" for m in rows[name]]
+    def margins(name: str) -> list[str]:
+        return [signed(m) if pd.notna(m) else "" for m in rows[name]]
 
     beside = {"margin_blank": "blank image", "margin_shuffled": "shuffled image"}
     return pd.DataFrame({
-        "row": rows["row"], "group": rows["subgroup"], "outcome": rows["outcome"], "margin": signed("margin"),
-        **{title: signed(name) for name, title in beside.items() if name in rows},
+        "row": rows["row"], "group": rows["subgroup"], "outcome": rows["outcome"], "margin": margins("margin"),
+        **{title: margins(name) for name, title in beside.items() if name in rows},
         "prompt": [p if len(p) <= 160 else p[:157] + "…" for p in rows["prompt"]],
     })  # fmt: skip
 

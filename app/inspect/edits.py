@@ -14,7 +14,7 @@ from plotly.subplots import make_subplots
 
 from app.common import lane
 from app.common.figures import FIRST, INK, NONE, SECOND, layout
-from app.common.html import html, plain
+from app.common.html import html, label, signed
 from app.common.lane import LANE
 from app.common.tasks import try_edits
 from app.inspect.views import View, needed, told
@@ -40,10 +40,10 @@ class Edits:
         self.judge = judge
 
     def build(self) -> None:
-        with gr.Accordion("What would have changed the verdict?", open=False, elem_id="edits"):
+        with gr.Accordion("Counterfactual edits", open=False, elem_id="edits"):
             gr.Markdown(
-                "Every bar is an edited input, judged again by the whole model. Suggested words are found by the "
-                "model's own gradient and shown only as far as judging again confirms them."
+                "What would have changed the verdict? Every bar is an edited input, judged again by the whole model. "
+                "Suggested words are found by the model's own gradient, then judged again."
             )
             self.run = gr.Button("Try the edits", variant="primary", elem_id="try-edits")
             self.strip = gr.Plot(show_label=False, elem_id="strip")
@@ -118,12 +118,12 @@ def painted(image: Image.Image, drawn: dict | None) -> Image.Image:
 
 def _told_effect(e: Effect, a: int, b: int) -> str:
     turned = "the verdict turns" if e.flips else "the verdict stays"
-    return f"With {e.label}, {turned}: the margin {letter(a)} − {letter(b)} goes from {e.before:+.2f} to {e.after:+.2f}."
+    return f"With {e.label}, {turned}: the margin {letter(a)} − {letter(b)} goes from {signed(e.before)} to {signed(e.after)}."
 
 
 def strip_figure(found: list[Effect], a: int, b: int) -> go.Figure:
     """Margin after each edit; the dashed line is the margin as given, a diamond marks a turned verdict."""
-    names = [plain(e.label) + ("  ◆ turns" if e.flips else "") for e in found]
+    names = [label(e.label) + ("  ◆ turns" if e.flips else "") for e in found]
     figure = go.Figure(
         go.Bar(
             orientation="h", y=names, x=[e.after for e in found],
@@ -149,7 +149,7 @@ def suggestions_html(found: list[Suggestion], view: View) -> Markup:
         """
         <p>Would {{ loser }} have won if it had said …</p><ul>
         {%- for s, outcome in found %}
-        <li>“{{ s.new }}” in place of “{{ s.old }}”: margin {{ s.margin|f("+.2f") }}, <b>{{ outcome }}</b></li>
+        <li>“{{ s.new }}” in place of “{{ s.old }}”: margin {{ s.margin|signed }}, <b>{{ outcome }}</b></li>
         {%- endfor %}</ul>
         """,
         loser=loser,
@@ -171,7 +171,7 @@ def region_figure(
     """One small map a selected dimension: what each region adds to its contribution, in one scale."""
     dims = list(parts)
     figure = make_subplots(
-        rows=1, cols=max(1, len(dims)), subplot_titles=[plain(dimensions[d].name) for d in dims]
+        rows=1, cols=max(1, len(dims)), subplot_titles=[label(dimensions[d].name) for d in dims]
     )
     most = max([abs(v) for d in dims for v in parts[d]] + [1e-9])
     scale = [[0, SECOND], [0.5, NONE], [1, FIRST]]

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import functools
-import tempfile
 from dataclasses import dataclass, replace
-from pathlib import Path
 
+from app.common import privately
 from core.records import Comparison
 from core.world.draw import draw
 from core.world.items import build_item, png, to_comparison
@@ -39,7 +38,7 @@ class Example:
 
 @functools.cache
 def gallery() -> tuple[Example, ...]:
-    folder = Path(tempfile.mkdtemp(prefix="rewardscope-gallery-"))
+    folder = privately.folder("rewardscope-gallery-")()
     made = [(f, couple(f, f"gallery-{f}")[0]) for f in FAMILIES]
     made.insert(1, ("three answers", _three_answers()))
     out = []

@@ -47,7 +47,7 @@ def results(judge: VLMDRJudge) -> bytes:
         for example in gallery():
             c = comparison_of(example.path, example.comparison.prompt, list(example.comparison.responses))
             look = first_look(judge, c, another_picture(c))
-            bundle = Bundle(c, look.judgement, look.explanation, look.reliance, judge.card)
+            bundle = Bundle(c, look.judgement, look.explanation, look.image_ablation, judge.card)
             name = f"{example.id}.zip"
             assert look.plan
             plans[name] = asdict(look.plan)
@@ -65,12 +65,12 @@ def _same_model(bundle: Bundle, judge: VLMDRJudge) -> bool:
 def _look(bundle: Bundle, plan: Plan, judge: VLMDRJudge) -> FirstLook:
     """Under the id that this machine gives the same picture and texts: another build of zlib packs other bytes."""
     c = bundle.comparison
-    assert bundle.reliance
+    assert bundle.image_ablation
     key = comparison_of(c.image, c.prompt, list(c.responses)).id  # type: ignore[arg-type]  # a bundle holds bytes
     return FirstLook(
         replace(bundle.judgement, comparison_id=key),
         replace(bundle.explanation, comparison_id=key),
-        bundle.reliance,
+        bundle.image_ablation,
         plan if bundle.card.device == judge.card.device else None,  # memory is the device's
     )
 

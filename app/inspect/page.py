@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from app.common import downloads, lane, words
+from app.common import downloads, lane, privately, words
 from app.common.downloads import Downloads
 from app.common.html import NOTHING, html
 from app.common.lane import LANE
@@ -19,13 +19,13 @@ from app.common.tasks import ASKED, default_pair
 from app.inspect import links, views
 from app.inspect.edits import Edits
 from app.inspect.first_looks import Looks
-from app.inspect.gallery import by_id, gallery
+from app.inspect.gallery import Example, by_id, gallery
 from app.inspect.views import needed
 from app.inspect.views import told as _told
 from app.inspect.what_if import WhatIf
 from app.replay.bundle_view import open_bundle
-from core.explain import Cancelled, Request, default_method, explain, has_dimensions, methods_for, plan
-from core.records import Comparison, letter
+from core.explain import Cancelled, Plan, Request, default_method, explain, has_dimensions, methods_for, plan
+from core.records import Comparison, letter, plain
 from core.records.bundle import Bundle, write
 from core.runs.library import Library
 
@@ -63,6 +63,9 @@ class InspectPage:
         )
         self.view = gr.State(None)
         self.example = gr.State(None)
+        self.labelled = gr.State(
+            None
+        )  # (prompt, responses, preferred) of the record that was opened, if it has a label
         self.wanted = gr.State(None)  # (a number, the comparison that waits for the model)
         with gr.Row(equal_height=False):
             with gr.Column(scale=5, min_width=320):
@@ -70,7 +73,7 @@ class InspectPage:
             with gr.Column(scale=6, min_width=320):
                 self.verdict = gr.HTML(elem_id="verdict")
                 gated = has_dimensions(self.judge)
-                gr.HTML("<h2>How the margin adds up</h2>", visible=gated)
+                gr.HTML("<h2>Contributions to the margin</h2>", visible=gated)
                 self.waterfall = gr.Plot(show_label=False, elem_id="waterfall", visible=gated)
                 self.pair = gr.Radio([], label="Pair to explain", visible=False)
                 self._explanation()
@@ -122,7 +125,7 @@ class InspectPage:
         self.target = gr.Radio([], label="Explain", elem_id="target")
         with gr.Row():
             self.method = gr.Dropdown(
-                [(m.name, key) for key, m in methods_for(self.judge).items()], value="integrated_gradients", label="by",
+                [(m.name, key) for key, m in methods_for(self.judge).items()], value=ASKED.method, label="by",
                 elem_id="method", min_width=190,
             )  # fmt: skip
             self.level = gr.Dropdown(
@@ -152,10 +155,10 @@ class InspectPage:
             self.pair, self.download, self.status,
         ]  # fmt: skip
         assert len(shown) == SHOWN
-        fields = [self.example, self.picture, self.prompt, *self.responses, self.more]
+        fields = [self.example, self.labelled, self.picture, self.prompt, *self.responses, self.more]
         run = {
             "fn": self.on_asked,
-            "inputs": inputs,
+            "inputs": [self.labelled, *inputs],
             "outputs": [*shown, self.wanted],
             "concurrency_limit": 8,
             **PRIVATE,
@@ -201,10 +204,12 @@ class InspectPage:
             views.download_html(view, self.judge), "",
         )  # fmt: skip
 
-    def on_asked(self, picture: str | None, prompt: str, *responses: str) -> tuple:
+    def on_asked(self, labelled: tuple | None, picture: str | None, prompt: str, *responses: str) -> tuple:
         """Shows at once what is stored or was judged before; for anything else the model is queued for."""
         with _told():
             comparison = views.comparison_of(picture, prompt, list(responses))
+            if labelled and (comparison.prompt, comparison.responses) == (labelled[0], tuple(labelled[1])):
+                comparison = replace(comparison, preferred=labelled[2])  # its texts are as they were labelled
             if view := views.known_view(self.looks, comparison):
                 return (*self._show(view), gr.skip())
         return (*(gr.skip() for _ in range(SHOWN)), (time.monotonic_ns(), comparison))
@@ -219,16 +224,14 @@ class InspectPage:
             gr.Warning(problem)
         if view is None:
             first = gallery()[0]
-            view = links.View(first.path, first.id, first.comparison.prompt, first.comparison.responses)
+            view = _of_example(first)
         return _fill(view)
 
     def on_example(self, event: gr.SelectData) -> tuple:
         examples = gallery()
         index = event.index if isinstance(event.index, int) and 0 <= event.index < len(examples) else 0
         chosen = examples[index]
-        return _fill(
-            links.View(chosen.path, chosen.id, chosen.comparison.prompt, chosen.comparison.responses)
-        )
+        return _fill(_of_example(chosen))
 
     def on_bundle(self, view: views.View | None) -> str:
         with _told():
@@ -237,7 +240,7 @@ class InspectPage:
             view.comparison,
             view.judgement,
             view.explanation,
-            view.reliance,
+            view.image_ablation,
             self.judge.card,
         )
         path = downloads.folder() / f"rewardscope-{view.comparison.id}.zip"
@@ -249,13 +252,15 @@ class InspectPage:
         bundle = open_bundle(path)
         with _told():
             view, found = views.checked_view(self.judge, bundle)
-        picture = Path(path).with_suffix(".png")
         assert isinstance(bundle.comparison.image, bytes)
-        picture.write_bytes(bundle.comparison.image)
+        picture = privately.write(Path(path).with_suffix(".png"), bundle.comparison.image)
         filled = links.View(str(picture), None, bundle.comparison.prompt, bundle.comparison.responses)
         *rest, _ = self._show(view, bundle.explanation.target_key)
         told = html(
-            '<p class="small" role="status"><b>From a bundle.</b> {{ text }}</p>', text=found.sentence()
+            '<p class="small" role="status"><b>From a bundle.</b> {{ text }}</p>',
+            text=words.verified_words(
+                found.same_model, found.holds, found.worst, found.differences[found.worst]
+            ),
         )
         return (*_fill(filled), *rest, told)
 
@@ -288,12 +293,12 @@ class InspectPage:
         asked = Request(view.pair, target or "margin", method, level=level)
         first = asked == replace(ASKED, pair=default_pair(view.judgement))
         if (first and view.plan) or lane.forks():
-            return _small(view.plan.sentence()) if first and view.plan else NOTHING
+            return _small(_cost(view.plan)) if first and view.plan else NOTHING
         try:
             found = lane.run_on_model(plan, self.judge, view.comparison, view.judgement, asked)
         except ValueError as error:
             return _small(error)
-        return _small(found.sentence())
+        return _small(_cost(found))
 
     def on_exact(
         self,
@@ -367,10 +372,24 @@ def _small(text: object) -> Markup:
     return html('<p class="small">{{ text }}</p>', text=text)
 
 
+def _cost(plan: Plan) -> str:
+    return words.plan_words(plan.points, plan.batch, plan.bytes)
+
+
 def _fill(view: links.View) -> tuple:
-    texts = [*view.responses, "", "", "", ""][:4]
+    texts = [plain(t) for t in (*view.responses, "", "", "", "")][:4]
     boxes = [gr.update(value=t, visible=i < 2 or bool(t)) for i, t in enumerate(texts)]
-    return (view.example, view.picture, view.prompt, *boxes, gr.update(interactive=True))
+    label = (
+        None
+        if view.preferred is None
+        else (plain(view.prompt), tuple(map(plain, view.responses)), view.preferred)
+    )
+    return (view.example, label, view.picture, plain(view.prompt), *boxes, gr.update(interactive=True))
+
+
+def _of_example(example: Example) -> links.View:
+    c = example.comparison
+    return links.View(example.path, example.id, c.prompt, c.responses, c.preferred)
 
 
 def build_inspect(looks: Looks, demo: gr.Blocks, library: Library) -> InspectPage:

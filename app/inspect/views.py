@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -13,7 +14,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from app.common import figures, heat, item_view, lane, words
-from app.common.html import html
+from app.common.html import html, signed
 from app.common.tasks import FirstLook, check_bundle
 from app.inspect.first_looks import Looks
 from app.inspect.gallery import gallery
@@ -24,9 +25,9 @@ from core.judges.protocols import Differentiable, Judge
 from core.records import (
     Comparison,
     Explanation,
+    ImageAblation,
     Judgement,
     RecordError,
-    Reliance,
     content_hash,
     letter,
 )
@@ -42,67 +43,72 @@ class View:
     """One judged comparison with the explanation on show. Plain records: safe to keep in a session.
 
     other: the picture of another record, for comparison with what the model says of this one. plan: the cost of what
-    "Explain" offers first, where known. anew: computed for this view, not stored or shared.
+    "Explain" offers first, where known. fresh: computed for this view, not stored or shared.
     """
 
     comparison: Comparison
     judgement: Judgement
     explanation: Explanation
     pair: tuple[int, int]
-    reliance: Reliance
+    image_ablation: ImageAblation
     other: Image.Image
     plan: Plan | None = None
-    anew: bool = True
+    fresh: bool = True
 
 
 def comparison_of(picture: str | bytes | None, prompt: str, responses: list[str]) -> Comparison:
     """Checks everything a person may give. Raises RecordError or ImageError with a sentence."""
     if not picture:
         raise RecordError("There is no picture: upload, paste or take one, or choose an example.")
-    if len(prompt or "") > MAX_PROMPT:
-        raise RecordError(f"The prompt has {len(prompt):,} characters: at most {MAX_PROMPT:,} are read.")
     given = [r or "" for r in responses]
     while given and not given[-1].strip():  # unused boxes at the end
         given.pop()
     if not given:
         raise RecordError("There are no responses: write at least two.")
-    for i, response in enumerate(given):
-        if len(response) > MAX_RESPONSE:
-            raise RecordError(
-                f"Response {letter(i)} has {len(response):,} characters: at most {MAX_RESPONSE:,} are read."
-            )
+    _check_lengths(prompt or "", given)
     # Decoded once and kept as PNG: whatever becomes of the uploaded file, this view keeps its picture.
     png = to_png_bytes(open_image(picture), effort=1)
     key = content_hash(png, prompt or "", *given)
     return Comparison(id=key, image=png, prompt=prompt or "", responses=tuple(given))
 
 
+def _check_lengths(prompt: str, responses: Sequence[str]) -> None:
+    if len(prompt) > MAX_PROMPT:
+        raise RecordError(f"The prompt has {len(prompt):,} characters: at most {MAX_PROMPT:,} are read.")
+    for i, response in enumerate(responses):
+        if len(response) > MAX_RESPONSE:
+            raise RecordError(
+                f"Response {letter(i)} has {len(response):,} characters: at most {MAX_RESPONSE:,} are read."
+            )
+
+
 def known_view(looks: Looks, comparison: Comparison) -> View | None:
     """The view where nothing has to be computed for it."""
     look = looks.known(comparison)
-    return _view(comparison, look, anew=False) if look else None
+    return _view(comparison, look, fresh=False) if look else None
 
 
 def judge_view(looks: Looks, comparison: Comparison) -> View:
     """Raises what judging and explaining raise."""
     known = known_view(looks, comparison)
-    return known or _view(comparison, looks.of(comparison, another_picture(comparison)), anew=True)
+    return known or _view(comparison, looks.of(comparison, another_picture(comparison)), fresh=True)
 
 
-def _view(comparison: Comparison, look: FirstLook, anew: bool) -> View:
+def _view(comparison: Comparison, look: FirstLook, fresh: bool) -> View:
     return View(
-        comparison, look.judgement, look.explanation, look.explanation.pair, look.reliance,
-        another_picture(comparison), look.plan, anew,
+        comparison, look.judgement, look.explanation, look.explanation.pair, look.image_ablation,
+        another_picture(comparison), look.plan, fresh,
     )  # fmt: skip
 
 
 def checked_view(judge: Differentiable, bundle: Bundle) -> tuple[View, Verdict]:
-    """A bundle's own numbers as a view, and how they fare when computed anew. Only the picture's ood and a
-    missing reliance are this model's."""
+    """A bundle's own numbers as a view, and how they fare when computed fresh. Only the picture's ood and a
+    missing image_ablation are this model's."""
     c, e = bundle.comparison, bundle.explanation
+    _check_lengths(c.prompt, c.responses)
     other = another_picture(c)
-    found, ood, relies = lane.run_on_model(check_bundle, judge, bundle, other)
-    return View(c, replace(bundle.judgement, ood=ood), e, e.pair, relies, other), found
+    found, ood, ablated = lane.run_on_model(check_bundle, judge, bundle, other)
+    return View(c, replace(bundle.judgement, ood=ood), e, e.pair, ablated, other), found
 
 
 def another_picture(comparison: Comparison) -> Image.Image:
@@ -131,13 +137,13 @@ def verdict_html(view: View) -> Markup:
         <p class="verdict" role="status">{{ verdict }}</p>
         {%- if others %}<ul class="others">{% for other in others %}<li>{{ other }}</li>{% endfor %}</ul>{% endif %}
         <p class="rewards">reward {{ rewards }}<br>margin {{ margin }} · judged in {{ j.seconds|f(".2f") }} s
-        {%- if not anew %}, kept from before{% endif %}</p>
-        {{- reliance }}
+        {%- if not fresh %}, cached{% endif %}</p>
+        {{- image_ablation }}
         """,
         warning=words.warning(j.ood), verdict=words.verdict(view.comparison, j, *view.pair),
         others=[words.verdict(view.comparison, j, *pair) for pair in pairs], rewards=words.reward_line(j), j=j,
-        margin=f"{letter(view.pair[0])} − {letter(view.pair[1])} = {j.margin(*view.pair):+.3f}", anew=view.anew,
-        reliance=item_view.reliance_html(view.reliance if abs(view.reliance.given) >= TIE else None),
+        margin=f"{letter(view.pair[0])} − {letter(view.pair[1])} = {signed(j.margin(*view.pair), 3)}", fresh=view.fresh,
+        image_ablation=item_view.image_ablation_html(view.image_ablation if abs(view.image_ablation.given) >= TIE else None),
     )  # fmt: skip
 
 
@@ -191,7 +197,7 @@ def as_dict(view: View, judge: Differentiable) -> dict[str, Any]:
         "pair": [letter(i) for i in view.pair],
         "judgement": asdict(view.judgement),
         "explanation": asdict(view.explanation),
-        "reliance": {**asdict(view.reliance), "badge": view.reliance.badge},
+        "image_ablation": {**asdict(view.image_ablation), "use": str(view.image_ablation.use)},
     }
 
 

@@ -7,9 +7,10 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from app.common.html import html
+from app.common.html import html, signed
+from app.common.words import flip_words
 from app.inspect.views import View
-from core.records import JudgeCard, RecordError, letter
+from core.records import JudgeCard, Judgement, RecordError, letter
 from core.records.headline import TIE
 from core.records.what_if import Flip, Gate, Outcome, apply, gate_of, smallest_flip
 
@@ -24,10 +25,10 @@ class WhatIf:
 
     def build(self) -> None:
         names = [(d.name, i) for i, d in enumerate(self.card.dimensions)]
-        with gr.Accordion("What if the gate had chosen otherwise?", open=False, elem_id="what-if"):
+        with gr.Accordion("Change the weights", open=False, elem_id="what-if"):
             gr.Markdown(
-                "The scores stay the model's; only the gate is changed. Nothing is computed anew by the model, so the "
-                "verdict moves at once."
+                "The scores stay the model's; only the gate is changed: which dimensions are active, and their weights. The "
+                "model is not run again, so the verdict moves at once."
             )
             self.outcome = gr.HTML(elem_id="what-if-outcome")
             with gr.Row():
@@ -39,14 +40,14 @@ class WhatIf:
                     label="k, dimensions selected",
                     elem_id="k",
                 )
-                self.which = gr.Dropdown([], label="Reweigh", elem_id="which")
-                self.factor = gr.Slider(
-                    0, 10, value=1, step=0.05, label="its weight, times", elem_id="factor"
-                )
+                self.which = gr.Dropdown([], label="Weight of", elem_id="which")
+                self.factor = gr.Slider(0, 10, value=1, step=0.05, label="times", elem_id="factor")
             with gr.Row():
-                self.muted = gr.Dropdown(names, value=[], multiselect=True, label="Mute", elem_id="mute")
+                self.muted = gr.Dropdown(
+                    names, value=[], multiselect=True, label="Switch off", elem_id="mute"
+                )
                 self.forced = gr.Dropdown(
-                    names, value=[], multiselect=True, label="Force in", elem_id="force"
+                    names, value=[], multiselect=True, label="Switch on", elem_id="force"
                 )
             self.back = gr.Button("Back to the model's gate", size="sm", elem_id="what-if-back")
 
@@ -95,17 +96,17 @@ def what_if_html(view: View, gate: Gate) -> Markup:
         '<p class="verdict" role="status">{{ sentence }}</p>{{ table }}{{ flip }}',
         sentence=_sentence(j.margin(a, b), found.margin(a, b), a, b),
         table=_table(view, found),
-        flip=_flip(flip),
+        flip=_flip(j, flip),
     )
 
 
 def _sentence(before: float, after: float, a: int, b: int) -> str:
     if abs(after) < TIE:
-        return f"A tie: the margin would be {after:+.2f} instead of {before:+.2f}."
-    loser = letter(b) if after > 0 else letter(a)
+        return f"A tie: the margin would be {signed(after)} instead of {signed(before)}."
+    winner = letter(a) if after > 0 else letter(b)
     if before * after < 0:
-        return f"The verdict turns: {loser} would lose by {abs(after):.2f} (the margin was {before:+.2f})."
-    return f"{loser} loses by {abs(after):.2f}" + (
+        return f"The verdict turns: the model would prefer {winner} by {abs(after):.2f} (the margin was {signed(before)})."
+    return f"The model prefers {winner} by {abs(after):.2f}" + (
         "." if abs(after - before) < TIE else f" instead of {abs(before):.2f}."
     )
 
@@ -115,11 +116,11 @@ def _table(view: View, found: Outcome) -> Markup:
     j = view.judgement
     return html(
         """
-        <div class="wide"><table class="ledger"><thead><tr><th>dimension</th><th>weight before</th><th>now</th>
+        <div class="wide"><table class="contributions"><thead><tr><th>dimension</th><th>weight before</th><th>now</th>
         <th>adds to {{ a }} − {{ b }}</th></tr></thead><tbody>
         {%- for d, value in parts %}
         <tr><td>{{ j.dimensions[d].name }}</td><td>{{ j.weights[d]|f(".2f") }}</td><td>{{ found.weights[d]|f(".2f") }}</td>
-        <td class="{{ "for" if value > 0 else "against" }}">{{ value|f("+.2f") }}</td></tr>
+        <td class="{{ "for" if value > 0 else "against" }}">{{ value|signed }}</td></tr>
         {%- endfor %}</tbody></table></div>
         """,
         a=letter(a), b=letter(b), j=j, found=found,
@@ -127,10 +128,10 @@ def _table(view: View, found: Outcome) -> Markup:
     )  # fmt: skip
 
 
-def _flip(flip: Flip | None) -> Markup:
+def _flip(judgement: Judgement, flip: Flip | None) -> Markup:
     if flip is None:
         return html('<p class="small">No single change of the gate turns this verdict.</p>')
     return html(
         '<p class="small">The smallest change that turns the verdict: <b>{{ words }}</b>.</p>',
-        words=flip.words,
+        words=flip_words(judgement, flip),
     )

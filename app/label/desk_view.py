@@ -11,7 +11,7 @@ from typing import Any
 from markupsafe import Markup
 
 from app.common.html import html, joined
-from app.common.item_view import LONGEST, critique_html, differences, ledger
+from app.common.item_view import LONGEST, contributions_html, critique_html, differences
 from app.common.label_words import reason_words, sides, verdict_words
 from core.labels.records import Claim, Item, Label
 from core.records import Judgement, plain
@@ -80,11 +80,11 @@ def _judge(item: Item, row: Mapping[str, Any], shown: Sequence[int], whole: bool
         """
         <div class="said"><p><b>{{ name }}</b>
         {%- if margin == 0 %} rates them alike{% else %} prefers <b>{{ names[a] }}</b> by {{ margin|f(".2f") }}{% endif %} ({{ rewards }})</p>
-        {{- ledger }}{{ critique }}</div>
+        {{- contributions }}{{ critique }}</div>
         """,
         name=name, names=names, a=a, margin=judgement.margin(a, b),
         rewards=" · ".join(f"{n} {r:+.2f}" for n, r in zip(names, judgement.rewards, strict=True)),
-        ledger=ledger(judgement, a, b, names) if whole else "", critique=critique_html(judgement, names),
+        contributions=contributions_html(judgement, a, b, names) if whole else "", critique=critique_html(judgement, names),
     )  # fmt: skip
 
 

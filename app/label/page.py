@@ -1,6 +1,6 @@
 """The Label page: one comparison at a time, blind first, then with what was hidden; both verdicts are kept.
 
-Nothing here waits in the queue of the model, and every handler that writes asks the door who is writing.
+Nothing here waits in the queue of the model, and every handler that writes asks who is writing (app/common/identity.py).
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from typing import Any
 
 import gradio as gr
 
-from app.common.identity import Door, refusal
+from app.common.identity import Identity, refusal
 from app.common.keys import keys_switch
 from app.common.label_words import sides
+from app.common.turns import in_turn, takes_turns
 from app.label import desk_view
 from core.labels import queues
 from core.labels.records import Claim, Label, LabelError, Queue
@@ -26,7 +27,7 @@ log = logging.getLogger(__name__)
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
 BUTTONS = 16  # responses of one item that this page draws; the store takes any number
 OTHERS = (("tie", "Tie (T)"), ("bad", "Both bad (B)"), ("unsure", "Cannot tell (C)"))
-NOBODY = '<p role="status">Say who you are above, and the first comparison appears here.</p>'
+NOBODY = '<p role="status">Sign in above, and the first comparison appears here.</p>'
 NO_QUEUE = '<p role="status">There is no queue yet: make one on the <a href="queues">Queues</a> page.</p>'
 SEEN = '<p class="small" role="status">You have seen before what is hidden here, so a verdict given now is not counted as blind.</p>'
 AT_END = '<p class="verdict" role="status">Nothing is left for you in this queue.</p>'
@@ -51,8 +52,8 @@ class Ahead:
 
 
 class LabelPage:
-    def __init__(self, store: LabelStore, door: Door) -> None:
-        self.store, self.door = store, door
+    def __init__(self, store: LabelStore, identity: Identity) -> None:
+        self.store, self.identity = store, identity
 
     # -- layout ----------------------------------------------------------------------------------------------
 
@@ -62,7 +63,7 @@ class LabelPage:
         if storage:
             gr.HTML(f'<div class="warning" role="note">{storage}</div>')
         self.desk, self.ahead = gr.State(None), gr.State(None)
-        self.door.build()
+        self.identity.build()
         demo.load(None, js=ZOOM_JS)
         self.queue = gr.Dropdown([], label="Queue", elem_id="queue")
         self.tally = gr.HTML(elem_id="tally")
@@ -86,7 +87,7 @@ class LabelPage:
         self._events(demo)
 
     def _events(self, demo: gr.Blocks) -> None:
-        here = [self.door.secret, self.desk]
+        here = [self.identity.secret, self.desk]
         said = [self.dimensions, self.note]
         shown = [
             self.message,
@@ -98,12 +99,15 @@ class LabelPage:
             *self.verdicts,
             *said,
         ]
-        whole = [self.message, self.door.box, self.queue, *shown[1:]]
-        ahead = {"fn": self.on_ahead, "inputs": here, "outputs": [self.ahead], **PRIVATE}
-        demo.load(self._answered(self.on_open), [self.door.secret], whole, **PRIVATE).then(**ahead)
-        self.door.connect(self._answered(self.on_open), [self.door.secret], whole)
+        whole = [self.message, self.identity.box, self.queue, *shown[1:]]
+        ahead = {"fn": takes_turns(self.on_ahead), "inputs": here, "outputs": [self.ahead], **PRIVATE}
+        demo.load(self._answered(self.on_open), [self.identity.secret], whole, **PRIVATE).then(**ahead)
+        self.identity.connect(self._answered(self.on_open), [self.identity.secret], whole)
         self.queue.input(
-            self._answered(self.on_queue), [self.door.secret, self.queue, self.desk, *said], shown, **PRIVATE
+            self._answered(self.on_queue),
+            [self.identity.secret, self.queue, self.desk, *said],
+            shown,
+            **PRIVATE,
         ).then(**ahead)
         for n, button in enumerate(self.verdicts):
             choice = str(n) if n < BUTTONS else OTHERS[n - BUTTONS][0]
@@ -113,7 +117,7 @@ class LabelPage:
             button.click(self._answered(handler), forward, [*shown, self.ahead], **PRIVATE).then(**ahead)
         self.back.click(self._answered(self.on_back), [*here, *said], shown, **PRIVATE)
         self.undo.click(self._answered(self.on_undo), here, shown, **PRIVATE)
-        demo.unload(self.on_leave)
+        demo.unload(takes_turns(self.on_leave))
 
     # -- events ----------------------------------------------------------------------------------------------
     def _answered(self, handler: Callable[..., tuple]) -> Callable[..., Any]:
@@ -121,9 +125,9 @@ class LabelPage:
         not wait in its queue."""
 
         @functools.wraps(handler)
-        def answer(*args: Any, **kwargs: Any) -> Any:
+        async def answer(*args: Any, **kwargs: Any) -> Any:
             try:
-                shown = handler(*args, **kwargs)
+                shown = await in_turn(functools.partial(handler, *args, **kwargs))
             except (LabelError, gr.Error) as error:
                 return {self.message: gr.HTML(refusal(error), visible=True)}
             except Exception:
@@ -137,13 +141,13 @@ class LabelPage:
 
     def _session(self, request: gr.Request, secret: str) -> AnnotationSession:
         """Raises gr.Error for a stranger."""
-        who = self.door.annotator(request, secret)
+        who = self.identity.annotator(request, secret)
         return AnnotationSession(self.store, who, request.session_hash or "")
 
     def on_open(self, secret: str, request: gr.Request) -> tuple:
         known = self.store.queues()
-        who = self.door.known(request, secret)
-        door = gr.Column(visible=who is None)
+        who = self.identity.known(request, secret)
+        box = gr.Column(visible=who is None)
         state = None
         if who is not None:
             asked = dict(request.query_params).get("queue", "")
@@ -151,8 +155,8 @@ class LabelPage:
         chosen = state.queue.id if state else known[0].id if known else None
         menu = gr.Dropdown(choices=[(_title(q), q.id) for q in known], value=chosen, visible=bool(known))
         if who is None or state is None:
-            return door, menu, None, "", *self._empty(NOBODY if who is None else NO_QUEUE)
-        return door, menu, *self._show(who, state)
+            return box, menu, None, "", *self._empty(NOBODY if who is None else NO_QUEUE)
+        return box, menu, *self._show(who, state)
 
     def on_queue(self, secret: str, queue: str, state: DeskState | None, dimensions: list, note: str, request: gr.Request) -> tuple:  # fmt: skip
         session = self._session(request, secret)
@@ -160,7 +164,7 @@ class LabelPage:
 
     def on_ahead(self, secret: str, state: DeskState | None, request: gr.Request) -> Ahead | None:
         """Claims and draws the item after this one."""
-        who = self.door.known(request, secret)
+        who = self.identity.known(request, secret)
         if who is None or state is None:
             return None
         try:

@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from app.common.figures import FIRST, INK, QUIET, SECOND, layout
-from app.common.html import plain
+from app.common.html import label
 from core.records import JudgeCard
 from core.runs.leaderboard import Entry
 from core.runs.metrics import Bin, Rate
@@ -14,7 +14,7 @@ from core.taxonomy import DIMENSIONS
 
 
 def intervals(names: list[str], rates: list[Rate], controls: dict[str, Rate]) -> go.Figure:
-    """Accuracy with its 95 % interval, one line per judge; judges that see nothing in grey below."""
+    """Accuracy with its 95 % interval, one line per judge; text-only baselines in grey below."""
     figure = go.Figure()
     for labels, values, colour, symbol in (
         (names, rates, FIRST, "circle"),
@@ -22,7 +22,7 @@ def intervals(names: list[str], rates: list[Rate], controls: dict[str, Rate]) ->
     ):
         shown = [(n, r) for n, r in zip(labels, values, strict=True) if r.n]
         figure.add_scatter(
-            x=[100 * r.value for _, r in shown], y=[plain(n) for n, _ in shown], mode="markers+text",
+            x=[100 * r.value for _, r in shown], y=[label(n) for n, _ in shown], mode="markers+text",
             text=[f"{100 * r.value:.1f}" for _, r in shown], textposition="top center",
             marker={"color": colour, "size": 10, "symbol": symbol},
             error_x={"type": "data", "symmetric": False, "array": [100 * (r.high - r.value) for _, r in shown],
@@ -30,7 +30,7 @@ def intervals(names: list[str], rates: list[Rate], controls: dict[str, Rate]) ->
         )  # fmt: skip
     figure.add_vline(x=50, line={"color": INK, "width": 1, "dash": "dot"})
     figure.update_xaxes(
-        title="accuracy in percent with 95 % interval; in brackets: judges that see nothing", range=[0, 104]
+        title="accuracy in percent with 95 % interval; in brackets: text-only baselines", range=[0, 104]
     )
     figure.update_yaxes(autorange="reversed")
     return layout(figure, 110 + 44 * (len(names) + len(controls)), showlegend=False)
@@ -47,7 +47,7 @@ def bars(rates: dict[str, Rate], names: dict[str, str] | None = None) -> go.Figu
     figure = go.Figure(
         go.Bar(
             orientation="h",
-            y=[f"{plain((names or {}).get(k, k))} ({r.n})" for k, r in items],
+            y=[f"{label((names or {}).get(k, k))} ({r.n})" for k, r in items],
             x=[100 * r.value for _, r in items],
             marker_color=FIRST,
             text=[f"{100 * r.value:.1f}" for _, r in items],
@@ -87,9 +87,9 @@ def reliability(bins: list[Bin], error: float) -> go.Figure:
         hovertext=[f"{b.n} records" for b in shown],
     )  # fmt: skip
     figure.update_xaxes(
-        title=f"said, σ(|margin|); expected calibration error {error:.3f}", range=[0.48, 1.02]
+        title=f"confidence, σ(|margin|); expected calibration error {error:.3f}", range=[0.48, 1.02]
     )
-    figure.update_yaxes(title="was right", range=[0, 1.04])
+    figure.update_yaxes(title="accuracy", range=[0, 1.04])
     return layout(figure, 320)
 
 

@@ -9,13 +9,16 @@ import gradio as gr
 import pandas as pd
 from markupsafe import Markup
 
+from app.common import words
 from app.common.downloads import FORMATS, Downloads, table_file
 from app.common.html import NOTHING, html, joined
+from app.common.problems import problems_html
 from app.leaderboard import figures
 from core.benchmarks import BENCHMARKS
 from core.benchmarks.published import Published, audit, published
 from core.runs import leaderboard
 from core.runs.library import Library
+from core.runs.manifest import RunError
 from core.runs.metrics import POLICIES, Rate
 from core.runs.run import Run
 
@@ -25,8 +28,8 @@ if TYPE_CHECKING:
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 REPLACE_ADDRESS = "(query) => { if (query) history.replaceState(null, '', location.pathname + '?' + query); }"
 TIES = {
-    "wrong": "a tie counts as wrong (strict)", "half": "a tie counts half", "dropped": "ties leave the denominator",
-    "coin": "a coin decides ties (seed 123)",
+    "wrong": "a tie counts as wrong (strict)", "half": "a tie counts half", "dropped": "ties excluded",
+    "coin": "random tie-breaking (seed 123)",
 }  # fmt: skip
 
 
@@ -37,8 +40,8 @@ class LeaderboardPage:
     # -- layout ----------------------------------------------------------------------------------------------
 
     def build(self, demo: gr.Blocks) -> None:
-        gr.HTML("<header><h1>Leaderboard</h1><p>Numbers with their denominators, their intervals, and what judges "
-                "that see nothing score on the same labels.</p></header>")  # fmt: skip
+        gr.HTML("<header><h1>Leaderboard</h1><p>Numbers with their denominators, their intervals, and what "
+                "text-only baselines score on the same labels.</p></header>")  # fmt: skip
         self.address = gr.Textbox(visible="hidden")
         with gr.Row():
             self.benchmark = gr.Dropdown([], label="Benchmark", elem_id="benchmark", scale=2)
@@ -76,7 +79,7 @@ class LeaderboardPage:
             with gr.Column(min_width=320):
                 gr.HTML("<h2>Margins</h2>")
                 self.margins = gr.Plot(show_label=False, elem_id="margins")
-        gr.HTML("<h2>Published rows, and whether they add up</h2>")
+        gr.HTML("<h2>Consistency audit of published results</h2>")
         self.published = gr.HTML(elem_id="published")
         if self.maker:
             with gr.Accordion("Make a run", open=False):
@@ -121,14 +124,14 @@ class LeaderboardPage:
         )
 
     def on_board(self, benchmark: str, ties: str) -> tuple:
-        runs = self.library.of_benchmark(benchmark)
+        runs, damaged = leaderboard.sound(self.library.of_benchmark(benchmark), ties)
         address = urlencode({"benchmark": benchmark, "ties": ties})
         table = leaderboard.table(list(runs.values()), ties)
         names = [(r.name, n) for n, r in runs.items()]
         first = next((n for n, r in runs.items() if r.manifest.judge.fingerprint), next(iter(runs), None))
         return (
-            address, self._chart(runs, ties), _percents(table).drop(columns=["why no macro"], errors="ignore"),
-            _refusals(table), published_html([r for r in published() if r.benchmark == benchmark]),
+            address, self._chart(runs, ties), _percents(table).drop(columns=["why no macro average"], errors="ignore"),
+            _refusals(table) + problems_html([*self.library.problems(), *damaged]), published_html([r for r in published() if r.benchmark == benchmark]),
             gr.Dropdown(choices=names, value=first),
             gr.Dropdown(choices=[("", ""), *names], value=""),
         )  # fmt: skip
@@ -143,6 +146,12 @@ class LeaderboardPage:
         return figures.intervals(list(shown), list(shown.values()), controls)
 
     def on_detail(self, name: str | None, other: str | None, ties: str) -> tuple:
+        try:
+            return self._detail(name, other, ties)
+        except RunError as error:
+            return problems_html([str(error)]), None, None, None, None
+
+    def _detail(self, name: str | None, other: str | None, ties: str) -> tuple:
         runs = self.library.runs()
         if not name or name not in runs:
             return ("", None, None, None, None)
@@ -161,7 +170,8 @@ class LeaderboardPage:
 
     def _download(self, kind: str) -> Any:
         def write(benchmark: str, ties: str) -> str:
-            table = leaderboard.table(list(self.library.of_benchmark(benchmark).values()), ties)
+            runs, _ = leaderboard.sound(self.library.of_benchmark(benchmark), ties)
+            table = leaderboard.table(list(runs.values()), ties)
             return table_file(table, f"leaderboard-{benchmark}", kind)
 
         return write
@@ -182,7 +192,7 @@ def _percents(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _refusals(table: pd.DataFrame) -> Markup:
-    reasons = {} if table.empty else dict(zip(table["judge"], table["why no macro"], strict=True))
+    reasons = {} if table.empty else dict(zip(table["judge"], table["why no macro average"], strict=True))
     return joined(
         html('<p class="small">No macro for {{ judge }}: {{ reason }}.</p>', judge=j, reason=r)
         for j, r in reasons.items()
@@ -201,7 +211,7 @@ def published_html(rows: list[Published]) -> Markup:
     return html(
         """
         {%- for columns, same in tables %}
-        <div class="wide"><table class="ledger"><thead><tr><th>model</th>
+        <div class="wide"><table class="contributions"><thead><tr><th>model</th>
         {%- for c in columns %}<th>{{ c }}</th>{% endfor %}
         <th>overall</th><th>macro</th><th>Acc+</th><th>audit</th></tr></thead><tbody>
         {%- for r, found in same %}
@@ -222,17 +232,18 @@ def detail_html(chosen: Run, e: leaderboard.Entry, ties: str) -> Markup:
     o = e.reports[0].overall
     return html(
         """
+        {%- if outside %}<div class="warning" role="alert">{{ outside }}</div>{% endif %}
         <p><b>{{ name }}</b>: {{ overall }}, {{ ties }}.
         {%- if plus %} Acc+ {{ (100 * plus.value)|f(".2f") }} ({{ plus.points|f("g") }}/{{ plus.n }}).{% endif %}</p>
-        <p class="small">Rows: {{ counts }}. Judges that see nothing, on the same labels: {{ controls }}.</p>
-        <div class="wide"><table class="ledger"><thead><tr><th>grouping</th><th>groups</th><th>macro</th></tr></thead><tbody>
+        <p class="small">Rows: {{ counts }}. Text-only baselines on the same labels: {{ controls }}.</p>
+        <div class="wide"><table class="contributions"><thead><tr><th>grouping</th><th>groups</th><th>macro</th></tr></thead><tbody>
         {%- for r, groups, macro in rows %}<tr><td>{{ r.grouping }}</td><td>{{ groups }}</td><td>{{ macro }}</td></tr>{% endfor %}
         </tbody></table></div>
         <p class="small">Data: {{ m.source }} {{ m.data_revision }}, hash {{ m.stats.get("data_hash", "") }};
-        images {{ m.condition }}; weights {{ m.judge.fingerprint or "none" }}; code {{ m.code }}.
+        images {{ m.condition }}{% if m.blank %} ({{ m.blank }}){% endif %}; weights {{ m.judge.fingerprint or "none" }}; code {{ m.code }}.
         Dimensions: accuracy on {{ means }}.</p>
         """,
-        name=chosen.name, m=chosen.manifest, ties=TIES[ties], means=e.by_dimension_means,
+        name=chosen.name, m=chosen.manifest, outside=words.outside_share(*e.outside), ties=TIES[ties], means=e.by_dimension_means,
         overall=(
             f"overall {100 * o.value:.2f} % ({o.points:g}/{o.n}; 95 %: {100 * o.low:.1f} to {100 * o.high:.1f})"
             if o.n else "nothing was scored"
@@ -251,12 +262,12 @@ def _groups(groups: dict[str, Rate]) -> str:
 
 
 def findings_html(found: dict[str, Any], name: str) -> Markup:
-    """What is odd about the data, each with links to its rows."""
+    """What the data checks found, each with links to its rows."""
     if not found:
         return NOTHING
     return html(
         """
-        <div class="small findings"><b>Odd in these data</b>
+        <div class="small findings"><b>Data checks</b>
         {%- for kind, of_kind in found.items() %}
         <details><summary>{{ kind }}: {{ of_kind["count"]|f(",") }}</summary><ul>
         {%- for rows, detail in of_kind["first"][:10] %}
@@ -276,8 +287,8 @@ def paired_html(a: Run, b: Run) -> Markup:
         return html('<p class="small">The two runs have no judged record in common.</p>')
     return html(
         """
-        <p>Against {{ name }} on {{ p.n|f(",") }} common records: difference {{ (100 * p.difference)|f("+.2f") }} points
-        (95 %: {{ (100 * p.low)|f("+.2f") }} to {{ (100 * p.high)|f("+.2f") }}); only the first right {{ p.only_a|f(",") }}, only the second {{ p.only_b|f(",") }},
+        <p>Against {{ name }} on {{ p.n|f(",") }} common records: difference {{ (100 * p.difference)|signed }} points
+        (95 %: {{ (100 * p.low)|signed }} to {{ (100 * p.high)|signed }}); only the first right {{ p.only_a|f(",") }}, only the second {{ p.only_b|f(",") }},
         both {{ p.both_right|f(",") }}, neither {{ p.both_wrong|f(",") }}; McNemar's exact test p = {{ p.p_value|f(".2g") }}.</p>
         """,
         name=b.name,

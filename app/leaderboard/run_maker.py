@@ -10,10 +10,11 @@ from typing import Any
 import gradio as gr
 
 from app.common import lane
-from app.common.html import html
+from app.common.data_check import in_lines, understood
 from app.common.lane import LANE
 from app.common.tasks import RunWanted, make_run
 from core.benchmarks import BENCHMARKS, BenchmarkError
+from core.benchmarks.source import SUFFIXES
 from core.judges.registry import JUDGES
 from core.judges.vlmdr import VLMDRJudge
 from core.model.loading import CheckpointError
@@ -46,7 +47,8 @@ class RunMaker:
             )
             self.limit = gr.Number(value=200, precision=0, minimum=1, label="At most so many rows")
         self.upload = gr.File(label="Your file (not needed for the scene world)", elem_id="upload", file_count="single", type="filepath",
-                              file_types=[".jsonl", ".json", ".csv", ".tsv", ".parquet"])  # fmt: skip
+                              file_types=list(SUFFIXES))  # fmt: skip
+        self.understood = gr.HTML(elem_id="understood")
         with gr.Row():
             self.make = gr.Button("Run", variant="primary", elem_id="make-run")
             self.stop = gr.Button("Stop", elem_id="stop-run")
@@ -54,6 +56,8 @@ class RunMaker:
 
     def made_one(self, show: Callable[[str], Any], outputs: list[Any]) -> Any:
         """Wires the buttons; `show` gets the benchmark's name once a run is finished. Gives that event."""
+        gr.on([self.upload.change, self.new_benchmark.change], understood, [self.upload, self.new_benchmark],
+              [self.understood], **PRIVATE)  # fmt: skip
         inputs = [self.new_judge, self.condition, self.new_benchmark, self.upload, self.limit]
         making = self.make.click(self.on_make, inputs, [self.made], **LANE, **PRIVATE)
         said = "Stopped; the same choice continues it."
@@ -75,7 +79,7 @@ class RunMaker:
             progress((done, total or done), desc=f"judging{left}")
 
         try:
-            rows = lane.run_on_model(
+            rows, judged, reasons = lane.run_on_model(
                 make_run,
                 self.judge,
                 wanted,
@@ -84,8 +88,5 @@ class RunMaker:
             )
         except (BenchmarkError, CheckpointError, RunError) as error:
             raise gr.Error(str(error), title="This cannot be run", duration=15) from error
-        return html(
-            '<p class="small" role="status">{{ rows|f(",") }} rows judged in {{ seconds|f(".1f") }} s.</p>',
-            rows=rows,
-            seconds=time.perf_counter() - started,
-        )
+        said = f"{judged:,} of {rows:,} rows judged in {time.perf_counter() - started:.1f} s."
+        return in_lines([said, *reasons])

@@ -10,8 +10,12 @@ from typing import Any
 
 import gradio as gr
 
-from app.common.identity import Door
+from app.common.data_check import understood
+from app.common.identity import Identity
+from app.common.turns import takes_turns
 from core.benchmarks import BENCHMARKS
+from core.benchmarks.check import Report, report
+from core.benchmarks.source import SUFFIXES
 from core.labels import queues
 from core.labels.records import LabelError, Queue
 from core.labels.store import LabelStore
@@ -23,18 +27,18 @@ PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 
 
 class QueueMaker:
-    def __init__(self, store: LabelStore, door: Door, library: Library, runs: Path) -> None:
-        self.store, self.door, self.library, self.folder = store, door, library, runs
+    def __init__(self, store: LabelStore, identity: Identity, library: Library, runs: Path) -> None:
+        self.store, self.identity, self.library, self.folder = store, identity, library, runs
 
     def build(self) -> None:
         gr.Markdown(
-            "Runs of the **same data** may be combined: then all their judges have a say in how suspicious a label is. "
+            "Runs of the **same data** may be combined: then all their judges have a say in how likely a label is wrong; rules such as the longer answer have none. "
             "Only a random order lets the share of wrong labels be estimated without bias. A file of your own needs "
             "no run: contradictions and repetitions are found without a judge."
         )
         self.runs = gr.Dropdown([], multiselect=True, label="Runs", elem_id="from-runs")
         with gr.Row():
-            self.order = gr.Dropdown([(w, k) for k, w in queues.ORDERS.items()], value="suspicion", label="Order",
+            self.order = gr.Dropdown([(w, k) for k, w in queues.ORDERS.items()], value="likely errors", label="Order",
                                      elem_id="order", scale=2)  # fmt: skip
             self.of = gr.Dropdown([], label="Of the queue", visible=False, elem_id="of-queue", scale=2)
             self.name = gr.Textbox(label="Name", max_lines=1, elem_id="queue-name", scale=2)
@@ -48,9 +52,10 @@ class QueueMaker:
             self.seed = gr.Number(value=0, precision=0, minimum=0, label="Seed of the random order")
         with gr.Accordion("A file instead of runs", open=False):
             self.file = gr.File(label="Your file", elem_id="queue-file", type="filepath",
-                                file_types=[".jsonl", ".json", ".csv", ".tsv", ".parquet"])  # fmt: skip
+                                file_types=list(SUFFIXES))  # fmt: skip
             known = [(b.title, b.name) for b in BENCHMARKS.values() if b.built_in is None]
             self.format = gr.Dropdown(known, value="own", label="Its format", elem_id="queue-format")
+            self.understood = gr.HTML(understood(None, "own"), elem_id="queue-understood")
         self.make = gr.Button("Make the queue", variant="primary", elem_id="make-queue")
 
     def connect(self, then: Callable[..., Any], outputs: list[Any]) -> None:
@@ -58,11 +63,13 @@ class QueueMaker:
         self.order.input(
             lambda o: gr.Dropdown(visible=o == "disagreement"), [self.order], [self.of], **PRIVATE
         )
+        gr.on([self.file.change, self.format.change], understood, [self.file, self.format], [self.understood],
+              **PRIVATE)  # fmt: skip
         made = gr.State(None)
-        inputs = [self.door.secret, self.runs, self.file, self.format, self.order, self.of, self.name, self.most, self.overlap, self.seed]  # fmt: skip
-        self.make.click(self.on_make, inputs, [made], show_progress_on=self.make, **PRIVATE).success(
-            then, [self.door.secret, made], outputs, **PRIVATE
-        )
+        inputs = [self.identity.secret, self.runs, self.file, self.format, self.order, self.of, self.name, self.most, self.overlap, self.seed]  # fmt: skip
+        self.make.click(
+            takes_turns(self.on_make), inputs, [made], show_progress_on=self.make, **PRIVATE
+        ).success(then, [self.identity.secret, made], outputs, **PRIVATE)
 
     def choices(self) -> tuple[gr.Dropdown, gr.Dropdown]:
         """The menus as they are now."""
@@ -73,7 +80,7 @@ class QueueMaker:
 
     def on_make(self, secret: str, runs: list[str] | None, file: str | None, format_: str, order: str, of: str | None, name: str,
                 most: float | None, overlap: float | None, seed: float | None, request: gr.Request) -> str:  # fmt: skip
-        who = self.door.annotator(request, secret)
+        who = self.identity.annotator(request, secret)
         try:
             size = {"most": int(most or 0), "overlap": int(overlap or 0)}
             return self._made(
@@ -109,9 +116,40 @@ class QueueMaker:
         )
 
         loaded = BENCHMARKS[format_].open(file)
+        found = report(loaded, open_pictures=False)
+        if not found.labelled:
+            raise LabelError(_nothing_to_check(found))
+        if said := _left_out(found):
+            gr.Warning(said, title="Not all of the file", duration=30)
         stem = re.sub(r"[^A-Za-z0-9]+", "-", file.stem)[:40].strip("-") or "data"
         content = hashlib.sha256(file.read_bytes()).hexdigest()[:12]
         name = f"{format_}-{stem}/{content}"
         done = run(Job(loaded, no_judge(), self.folder / name))
         assert done
         return {name: done}
+
+
+def _left_out(found: Report) -> str:
+    """How many rows people are not asked about and why, and how many have no picture; empty where all is there."""
+    unlabelled = found.readable - found.labelled
+    parts = []
+    if left := found.rows - found.labelled:
+        parts.append(
+            f"{left:,} of {found.rows:,} rows are left out: {found.rows - found.readable:,} cannot be read, "
+            f"{unlabelled:,} have no preferred response ({found.ties:,} ties)."
+        )
+    if found.without_picture:
+        parts.append(f"{found.without_picture:,} readable rows have no picture.")
+    return " ".join([*parts, *(f"{line}." for line in found.reasons.lines())])
+
+
+def _nothing_to_check(found: Report) -> str:
+    """Why a file gives no queue: a queue asks whether labels are right."""
+    reasons = "; ".join(found.reasons.lines())
+    if not found.readable:
+        return f"None of the {found.rows:,} rows can be read: {reasons}"
+    return (
+        f"No row of this file has a label, so there is none to check ({found.rows:,} rows, {found.ties:,} ties). A label "
+        "stands in a column preferred, label or better as A, B and so on, or in the columns chosen and rejected."
+        + (f" {reasons}" if reasons else "")
+    )

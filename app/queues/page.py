@@ -13,7 +13,7 @@ import gradio as gr
 from app.common import downloads
 from app.common.downloads import Downloads
 from app.common.html import html
-from app.common.identity import Door
+from app.common.identity import Identity
 from app.common.label_words import verdict_words
 from app.common.words import queue_title
 from app.queues import results
@@ -21,7 +21,7 @@ from app.queues.maker import QueueMaker
 from core.label_analysis.agreement import error_rate, summary
 from core.label_analysis.corrections import Corrections, Data, rescored
 from core.label_analysis.export import write_datasets, write_jsonl, write_parquet, zip_folder
-from core.label_errors.ranking import suspects
+from core.label_errors.ranking import label_issues
 from core.label_errors.report import report
 from core.labels import queues
 from core.labels.consensus import consensus
@@ -32,20 +32,20 @@ from core.runs.manifest import RunError
 from core.runs.run import Run
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
-REPORTED = 100  # suspects in a report
+REPORTED = 100  # rows in a report
 DOWNLOADS = {
     "jsonl": "corrected data, JSONL",
     "parquet": "corrected data, Parquet",
     "trl": "preference pairs for TRL, a datasets folder (zip)",
-    "report": "report of suspected errors (Markdown)",
+    "report": "report of likely label errors (Markdown)",
     "events": "every event of this queue, JSONL",
 }
 
 
 class QueuesPage:
-    def __init__(self, store: LabelStore, door: Door, library: Library, runs: Path) -> None:
-        self.store, self.door, self.library = store, door, library
-        self.maker = QueueMaker(store, door, library, runs)
+    def __init__(self, store: LabelStore, identity: Identity, library: Library, runs: Path) -> None:
+        self.store, self.identity, self.library = store, identity, library
+        self.maker = QueueMaker(store, identity, library, runs)
 
     # -- layout ----------------------------------------------------------------------------------------------
 
@@ -55,7 +55,7 @@ class QueuesPage:
         )
         if storage:
             gr.HTML(html('<div class="warning" role="note">{{ text }}</div>', text=storage))
-        self.door.build()
+        self.identity.build()
         self.queue = gr.Dropdown([], label="Queue", elem_id="queue")
         self.head = gr.HTML(elem_id="queue-head")
         with gr.Row():
@@ -65,13 +65,13 @@ class QueuesPage:
         with gr.Accordion("Make a queue", open=False, elem_id="maker"):
             self.maker.build()
         shown = [self.queue, self.head, self.results]
-        whole = [self.door.box, self.maker.runs, self.maker.of, *shown]
-        demo.load(self.on_open, [self.door.secret], whole, **PRIVATE)
-        self.door.connect(self.on_open, [self.door.secret], whole)
-        self.queue.input(self.on_show, [self.door.secret, self.queue], shown, **PRIVATE)
+        whole = [self.identity.box, self.maker.runs, self.maker.of, *shown]
+        demo.load(self.on_open, [self.identity.secret], whole, **PRIVATE)
+        self.identity.connect(self.on_open, [self.identity.secret], whole)
+        self.queue.input(self.on_show, [self.identity.secret, self.queue], shown, **PRIVATE)
         self.maker.connect(self.on_show, shown)
         for kind, button in self.offers.items():
-            self.files.offer(button, self._download(kind), [self.door.secret, self.queue])
+            self.files.offer(button, self._download(kind), [self.identity.secret, self.queue])
 
     # -- events ----------------------------------------------------------------------------------------------
 
@@ -79,11 +79,11 @@ class QueuesPage:
         known = self.store.queues()
         asked = dict(request.query_params).get("queue", "")
         chosen = asked if asked in {q.id for q in known} else known[0].id if known else None
-        who = self.door.known(request, secret)
+        who = self.identity.known(request, secret)
         return gr.Column(visible=who is None), *self.maker.choices(), *self._show(chosen, who is not None)
 
     def on_show(self, secret: str, id_: str | None, request: gr.Request) -> tuple:
-        return self._show(id_, self.door.known(request, secret) is not None)
+        return self._show(id_, self.identity.known(request, secret) is not None)
 
     def _show(self, id_: str | None, known_reader: bool) -> tuple:
         with told():
@@ -114,7 +114,7 @@ class QueuesPage:
     def _download(self, kind: str) -> Callable[..., str]:
         def write(secret: str, id_: str | None, request: gr.Request) -> str:
             with told():
-                self.door.annotator(request, secret)  # who labelled what is not for strangers
+                self.identity.annotator(request, secret)  # who labelled what is not for strangers
                 queue = self.store.queue(id_)
                 folder = downloads.folder()
                 try:
@@ -163,7 +163,7 @@ class QueuesPage:
             raise LabelError("The runs of this queue are not on this server any more: a report needs them.")
         items, found = self.store.items(queue.id), consensus(self.store.labels(queue.id))
         said = {items[p].row: _words(c.verdict, items[p].preferred, c.votes) for p, c in found.items()}
-        text = report(runs, suspects(runs), REPORTED, said)
+        text = report(runs, label_issues(runs), REPORTED, said)
         (path := path.with_suffix(".md")).write_text(text, encoding="utf-8", errors="replace")
         return path
 

@@ -17,7 +17,7 @@ from core.label_analysis.agreement import (
 )
 from core.label_analysis.coefficients import Coefficient, Share
 from core.label_analysis.corrections import Rescored
-from core.labels.queues import ORDERS
+from core.labels.queues import NAMES
 from core.labels.records import Progress, Queue
 from core.runs.metrics import Rate
 
@@ -33,7 +33,7 @@ def queue_html(queue: Queue, progress: Progress, people: int, known: bool) -> Ma
         <a class="inspect-link" href="label?queue={{ id|urlencode }}">Label it</a></p>
         <p class="small">{{ data }}{% if known %} · made by {{ a["by"] }}{% endif %}</p>
         """,
-        a=a, size=queue.size, overlap=queue.overlap, order=ORDERS.get(a["order"], a["order"]), p=progress, people=people,
+        a=a, size=queue.size, overlap=queue.overlap, order=NAMES.get(a["order"], a["order"]), p=progress, people=people,
         id=queue.id, known=known, data=" · ".join(str(x) for x in (a["title"], a["source"], f"data {a['data_hash']}") if x),
     )  # fmt: skip
 
@@ -158,7 +158,7 @@ def rate_words(r: Rate) -> str:
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Markup:
     return html(
         """
-        <div class="wide" tabindex="0"><table class="ledger"><thead><tr>{% for name in head %}<th>{{ name }}</th>{% endfor %}</tr></thead>
+        <div class="wide" tabindex="0"><table class="contributions"><thead><tr>{% for name in head %}<th>{{ name }}</th>{% endfor %}</tr></thead>
         <tbody>{% for row in rows %}<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>{% endfor %}</tbody></table></div>
         """,
         head=head,

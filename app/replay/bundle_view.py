@@ -1,4 +1,4 @@
-"""A replay bundle as HTML: verdict, ledger and maps from the file alone. No model."""
+"""A replay bundle as HTML: verdict, contributions and maps from the file alone. No model."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def bundle_html(bundle: Bundle) -> Markup:
         """
         <p class="verdict" role="status">{{ verdict }}</p>
         <p class="rewards">reward {{ rewards }}<br>judged by {{ card.name }}, weights {{ card.fingerprint[:16] or "unknown" }}</p>
-        {{ reliance }}<p class="prompt" dir="auto"><b>{{ prompt }}</b></p>
-        {{ ledger }}{{ map }}
+        {{ image_ablation }}<p class="prompt" dir="auto"><b>{{ prompt }}</b></p>
+        {{ contributions }}{{ map }}
         """,
         verdict=words.verdict(c, j, a, b), rewards=words.reward_line(j), card=bundle.card, prompt=c.prompt,
-        reliance=item_view.reliance_html(bundle.reliance), ledger=item_view.ledger(j, a, b),
+        image_ablation=item_view.image_ablation_html(bundle.image_ablation), contributions=item_view.contributions_html(j, a, b),
         map=heat.explanation_html(c.load_image(), e, (c.responses[a], c.responses[b]), (a, b)),
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What is odd about a data set: ids that repeat, rows that repeat, labels that contradict each other."""
+"""What is odd about a data set: ids that repeat, rows that repeat, equal responses, labels that contradict each other."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ def findings(rows: Iterable[Row], clustered: bool = False) -> list[Finding]:
         if row.comparison is None:
             out.append(Finding("unreadable row", (row.index,), row.problem))
             continue
+        if len(set(row.comparison.responses)) < len(row.comparison.responses):
+            out.append(Finding("responses are the same text", (row.index,), row.comparison.responses[0][:80]))
         by_id[row.id].append(row)
         by_key[row.key].append(row)
         by_question[(row.id, row.comparison.prompt)].append(row)
@@ -36,7 +38,9 @@ def findings(rows: Iterable[Row], clustered: bool = False) -> list[Finding]:
             out.append(Finding("id occurs more than once", _indices(same), id_))
     for same in by_key.values():
         if len(same) > 1:
-            preferred = {r.comparison.preferred for r in same if r.comparison}
+            preferred = {r.comparison.preferred for r in same if r.comparison} - {
+                None
+            }  # no label is none to contradict
             kind = "same row, contradictory labels" if len(preferred) > 1 else "same row more than once"
             out.append(Finding(kind, _indices(same), same[0].id))
     for (id_, _), same in by_question.items() if not clustered else ():
@@ -60,6 +64,8 @@ def _both_ways(rows: list[Row]) -> list[tuple[str, int, int]]:
     lost: dict[str, int] = {}
     for row in rows:
         assert row.comparison
+        if len(set(row.comparison.responses)) < len(row.comparison.responses):
+            continue  # it says so of itself
         for i, text in enumerate(row.comparison.responses):
             if row.comparison.preferred is not None:
                 (won if i == row.comparison.preferred else lost).setdefault(text, row.index)

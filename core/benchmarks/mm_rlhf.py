@@ -18,7 +18,7 @@ def group_of(path: str) -> str:
     of one's own is called "short" or "long". The first part of the path is the same on the released data."""
     first = path.replace("\\", "/").split("/")[0]
     if first not in GROUPS:
-        raise fields.RowProblem(f"column image: {path[:80]!r} does not start with one of {', '.join(GROUPS)}")
+        raise fields.RowProblem(f"{path[:80]!r} does not start with one of {', '.join(GROUPS)}", "image")
     return first
 
 
@@ -28,7 +28,7 @@ def parse(raw: dict[str, Any]) -> Fields:
     column, place = ("video", video) if video else ("image", image)
     path = place.get("path") if isinstance(place, dict) else place
     if not isinstance(path, str) or not path:
-        raise fields.RowProblem(f"column {column}: missing")
+        raise fields.RowProblem("missing", column)
     id_ = fields.text(raw, "id")
     pair = [fields.text(raw, "chosen"), fields.text(raw, "rejected")]
     unsupported = "column video: videos are not supported" if video else ""

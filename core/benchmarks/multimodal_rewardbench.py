@@ -26,7 +26,7 @@ def subgroup_of(category: str, id_: str) -> str:
     if category == "reasoning":
         return "math" if id_.lower().startswith("math") else "coding"
     if name not in _SEVEN:
-        raise fields.RowProblem(f"column Category: {category!r} is not a category of this benchmark")
+        raise fields.RowProblem(f"{category!r} is not a category of this benchmark", "Category")
     return name
 
 

@@ -156,19 +156,19 @@ def _overall_gap(
 
 
 def _impossible(row: Published, fits: list[Fit]) -> tuple[str, ...]:
-    """Printed numbers that are no k/n of their own group under any reading."""
+    """Printed numbers that are not k/n of their own group under any reading."""
     if row.benchmark == "multimodal-rewardbench":
         return ()  # its sizes are inferred
     out = [
-        f"{column} {printed} is no k/{'/'.join(sorted({str(f.sizes[f.read_as[column]]) for f in fits}))}"
+        f"{column} {printed} is not possible with {' or '.join(sorted({str(f.sizes[f.read_as[column]]) for f in fits}))} questions"
         for column, printed in row.columns.items()
         if fits and not any(f.counts[f.read_as[column]] for f in fits)
     ]
     if row.benchmark == "mm-rlhf-rewardbench":
         if row.overall and not whole_counts(row.overall, 170):
-            out.append(f"Acc {row.overall} is no k/170")
+            out.append(f"Acc {row.overall} is not possible with 170 questions")
         if row.plus and not whole_counts(row.plus, 46):
-            out.append(f"Acc+ {row.plus} is no k/46")
+            out.append(f"Acc+ {row.plus} is not possible with 46 questions")
     return tuple(out)
 
 

@@ -8,6 +8,7 @@ from functools import partial
 import typer
 
 from core.commands.audit import audit
+from core.commands.data import check, template
 from core.commands.evaluate import evaluate
 from core.commands.explain_benchmark import explain_benchmark
 from core.commands.fit_ood import fit_ood
@@ -29,6 +30,10 @@ app = plain(
 train = plain(help="Train a judge.")
 train.command("scene")(train_scene)
 
+data = plain(help="Look at preference data.")
+data.command("check")(check)
+data.command("template")(template)
+
 app.command("judge")(judge)
 app.command("run")(run)
 app.command("evaluate")(evaluate)
@@ -36,6 +41,7 @@ app.command("label-errors")(label_errors)
 app.command("explain-benchmark")(explain_benchmark)
 app.command("fit-ood")(fit_ood)
 app.add_typer(train, name="train")
+app.add_typer(data, name="data")
 app.command("audit")(audit)
 
 

@@ -22,14 +22,14 @@ def label_errors(
 
     The comparisons of finished runs, ranked by how likely their label is wrong, as Markdown.
     """
-    from core.label_errors.ranking import suspects
+    from core.label_errors.ranking import label_issues
     from core.label_errors.report import report
     from core.runs.manifest import RunError
     from core.runs.run import open_run
 
     with saying("rank", RunError):
         runs = [open_run(folder) for folder in run]
-        text = report(runs, suspects(runs), most)
+        text = report(runs, label_issues(runs), most)
     if output:
         output.write_text(text)
     else:

@@ -49,6 +49,12 @@ JudgeName = Annotated[
         help="vl-mdr, scalar, always-first, longer or shorter",
     ),
 ]
+Format = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="how a file of your own is read; without it, recognised by its columns"
+    ),
+]
 Model = Annotated[
     str | None,
     typer.Option(metavar="FOLDER|HUB_ID", help="a checkpoint; without it, Rewardscope's own model"),

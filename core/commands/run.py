@@ -10,7 +10,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from core.benchmarks import BENCHMARKS, BenchmarkError
-from core.commands.options import Device, DType, JudgeName, Model, folder, known, open_judge, refuse, saying
+from core.benchmarks.reasons import Reasons
+from core.commands.options import (
+    Device,
+    DType,
+    Format,
+    JudgeName,
+    Model,
+    folder,
+    known,
+    open_judge,
+    refuse,
+    saying,
+)
 from core.records import Condition
 
 if TYPE_CHECKING:
@@ -27,6 +39,7 @@ def run(
     images: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="the image files, if they are not beside the data")
     ] = None,
+    format: Format = None,
     data_revision: Annotated[str | None, typer.Option(metavar="REVISION", help="of a hub data set")] = None,
     streaming: Annotated[
         bool, typer.Option("--streaming", help="do not download a hub data set first")
@@ -57,7 +70,7 @@ def run(
     known("--benchmark", benchmark, sorted(BENCHMARKS))
     with saying("run", BenchmarkError):
         loaded = BENCHMARKS[benchmark].open(
-            source, images=images, revision=data_revision, streaming=streaming
+            source, images=images, revision=data_revision, streaming=streaming, format=format
         )
 
     from core.model.loading import CheckpointError  # torch, once the data can be read
@@ -95,6 +108,12 @@ def _progress(done: int, total: int | None, each: float) -> None:
 
 def _say(done: Run) -> None:
     outcomes = Counter(done.table(["outcome"])["outcome"].to_pylist())
-    print(f"{done.folder}: " + ", ".join(f"{n:,} {name}" for name, n in sorted(outcomes.items())))
+    rows = sum(outcomes.values())
+    print(
+        f"{done.folder}: {rows - outcomes['missing']:,} of {rows:,} rows judged: "
+        + ", ".join(f"{n:,} {name}" for name, n in sorted(outcomes.items()))
+    )
+    for line in Reasons(done.table(["problem"])["problem"].to_pylist()).lines():
+        print(f"  {line}")
     for kind, found in done.manifest.stats.get("findings", {}).items():
         print(f"  data: {kind}: {found['count']:,}, first in rows {found['first'][0][0]}")

@@ -50,30 +50,30 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ("integrated gradients, responses only", "integrated_gradients", "responses"),
     ("ablation", "ablation", "joint"),
     ("occlusion", "occlusion", "joint"),
-    ("account of doubt", "account", "joint"),
+    ("exact head decomposition", "decomposition", "joint"),
     ("Shapley sampling", "shapley", "joint"),
 )
 SLOW = {"shapley"}
 SETS, DRAWS = 32, 3  # random sets of features; draws of the sensitivity, each a whole explanation
 MEASURES = {
-    "word": "the strongest word of the losing response is a wrong one",
-    "precision": "share of its marked words that are wrong ones",
-    "recall": "share of its wrong words that are marked",
-    "region": "the strongest region lies on the object that proves it",
-    "mass": "share of the map that lies on it",
-    "top10": "move of the margin without the top 10 % of words and regions, over that of a random 10 %",
+    "word": "top-1 hit rate: the strongest word of the losing response is an erroneous one",
+    "precision": "precision on erroneous tokens: share of its marked words that are erroneous",
+    "recall": "recall on erroneous tokens: share of its erroneous words that are marked",
+    "region": "pointing game accuracy: the strongest region lies on the ground-truth evidence (Zhang et al. 2018)",
+    "mass": "relevance mass accuracy: share of the map that lies on the evidence (Arras et al. 2022)",
+    "top10": "comprehensiveness at 10 % over random: move of the margin without the top 10 % of words and regions, over that of a random 10 % (ERASER)",
     "top10_random": "move of the margin without a random 10 %, over the margin itself",
     "deletion": "area under the deletion curve, strongest first (less is better)",
     "deletion_random": "the same in random order",
     "insertion": "area under the insertion curve (more is better)",
     "insertion_random": "the same in random order",
-    "completeness": "completeness error over the difference explained, absolute",
+    "completeness": "convergence delta, absolute, as a share of the difference between input and baseline",
     "stability": "rank correlation of word values after a harmless rewording of the prompt",
     "infidelity": "infidelity at the best scale: share of the change by random sets that stays unexplained (less is better)",
     "correlation": "correlation of predicted and true change over random sets of words and regions",
     "sensitivity": "largest relative change of the attributions when presences move by 2 % (less is better)",
-    "random_head": "rank correlation with the map of a model with a random head (should be low)",
-    "random_backbone": "rank correlation with the map of a model with a random backbone (should be low)",
+    "random_head": "parameter randomization test, head: rank correlation with the map of a model with a random head (should be low; Adebayo et al. 2018)",
+    "random_backbone": "parameter randomization test, backbone: the same with a random backbone (should be low)",
 }
 
 
@@ -293,6 +293,7 @@ def run(judge: Differentiable, records: int, part: int, seed: int = 0) -> dict[s
         if row[key]
     ]
     return {
+        "command": f"python -m core explain-benchmark --records {records} --part {part} --seed {seed}",
         "judge": judge.card.name, "weights": judge.card.fingerprint, "records": records, "judged_right": n,
         "part": part, "seed": seed, "seconds": round(time.perf_counter() - started),
         "evidence_area": float(np.mean(areas)), "measures": MEASURES, "table": table,

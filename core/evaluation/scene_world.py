@@ -10,9 +10,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from core.judges.conditions import blanked, shuffled
 from core.judges.vlmdr import VLMDRJudge
 from core.records import Comparison, Judgement
+from core.runs.metrics import rate
 from core.world.questions import VISUAL_FAMILIES
 from core.world.splits import held_out
 
@@ -36,16 +40,24 @@ def is_right(record: Comparison, judgement: Judgement) -> bool:
     return judgement.margin(record.preferred, 1 - record.preferred) > 0
 
 
-def accuracy(records: Iterable[Comparison], judgements: Iterable[Judgement]) -> float:
-    right = [is_right(r, j) for r, j in zip(records, judgements, strict=True)]
-    return sum(right) / len(right)
+def share(flags: Iterable[bool]) -> dict[str, float]:
+    """accuracy (the share of true ones), its 95 % Wilson interval (low, high) and n."""
+    found = rate(pd.Series(np.where(list(flags), "right", "wrong"), dtype=object))
+    return {"accuracy": found.value, "low": found.low, "high": found.high, "n": found.n}
+
+
+def accuracy(records: Iterable[Comparison], judgements: Iterable[Judgement]) -> dict[str, float]:
+    return share(is_right(r, j) for r, j in zip(records, judgements, strict=True))
 
 
 def by(records: list[Comparison], judgements: list[Judgement], key: Any) -> dict[str, dict[str, float]]:
-    groups: dict[str, list[bool]] = defaultdict(list)
-    for record, judgement in zip(records, judgements, strict=True):
-        groups[key(record)].append(is_right(record, judgement))
-    return {name: {"accuracy": sum(v) / len(v), "n": len(v)} for name, v in sorted(groups.items())}
+    groups: dict[str, list[int]] = defaultdict(list)
+    for i, record in enumerate(records):
+        groups[key(record)].append(i)
+    return {
+        name: accuracy([records[i] for i in members], [judgements[i] for i in members])
+        for name, members in sorted(groups.items())
+    }
 
 
 def with_other_images(records: list[Comparison]) -> list[Comparison]:
@@ -55,22 +67,21 @@ def with_other_images(records: list[Comparison]) -> list[Comparison]:
     return [replace(r, image=records[o].image) for r, o in zip(records, others, strict=True) if o is not None]
 
 
-def gate_measures(records: list[Comparison], judgements: list[Judgement]) -> dict[str, float]:
+def gate_measures(records: list[Comparison], judgements: list[Judgement]) -> dict[str, dict[str, float]]:
     """Is the decisive dimension among the selected, and does its contribution speak for the right side?"""
-    selected = signs = exact = 0
+    selected, signs, exact = [], [], []
     for record, judgement in zip(records, judgements, strict=True):
         assert record.truth and record.truth.decisive and record.preferred is not None
         keys = [d.key for d in judgement.dimensions]
         d = keys.index(record.truth.decisive)
-        exact += {keys[i] for i in judgement.selected} == set(record.truth.relevant)
-        if d in judgement.selected:
-            selected += 1
-            signs += judgement.contributions(record.preferred, 1 - record.preferred)[d] > 0
-    n = len(records)
+        exact.append({keys[i] for i in judgement.selected} == set(record.truth.relevant))
+        selected.append(d in judgement.selected)
+        parts = judgement.contributions(record.preferred, 1 - record.preferred)
+        signs.append(selected[-1] and parts[d] > 0)
     return {
-        "decisive_selected": selected / n,
-        "decisive_sign_right": signs / n,
-        "all_three_selected": exact / n,
+        "decisive_selected": share(selected),
+        "decisive_sign_right": share(signs),
+        "all_three_selected": share(exact),
     }
 
 
@@ -80,6 +91,7 @@ def evaluate(judge: VLMDRJudge, n: int, seed: int) -> dict[str, Any]:
     visual = [r for r in records if r.category in VISUAL_FAMILIES]
     other, blank = with_other_images(visual), [blanked(r) for r in visual]
     return {
+        "command": f"python -m core evaluate --records {n} --seed {seed}",
         "judge": judge.name,
         "records": len(records),
         "seed": seed,

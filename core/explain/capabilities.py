@@ -64,10 +64,12 @@ def checked(
         )
     how, what = METHODS[method], Target.parse(target, judgement.dimensions)
     if how.head and what.kind == "gate":
-        raise RecordError("The account of doubt has no entry for a gate: no response has a part in it.")
+        raise RecordError(
+            "The exact head decomposition has nothing to say of a gate: no response has a part in it."
+        )
     if how.head and what.kind == CUSTOM:
         raise RecordError(
-            "The account of doubt knows the named targets only: use 'margin', 'reward' or a score, or another method."
+            "The exact head decomposition knows the named targets only: use 'margin', 'reward' or a score, or another method."
         )
     if what.kind == "gate" and how.gradient and scope == "responses":
         raise RecordError(

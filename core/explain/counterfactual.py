@@ -20,7 +20,8 @@ from core.explain.faithfulness import most_at_once
 from core.explain.targets import Target
 from core.judges.conditions import BLANK, GREY, blank_image
 from core.judges.protocols import Differentiable, Judge, Rewords
-from core.records import Comparison, Explanation, Judgement, RecordError, Reliance, letter
+from core.records import Comparison, Explanation, ImageAblation, Judgement, RecordError, letter
+from core.records.headline import TIE
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom as fractions of the picture
 How = Literal["erase", "blur"]
@@ -231,7 +232,7 @@ def suggest(
 
 
 def _outcome(before: float, after: float) -> Outcome:
-    if after == 0:
+    if abs(after) < TIE:
         return Outcome.TIES
     return Outcome.FLIPS if before * after < 0 else Outcome.STAYS
 
@@ -283,12 +284,12 @@ def _candidates(
 # -- does it look? -------------------------------------------------------------------------------------------
 
 
-def reliance(
+def image_ablation(
     judge: Judge, comparison: Comparison, judgement: Judgement, a: int, b: int, other: Image.Image | None
-) -> Reliance:
+) -> ImageAblation:
     edits = [no_image(comparison)] + ([Edit("", with_image(comparison, other))] if other else [])
     found = effects(judge, judgement, a, b, edits)
-    return Reliance(judgement.margin(a, b), found[0].after, found[1].after if other else None, BLANK)
+    return ImageAblation(judgement.margin(a, b), found[0].after, found[1].after if other else None, BLANK)
 
 
 # -- which region, for which dimension -----------------------------------------------------------------------

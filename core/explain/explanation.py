@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from core.explain import memory
-from core.explain.capabilities import checked, explainable, methods_for
+from core.explain.capabilities import checked, explainable
 from core.explain.faithfulness import faithfulness
-from core.explain.methods import Method
+from core.explain.methods import ALIASES, Method
 from core.explain.targets import CUSTOM, Target
 from core.judges.features import TargetFunction
 from core.judges.protocols import Differentiable, MaskedForward
@@ -48,6 +48,9 @@ class Request:
     scope: str = "joint"
     check: bool | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "method", ALIASES.get(self.method, self.method))
+
 
 class Asked(TypedDict, total=False):
     """The fields of a Request, for calls that name them one by one."""
@@ -69,9 +72,6 @@ class Plan:
     batch: int
     bytes: int
 
-    def sentence(self) -> str:
-        return f"{self.points:,} evaluations, {self.batch} at a time, about {self.bytes / 2**20:,.0f} MiB"
-
 
 @dataclass(frozen=True)
 class Prepared:
@@ -86,11 +86,10 @@ class Prepared:
 
 
 def default_method(judge: Differentiable, comparison: Comparison) -> str:
-    """What explains best by the benchmark (core.evaluation.explanations) among what answers within about a second."""
+    """Ablation, which is causally best by the benchmark (core.evaluation.explanations), where it answers within about a
+    second; else the gradient."""
     short = sum(len(r.split()) for r in comparison.responses) <= MANY_WORDS
-    if (judge.card.parameters or 0) >= SMALL or not short:
-        return "gradient"
-    return "account" if "account" in methods_for(judge) else "ablation"
+    return "ablation" if short and (judge.card.parameters or 0) < SMALL else "gradient"
 
 
 def prepare(
@@ -164,7 +163,7 @@ def explain(
         other_value=(value - base) - total if how.head else 0.0,
         target_value=value,
         baseline_value=base,
-        completeness_error=total - (value - base) if how.complete else None,
+        convergence_delta=total - (value - base) if how.complete else None,
         seconds=time.perf_counter() - started,
         dtype=str(judge.model.dtype).removeprefix("torch."),
         level=ready.level,

@@ -13,7 +13,7 @@ from torch import Tensor
 from core.explain import memory
 from core.judges.features import Features
 from core.judges.protocols import MaskedForward
-from core.records import Faithfulness, Removal
+from core.records import DeletionCheck, Faithfulness
 
 SHARE = 0.1  # of the features, the strongest ones, at least one
 DRAWS = 12  # random choices of as many features, for comparison
@@ -50,7 +50,7 @@ def most_at_once(forward: MaskedForward, points: int) -> int:
 
 def removal(
     forward: MaskedForward, values: Tensor, among: list[int], before: float, seed: int = 0
-) -> Removal | None:
+) -> DeletionCheck | None:
     """What removing the strongest of `among` does, beside random choices of as many. None where there are none.
     before: the target as given."""
     if not among:
@@ -59,7 +59,7 @@ def removal(
     rng = random.Random(seed)
     after, *drawn = without(forward, [top, *(rng.sample(among, len(top)) for _ in range(DRAWS))])
     names = tuple(_name(forward.features, u) for u in top)
-    return Removal(names, before, after, sum(abs(v - before) for v in drawn) / len(drawn))
+    return DeletionCheck(names, before, after, sum(abs(v - before) for v in drawn) / len(drawn))
 
 
 def faithfulness(forward: MaskedForward, values: Tensor, before: float) -> Faithfulness:

@@ -53,7 +53,7 @@ class Method:
 
 def gradient(forward: Forward, masked: MaskedForward, steps: int, batch: int) -> Tensor:
     """One backward pass: how strongly the result reacts to each word and region, times how far it is from the
-    baseline. Instant, good for a first look; it promises no exact sum."""
+    baseline. Instant, good for a first look; it is not complete: its values need not add up."""
     from captum.attr import InputXGradient
 
     del steps, batch
@@ -62,7 +62,7 @@ def gradient(forward: Forward, masked: MaskedForward, steps: int, batch: int) ->
 
 def integrated_gradients(forward: Forward, masked: MaskedForward, steps: int, batch: int) -> Tensor:
     """Walks from the baseline to the input in small steps and adds up the gradients on the way (Sundararajan et
-    al. 2017). The attributions add up to the difference that is explained, but for the completeness error."""
+    al. 2017). The attributions add up to the difference that is explained, but for the convergence delta."""
     from captum.attr import IntegratedGradients
 
     z = masked.ones()
@@ -111,19 +111,20 @@ def shapley(forward: Forward, masked: MaskedForward, steps: int, batch: int) -> 
         )[0]  # fmt: skip
 
 
-def account(forward: Forward, masked: MaskedForward, steps: int, batch: int) -> Tensor:
-    """Reads the words off the reward head's own books: each score is what the end of the response is worth less the
-    doubt about each of its words, so each word's share is exact, without any approximation. Regions come from
-    ablation. Explains the margin, a reward or a score; what is worth the end is shown as the rest."""
+def decomposition(forward: Forward, masked: MaskedForward, steps: int, batch: int) -> Tensor:
+    """Takes one term of this head apart: each score is what the end of the response is worth less the token surprisal
+    penalty of each word, so each word's share of that term is exact. Regions come from ablation. It is not evidence about
+    the model: the embedded model's penalties were trained on the answer key, and the map keeps its hit rate when the head
+    is drawn at random. What the end of the response is worth is the unattributed remainder."""
     from captum.attr import FeatureAblation
 
     del steps
     if not isinstance(masked, DecomposesHead) or not isinstance(masked.target, Target):
         raise RecordError(
-            "The account of doubt needs a head with token surprisal, and one of the named targets."
+            "The exact head decomposition needs a head with token surprisal, and one of the named targets."
         )
     features = masked.features
-    sign = (-1.0, 0.0 if masked.target.kind == "reward" else 1.0)  # doubt about b speaks for a
+    sign = (-1.0, 0.0 if masked.target.kind == "reward" else 1.0)  # a penalty of b speaks for a
     penalties, weights = masked.token_penalties()
     doubts = (penalties * masked.target.shares(weights)).sum(-1)
     out = torch.zeros(features.count, device=doubts.device)
@@ -142,6 +143,7 @@ def account(forward: Forward, masked: MaskedForward, steps: int, batch: int) -> 
     return out
 
 
+ALIASES = {"account": "decomposition"}  # what release 0.1 called it
 METHODS: dict[str, Method] = {
     "gradient": Method("Gradient × input", gradient, 0, False, True, lambda u, n: 1),
     "integrated_gradients": Method("Integrated gradients", integrated_gradients, 32, True, True, lambda u, n: n),
@@ -151,7 +153,7 @@ METHODS: dict[str, Method] = {
         lambda u, n: u.text_count + max(1, u.grid[0] - 1) * max(1, u.grid[1] - 1) + 1,
     ),
     "shapley": Method("Shapley sampling", shapley, 25, True, False, lambda u, n: n * u.count + 1),
-    "account": Method(
-        "Account of doubt", account, 0, False, False, lambda u, n: u.grid[0] * u.grid[1] + 1, head=True
+    "decomposition": Method(
+        "Exact head decomposition", decomposition, 0, False, False, lambda u, n: u.grid[0] * u.grid[1] + 1, head=True
     ),
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Computes a bundle anew and says whether it still holds."""
+"""Computes a bundle again and says whether it still holds."""
 
 from __future__ import annotations
 
@@ -30,16 +30,10 @@ class Verdict:
             d <= TOLERANCE * max(1.0, self.scale[k]) for k, d in self.differences.items()
         )
 
-    def sentence(self) -> str:
-        worst = max(self.differences, key=lambda k: self.differences[k])
-        if self.holds:
-            return f"Verified: judged and explained anew, everything agrees (largest difference {self.differences[worst]:.1e})."
-        if not self.same_model:
-            return (
-                "Not the same model: the bundle was made with other weights, so its numbers need not agree "
-                f"(largest difference {self.differences[worst]:.3g}, in {worst})."
-            )
-        return f"Does NOT hold: the same weights give other numbers (largest difference {self.differences[worst]:.3g}, in {worst})."
+    @property
+    def worst(self) -> str:
+        """The name of the largest difference."""
+        return max(self.differences, key=lambda k: self.differences[k])
 
 
 def verify(bundle: Bundle, judge: Differentiable) -> Verdict:

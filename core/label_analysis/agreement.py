@@ -267,7 +267,7 @@ def error_rate(labels: Sequence[Label], items: Mapping[int, Item]) -> ErrorRate:
     """How many old labels are wrong, by the annotators' consensus.
 
     It estimates the error rate of the whole data only where the queue is a random sample in random order (a
-    calibration sample): a queue that puts suspects first finds far more. Final verdicts were given after the old label was
+    calibration sample): a queue that puts likely errors first finds far more. Final verdicts were given after the old label was
     shown and may lean to it; `blind` does not, but has no second thoughts.
     """
     final = consensus(labels)

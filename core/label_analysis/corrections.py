@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from core.label_errors.words import WORDS, reason_words
 from core.labels.consensus import DISPUTED, Consensus, consensus
 from core.labels.records import BAD, TIE, UNSURE, Item, Label
 from core.records import letter
@@ -166,7 +167,9 @@ def _check(position: int, found: Consensus, item: Item | None) -> None:
 def _reason(reason: Any) -> str:
     if isinstance(reason, str):
         return reason
-    return str(reason["text"]) if reason.get("kind") == "sentence" else json.dumps(reason, sort_keys=True)
+    if reason.get("kind") == "sentence":
+        return str(reason["text"])
+    return reason_words(reason) if reason.get("kind") in WORDS else json.dumps(reason, sort_keys=True)
 
 
 def _stand_in(stored: dict[str, Any]) -> Item:

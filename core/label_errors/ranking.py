@@ -22,32 +22,42 @@ from scipy.sparse.csgraph import connected_components
 
 from core.benchmarks import BENCHMARKS
 from core.label_errors.contradictions import Kin, kin
+from core.label_errors.issue import CONTRADICTION, JUDGED, REPEATED, LabelIssue
 from core.label_errors.probability import blame, doubt
-from core.label_errors.reasons import SHOWN, Opinion, Repeat, judge_reasons, kin_reasons, repeat_reason
-from core.label_errors.suspect import CONTRADICTION, JUDGED, REPEATED, Suspect
+from core.label_errors.reasons import (
+    SHOWN,
+    Opinion,
+    Reason,
+    Repeat,
+    judge_reasons,
+    kin_reasons,
+    repeat_reason,
+)
 from core.records import Condition
 from core.runs.manifest import RunError
 from core.runs.run import Run
 
 ORDERS = {
-    "suspicion": "most likely wrong first",
+    "likely errors": "most likely wrong first",
     "random": "at random, to estimate how many labels are wrong",
 }
 
 
-def suspects(runs: Sequence[Run], order: str = "suspicion", seed: int = 0) -> list[Suspect]:
+def label_issues(runs: Sequence[Run], order: str = "likely errors", seed: int = 0) -> list[LabelIssue]:
     """Every readable, labelled row of the data once, ranked.
 
-    "suspicion": by tier; contradictory rows stand together, groups with more labels expected to be wrong first; then
+    "likely errors": by tier; contradictory rows stand together, groups with more labels expected to be wrong first; then
     by falling `wrong`, unknown ones last, then by row. "random": a permutation by `seed`, without reasons.
     Raises core.runs.RunError where the runs are not of the same data or are nothing but controls.
     """
     if order not in ORDERS:
-        raise ValueError(f"no such order: {order}; use one of {', '.join(ORDERS)}")
+        raise ValueError(f"there is no order {order}; use one of {', '.join(ORDERS)}")
     used = _same_data(runs)
     frame = _labelled(used)
     related = [] if _built_in(used[0]) else kin(frame, _clustered(used[0]))
     margins = np.stack([_margins(run, frame) for run in used], axis=1)
+    outside = np.stack([_outside(run, frame) for run in used], axis=1)
+    margins[outside] = np.nan  # what a judge says of a picture that it was not made for is no evidence
     opposed = [k for k in related if k.opposed]
     alone, weights = doubt(margins, _clusters(frame, opposed))
     wrong = _posterior(frame, alone, opposed)
@@ -57,13 +67,13 @@ def suspects(runs: Sequence[Run], order: str = "suspicion", seed: int = 0) -> li
     tier[_places(frame, {r for k in opposed for r in (k.a, k.b)})] = CONTRADICTION
     if order == "random":
         places = np.random.default_rng(seed).permutation(len(frame))
-        reasons: list[tuple[str, ...]] = [()] * len(frame)
+        reasons: list[tuple[Reason, ...]] = [()] * len(frame)
     else:
         places = _ranked(frame, tier, wrong, opposed)
-        reasons = _reasons(used, frame, margins, weights, wrong, related, repeats)
+        reasons = _reasons(used, frame, margins, outside, weights, wrong, related, repeats)
     rows = frame["row"].tolist()
     known = [None if np.isnan(p) else float(p) for p in wrong]
-    return [Suspect(rows[i], known[i], reasons[i], int(tier[i])) for i in places]
+    return [LabelIssue(rows[i], known[i], reasons[i], int(tier[i])) for i in places]
 
 
 def _same_data(runs: Sequence[Run]) -> list[Run]:
@@ -103,8 +113,17 @@ def _labelled(used: list[Run]) -> pd.DataFrame:
 
 
 def _margins(run: Run, frame: pd.DataFrame) -> np.ndarray:
+    if run.manifest.judge.kind == "rule":  # such as "longer wins": it never accuses a label
+        return np.full(len(frame), np.nan)
     margin = run.table(["row", "margin"]).to_pandas().set_index("row")["margin"]
     return margin.reindex(frame["row"]).to_numpy(dtype=float, na_value=np.nan)
+
+
+def _outside(run: Run, frame: pd.DataFrame) -> np.ndarray:
+    """(rows,) whether the picture is out of distribution for the judge; False where that was not measured."""
+    table = run.table(["row", "ood"])
+    known = dict(zip(table["row"].to_pylist(), table["ood"].to_pylist(), strict=True))
+    return np.array([bool(known.get(row)) for row in frame["row"]], dtype=bool)
 
 
 def _built_in(run: Run) -> bool:
@@ -200,9 +219,9 @@ def _ranked(frame: pd.DataFrame, tier: np.ndarray, wrong: np.ndarray, opposed: l
 
 
 def _reasons(
-    used: list[Run], frame: pd.DataFrame, margins: np.ndarray, weights: np.ndarray, wrong: np.ndarray,
+    used: list[Run], frame: pd.DataFrame, margins: np.ndarray, outside: np.ndarray, weights: np.ndarray, wrong: np.ndarray,
     related: list[Kin], repeats: dict[int, list[Repeat]],
-) -> list[tuple[str, ...]]:  # fmt: skip
+) -> list[tuple[Reason, ...]]:  # fmt: skip
     by_row: dict[int, list[Kin]] = defaultdict(list)
     for k in related:
         by_row[k.a].append(k)
@@ -215,18 +234,18 @@ def _reasons(
         said = [
             Opinion(
                 name,
-                blind,
+                blank,
                 float(margins[i, j]),
                 choices[j][i],
                 bool(weights[i, j] > 0),
             )
-            for j, (name, blind) in enumerate(judges)
+            for j, (name, blank) in enumerate(judges)
             if np.isfinite(margins[i, j])
         ]
         out.append((
             *kin_reasons(row, by_row.get(row, []), blamed),
             *map(repeat_reason, repeats.get(row, [])),
-            *judge_reasons(said, blamed is None),
+            *judge_reasons(said, blamed is None, [name for j, (name, _) in enumerate(judges) if outside[i, j]]),
         ))  # fmt: skip
     return out
 

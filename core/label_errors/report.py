@@ -1,4 +1,4 @@
-"""A report of suspected label errors as Markdown, ready to be posted where the data set is discussed.
+"""A report of likely label errors as Markdown, ready to be posted where the data set is discussed.
 
 Texts of the data stand in fences longer than any run of backticks in them; names and sentences are escaped. Nothing that
 a data set, a run or an annotator holds becomes markup, a link or a mention.
@@ -10,7 +10,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from core.label_errors.suspect import Suspect
+from core.label_errors.issue import LabelIssue
+from core.label_errors.words import reason_words
 from core.records import Condition, letter
 from core.runs.run import Run
 
@@ -29,24 +30,24 @@ COLUMNS = ("row", "key", "id", "subgroup", "prompt", "responses", "stored", "pre
 
 
 def report(
-    runs: Sequence[Run], found: Sequence[Suspect], most: int, confirmed: Mapping[int, str] | None = None
+    runs: Sequence[Run], found: Sequence[LabelIssue], most: int, confirmed: Mapping[int, str] | None = None
 ) -> str:
-    """The first `most` of `found`, as `core.label_errors.ranking.suspects(runs)` gave them. confirmed: row -> what people said."""
+    """The first `most` of `found`, as `core.label_errors.ranking.label_issues(runs)` gave them. confirmed: row -> what people said."""
     used = [r for r in runs if r.manifest.condition is not Condition.SHUFFLED]
     shown = found[:most]
     rows = used[0].rows([s.row for s in shown], COLUMNS)
     parts = [_head(used, found, len(shown), confirmed)]
-    for number, suspect in enumerate(shown, 1):
-        parts.append(_section(number, suspect, rows[suspect.row], (confirmed or {}).get(suspect.row)))
+    for number, issue in enumerate(shown, 1):
+        parts.append(_section(number, issue, rows[issue.row], (confirmed or {}).get(issue.row)))
     return "\n\n".join(parts) + "\n"
 
 
 def _head(
-    used: Sequence[Run], found: Sequence[Suspect], shown: int, confirmed: Mapping[int, str] | None
+    used: Sequence[Run], found: Sequence[LabelIssue], shown: int, confirmed: Mapping[int, str] | None
 ) -> str:
     m = used[0].manifest
     lines = [
-        f"# Suspected label errors in {plain(m.title)}",
+        f"# Likely label errors in {plain(m.title)}",
         "",
         f"- Data: {code(m.benchmark)}, source {code(m.source)}, revision {code(m.data_revision or 'unknown')}, "
         f"data hash {code(str(m.stats.get('data_hash', 'unknown')))}",
@@ -60,22 +61,21 @@ def _head(
         f"  - {plain(_judge(r))}, weights {code(r.manifest.judge.fingerprint or 'none')}, code {code(r.manifest.code or 'unknown')}"
         for r in used
     ]
+    lines += [f"  - {line}" for run in used for line in _left_out(run)]
     return "\n".join([*lines, "", HOW])
 
 
-def _section(number: int, suspect: Suspect, row: dict[str, Any], people: str | None) -> str:
-    wrong = (
-        "unknown" if suspect.wrong is None else "over 99%" if suspect.wrong > 0.99 else f"{suspect.wrong:.0%}"
-    )
+def _section(number: int, issue: LabelIssue, row: dict[str, Any], people: str | None) -> str:
+    wrong = "unknown" if issue.wrong is None else "over 99%" if issue.wrong > 0.99 else f"{issue.wrong:.0%}"
     preferred = row["preferred"]
     lines = [
-        f"## {number}. Row {suspect.row}",
+        f"## {number}. Row {issue.row}",
         "",
         f"- id {code(row['id'])}, content key {code(row['key'])}"
         + (f", subgroup {code(row['subgroup'])}" if row["subgroup"] else ""),
         f"- The label prefers response {letter(preferred)}{_place(row['stored'], preferred)}; estimated to be wrong: {wrong}",
     ]
-    lines += [f"- {plain(reason)}" for reason in suspect.reasons]
+    lines += [f"- {plain(reason_words(reason))}" for reason in issue.reasons]
     if people is not None:
         lines.append(f"- **People:** {plain(people)}")
     lines += ["", "Prompt:", "", fence(row["prompt"], PROMPT)]
@@ -115,6 +115,19 @@ def fence(text: str, most: int) -> str:
 
 def _longest(text: str) -> int:
     return max(map(len, re.findall("`+", text)), default=0)
+
+
+def _left_out(run: Run) -> list[str]:
+    """What a run has no say in."""
+    name = plain(_judge(run))
+    if run.manifest.judge.kind == "rule":
+        return [f"{name} is a rule over the texts: it takes no part in the estimates and accuses no label"]
+    measured = [o for o in run.table(["ood"])["ood"].to_pylist() if o is not None]
+    if not any(measured):
+        return []
+    return [
+        f"{sum(measured):,} of {len(measured):,} images are out of distribution for {name}: what it says of those rows is left out"
+    ]
 
 
 def _judge(run: Run) -> str:

@@ -217,10 +217,10 @@ def keep(store: LabelStore, folder: Path, repository: str | None = None) -> str:
         threading.Thread(target=_keep_trying, args=(store, folder, repository), daemon=True).start()
         return (
             f"Labels cannot be saved to {repository} just now ({failed}): until that works they live until this server restarts. "
-            "What was saved before is still there. Download what you say now on the Queues page."
+            "What was saved before is still there. Download what you say now before you leave."
         )
     address = make_url(store.url)
     passing = address.get_backend_name() == "sqlite" and not str(address.database or "").startswith("/data/")
     if os.environ.get("SPACE_ID") and passing:
-        return "Labels live here only until this Space restarts: download them on the Queues page before you leave."
+        return "Labels live here only until this Space restarts: download them before you leave."
     return ""

@@ -16,7 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from core.labels import migrations
 from core.labels.records import LabelError
 
-WAIT = 10.0  # seconds a writer waits for another one
+WAIT = 5.0  # seconds a writer waits for another one
 TRIES = 5
 CLASH = (
     "40001",

@@ -10,10 +10,10 @@ from typing import Any
 
 from core.benchmarks import BENCHMARKS
 from core.images import to_png_bytes
-from core.label_errors.ranking import suspects
-from core.label_errors.suspect import Suspect
+from core.label_errors.issue import LabelIssue
+from core.label_errors.ranking import label_issues
 from core.labels.consensus import most_disputed
-from core.labels.records import Item, Label, LabelError, Queue, sentence
+from core.labels.records import Item, Label, LabelError, Queue
 from core.labels.store import LabelStore
 from core.records import Comparison, Condition
 from core.runs.run import Run
@@ -21,16 +21,17 @@ from core.runs.schema import SCHEMA, judgement_of
 from core.taxonomy import DIMENSIONS
 
 ORDERS = {
-    "suspicion": "likely wrong labels first",
+    "likely errors": "likely wrong labels first",
     "random": "at random: a sample that error rates can be estimated from",
     "disagreement": "what annotators disagree about, from a finished queue",
 }
+NAMES = {**ORDERS, "suspicion": ORDERS["likely errors"]}  # the second in queues of release 0.1
 MOST = 20_000  # items of one queue
 LONGEST = 100_000  # characters of one text that a person could be asked to read
 
 
 def from_runs(
-    store: LabelStore, runs: dict[str, Run], *, name: str, by: str, order: str = "suspicion", most: int = 500,
+    store: LabelStore, runs: dict[str, Run], *, name: str, by: str, order: str = "likely errors", most: int = 500,
     overlap: int = 1, seed: int = 0, dimensions: Sequence[dict[str, Any]] | None = None,
 ) -> Queue:  # fmt: skip
     """A queue over runs of the same data (name in links -> run). dimensions: what annotators can tick, [{"key", "name"}];
@@ -38,7 +39,7 @@ def from_runs(
     if not runs:
         raise LabelError("Choose a run first.")
     _check(order, most, overlap)
-    found = suspects(list(runs.values()), order, seed)[:most]
+    found = label_issues(list(runs.values()), order, seed)[:most]
     first = next(iter(runs.values()))
     entries, stored = _entries(list(runs.values()), found)
     m = first.manifest
@@ -92,17 +93,15 @@ def _check(order: str, most: int, overlap: int) -> None:
         raise LabelError("Ask for 1 to 10 opinions on each item.")
 
 
-def _entries(runs: Sequence[Run], found: Sequence[Suspect]) -> tuple[list[Item], dict[str, bytes]]:
+def _entries(runs: Sequence[Run], found: Sequence[LabelIssue]) -> tuple[list[Item], dict[str, bytes]]:
     """Items in the order of `found`, and their pictures by hash."""
     wanted = [s.row for s in found]
     texts = [n for n in SCHEMA.names if n != "image"]  # pictures are those of the first run
     tables = [run.rows(wanted, texts if n else SCHEMA.names) for n, run in enumerate(runs)]
     entries, stored = [], {}
-    for suspect in found:
-        row = tables[0][suspect.row]
-        judged = [
-            _judged(run, t[suspect.row]) for run, t in zip(runs, tables, strict=True) if suspect.row in t
-        ]
+    for issue in found:
+        row = tables[0][issue.row]
+        judged = [_judged(run, t[issue.row]) for run, t in zip(runs, tables, strict=True) if issue.row in t]
         hash_ = ""
         if row["image"]:
             hash_ = hashlib.sha256(row["image"]).hexdigest()
@@ -111,7 +110,7 @@ def _entries(runs: Sequence[Run], found: Sequence[Suspect]) -> tuple[list[Item],
             Item(
                 "", 0, row["row"], row["key"], row["id"], row["subgroup"], row["cluster"], row["prompt"][:LONGEST],
                 tuple(r[:LONGEST] for r in row["responses"]), row["preferred"], hash_,
-                {"wrong": suspect.wrong, "reasons": [_reason(r) for r in suspect.reasons]}, tuple(j for j in judged if j),
+                {"wrong": issue.wrong, "reasons": list(issue.reasons)}, tuple(j for j in judged if j),
             )
         )  # fmt: skip
     return entries, stored
@@ -120,11 +119,6 @@ def _entries(runs: Sequence[Run], found: Sequence[Suspect]) -> tuple[list[Item],
 def _dimensions(runs: dict[str, Run]) -> list[dict[str, Any]]:
     known = (r.manifest.judge.dimensions for r in runs.values())
     return [{"key": d.key, "name": d.name} for d in next(filter(None, known), DIMENSIONS)]
-
-
-def _reason(reason: Any) -> dict[str, Any]:
-    """A reason of core.label_errors as the store keeps it."""
-    return dict(reason) if isinstance(reason, dict) else sentence(str(reason))
 
 
 def _judged(run: Run, row: dict[str, Any]) -> dict[str, Any] | None:

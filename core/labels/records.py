@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import time
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -142,12 +143,15 @@ class Opinion:
 
 
 def checked_name(name: str) -> str:
-    """The name with its blanks in order. Raises LabelError."""
-    name = " ".join(name.split())
+    """The name with its blanks in order, one way to write what looks alike. Raises LabelError."""
+    name = " ".join(unicodedata.normalize("NFKC", name).split())
     if not name or len(name) > LONGEST_NAME or not all(c.isalnum() or c in " ._-" for c in name):
         raise LabelError(
             f"Choose a name of 1 to {LONGEST_NAME} letters, digits, blanks, dots, dashes or underscores."
         )
+    scripts = {_script(c) for c in name if c.isalpha()}
+    if len(scripts) > 1 and not scripts <= JAPANESE and not scripts <= KOREAN:
+        raise LabelError("Choose a name in one script: letters of several look alike.")
     return name
 
 
@@ -165,6 +169,14 @@ def checked_dimensions(given: Iterable[Any]) -> list[dict[str, Any]]:
 def sentence(text: str) -> dict[str, Any]:
     """A reason that is known only in words."""
     return {"kind": "sentence", "text": text}
+
+
+JAPANESE, KOREAN = {"CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA"}, {"CJK", "HANGUL"}
+
+
+def _script(letter: str) -> str:
+    """By the first word of its Unicode name: LATIN, GREEK, CYRILLIC, CJK, ..."""
+    return unicodedata.name(letter, "UNKNOWN").split()[0]
 
 
 def shown_order(annotator: str, item: Item) -> tuple[int, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,15 @@ from transformers import AutoConfig
 from core.model import VLMDR, ScalarReward, VLMDRConfig
 from core.model.processor import RewardProcessor
 from core.model.reader import Reader
+from core.model.trial import TrialError, try_out
 from core.taxonomy import dimensions_from
 
+log = logging.getLogger(__name__)
+TABLES = (
+    "config.json", "tokenizer.json", "tokenizer_config.json", "preprocessor_config.json", "processor_config.json",
+    "generation_config.json", "model.safetensors.index.json",
+)  # fmt: skip
+LARGEST_JSON = 128 << 20  # bytes of a tokenizer or config that is read
 ASSETS = Path(__file__).parents[2] / "assets"
 EMBEDDED = ASSETS / "model"
 EMBEDDED_SCALAR = ASSETS / "scalar_model"
@@ -49,7 +57,7 @@ def choose_dtype(device: torch.device, dtype: str | None = None) -> torch.dtype:
         return torch.bfloat16 if device.type == "cuda" else torch.float32
     named = getattr(torch, dtype, None)
     if not isinstance(named, torch.dtype) or not named.is_floating_point:
-        raise CheckpointError(f"'{dtype}' is no floating point type: use float32, bfloat16 or float16.")
+        raise CheckpointError(f"'{dtype}' is not a floating point type: use float32, bfloat16 or float16.")
     return named
 
 
@@ -85,17 +93,26 @@ def load_checkpoint(
     model, info = loaded
     if missing := sorted(info["missing_keys"]):
         raise CheckpointError(
-            f"'{where}' is half a checkpoint: {len(missing)} of its weights are missing, the first is {missing[0]}."
+            f"'{where}' is an incomplete checkpoint: {len(missing)} of its weights are missing, the first is {missing[0]}."
         )
     if info.get("mismatched_keys"):
         raise CheckpointError(f"The weights of '{where}' have other sizes than its config.json says.")
+    if unused := sorted(info["unexpected_keys"]):
+        log.warning(
+            "'%s' holds %d weights that are not used, the first is %s.", where, len(unused), unused[0]
+        )
     try:
         processor = RewardProcessor.from_pretrained(where, revision=revision or "main")
     except Exception as error:
         raise CheckpointError(
             f"'{where}' has weights but no usable tokenizer and image processor: {_first_line(error)}"
         ) from error
-    return model.to(place).eval(), processor
+    model = model.to(place).eval()
+    try:
+        try_out(model, processor)
+    except TrialError as error:
+        raise CheckpointError(f"'{where}' cannot judge: {error}") from error
+    return model, processor
 
 
 def embedded(kind: type[Reader]) -> Path:
@@ -114,14 +131,31 @@ def fingerprint(folder: str | Path) -> str:
 
 
 def _check_folder(folder: Path) -> None:
+    for file in (folder / name for name in TABLES):
+        if file.is_file():
+            _check_json(file)
     if not (folder / "config.json").is_file():
-        raise CheckpointError(f"The folder '{folder}' has no config.json, so it is no checkpoint.")
+        raise CheckpointError(f"The folder '{folder}' has no config.json, so it is not a checkpoint.")
     if not list(folder.glob("*.safetensors")):
         if list(folder.glob("*.bin")) or list(folder.glob("*.pt")) or list(folder.glob("*.pkl")):
             raise CheckpointError(
                 f"The weights in '{folder}' are pickles, which can run code when opened. Convert them to safetensors."
             )
         raise CheckpointError(f"The folder '{folder}' has a config.json but no .safetensors weights.")
+
+
+def _check_json(file: Path) -> None:
+    """Libraries recurse into what stands in a config: it must be a table that they can."""
+    try:
+        if file.stat().st_size > LARGEST_JSON:
+            raise CheckpointError(f"{file.name} of '{file.parent}' is larger than {LARGEST_JSON >> 20} MiB.")
+        value = json.loads(file.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise CheckpointError(
+            f"{file.name} of '{file.parent}' cannot be read ({type(error).__name__}): it is damaged, or nested too deeply."
+        ) from error
+    if not isinstance(value, dict):
+        raise CheckpointError(f"{file.name} of '{file.parent}' is not a table of fields.")
 
 
 def _config(where: str, revision: str | None, kind: type[Reader]) -> Any:
@@ -136,6 +170,8 @@ def _config(where: str, revision: str | None, kind: type[Reader]) -> Any:
         raise CheckpointError(f"No checkpoint can be loaded from '{where}': {_first_line(error)}") from error
     if not isinstance(config, config_class):
         raise CheckpointError(_other_kind(where, config.model_type, wanted))
+    if config.about is not None and not isinstance(config.about, dict):
+        raise CheckpointError(f"'about' in the config.json of '{where}' is not a table of fields.")
     if isinstance(config, VLMDRConfig):
         _check_dimensions(where, config)
     return config
@@ -156,7 +192,7 @@ def _check_dimensions(where: str, config: VLMDRConfig) -> None:
         raise CheckpointError(
             f"The config.json of '{where}' names {named} dimensions but says that there are {config.num_dimensions}."
         )
-    if not 1 <= config.top_k <= named:
+    if not isinstance(config.top_k, int) or not 1 <= config.top_k <= named:
         raise CheckpointError(
             f"The config.json of '{where}' says top_k = {config.top_k}: it must be from 1 to {named}, the number of dimensions."
         )
@@ -170,7 +206,7 @@ def _other_kind(where: str, found: str, wanted: str) -> str:
 def _model_type(where: str) -> str | None:
     try:
         return json.loads((Path(where) / "config.json").read_text()).get("model_type")
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return None
 
 

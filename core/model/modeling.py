@@ -49,7 +49,7 @@ class VLMDR(Reader):
 
     def __init__(self, config: VLMDRConfig) -> None:
         super().__init__(config)
-        self.backbone = AutoModel.from_config(config.vlm_config)
+        self.backbone = AutoModel.from_config(config.vlm_config, trust_remote_code=False)
         hidden = config.hidden_size
         self.head = RewardHead(
             hidden, config.num_dimensions, config.gate_size or hidden // 4, config.score_size

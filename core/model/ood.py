@@ -19,7 +19,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from core.model.loading import EMBEDDED
+from core.model.loading import EMBEDDED, CheckpointError
 from core.model.processor import MAX_PIXELS
 from core.records import OODScore
 
@@ -115,7 +115,29 @@ class OODModel:
         path = Path(source or EMBEDDED) / FILE
         if not path.is_file():
             return None
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata()
-            tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 (not a dict)
-        return cls(tensors, float(metadata["threshold"]), json.loads(metadata["measured"]))
+        try:
+            with safe_open(path, "pt") as file:
+                metadata = file.metadata() or {}
+                tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 (not a dict)
+            found = cls(tensors, float(metadata["threshold"]), json.loads(metadata["measured"]))
+            found.check()
+        except Exception as error:  # safetensors has its own kinds
+            raise CheckpointError(
+                f"{path} is damaged ({type(error).__name__}): remove it, and pictures are judged without a word on whether they "
+                "lie outside what the model knows."
+            ) from error
+        return found
+
+    def check(self) -> None:
+        """Raises ValueError or KeyError where a score could not be computed."""
+        t = self.tensors
+        length = len(t["centre"])
+        if t["mean"].dim() != 1 or t["whiten"].dim() != 2 or len(t["whiten"]) != len(t["mean"]):
+            raise ValueError("the whitening does not fit the mean")
+        if t["spread"].shape != t["centre"].shape or t["known"].dim() != 2 or t["known"].shape[1] != length:
+            raise ValueError("the known pictures do not fit the centre")
+        if length != 14 or len(t["known"]) < NEIGHBOUR or not np.isfinite(self.threshold):
+            raise ValueError("too little is known")
+        if not all(bool(torch.isfinite(x).all()) for x in t.values()):
+            raise ValueError("a tensor holds values that are not numbers")
+        self.about()

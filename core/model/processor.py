@@ -40,6 +40,8 @@ class RewardProcessor(ProcessorMixin):
 
     @classmethod
     def from_pretrained(cls, source: Any, **kwargs: Any) -> RewardProcessor:  # type: ignore[override]
+        # Without this, transformers asks on the terminal whether to run what a checkpoint brings.
+        kwargs["trust_remote_code"] = False
         image_processor = Qwen2VLImageProcessorPil.from_pretrained(source, **kwargs)
         return cls(image_processor, AutoTokenizer.from_pretrained(source, **kwargs))
 
@@ -93,10 +95,14 @@ def prompt_positions(processor: RewardProcessor, inputs: BatchFeature, prompt: s
 def encode_response(processor: RewardProcessor, text: str) -> Response:
     """The assistant's turn. Its last token is where the response is scored."""
     before, after = _around_response(processor)
-    encoded = processor.tokenizer(before + _plain(processor, text) + after, add_special_tokens=False,
+    said = (
+        text.strip()
+    )  # blanks around a text say nothing, and a model that saw none there would read much into them
+    encoded = processor.tokenizer(before + _plain(processor, said) + after, add_special_tokens=False,
                                   return_offsets_mapping=True)  # fmt: skip
-    start, end = len(before), len(before) + len(text)
-    spans = [(max(a, start) - start, min(b, end) - start) if a < end and b > start else (0, 0)
+    start, end = len(before), len(before) + len(said)
+    shift = len(text) - len(text.lstrip()) - start  # spans are those of the text as it was given
+    spans = [(max(a, start) + shift, min(b, end) + shift) if a < end and b > start else (0, 0)
              for a, b in encoded["offset_mapping"]]  # fmt: skip
     return Response(encoded["input_ids"], spans)
 
@@ -118,7 +124,7 @@ def _plain(processor: RewardProcessor, text: str) -> str:
 
 
 def _prefix(processor: RewardProcessor, prompt: str) -> str:
-    content = [{"type": "image"}, {"type": "text", "text": _plain(processor, prompt)}]
+    content = [{"type": "image"}, {"type": "text", "text": _plain(processor, prompt.strip())}]
     return processor.tokenizer.apply_chat_template(
         [{"role": "user", "content": content}],
         chat_template=processor.chat_template, tokenize=False, add_generation_prompt=True,

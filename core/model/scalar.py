@@ -41,7 +41,7 @@ class ScalarReward(Reader):
 
     def __init__(self, config: ScalarRewardConfig) -> None:
         super().__init__(config)
-        self.backbone = AutoModel.from_config(config.vlm_config)
+        self.backbone = AutoModel.from_config(config.vlm_config, trust_remote_code=False)
         hidden, width = config.hidden_size, config.head_size or config.hidden_size
         self.head = nn.Sequential(nn.Linear(hidden, width), nn.SiLU(), nn.Linear(width, 1))
         self.post_init()

@@ -5,12 +5,19 @@ and shown without torch.
 """
 
 from core.records.card import CardError, JudgeCard
-from core.records.comparison import Comparison, ImageSource, RecordError, Truth
-from core.records.explanation import Explanation, Faithfulness, Reliance, Removal, to_json
+from core.records.comparison import Comparison, ImageSource, RecordError, Truth, Turn
+from core.records.explanation import (
+    DeletionCheck,
+    Explanation,
+    Faithfulness,
+    ImageAblation,
+    ImageUse,
+    to_json,
+)
 from core.records.judgement import Condition, Judgement, OODScore, Vote
 from core.records.text import content_hash, frozen, letter, plain
 
 __all__ = [
     "CardError", "Comparison", "Condition", "Explanation", "Faithfulness", "ImageSource", "JudgeCard", "Judgement",
-    "OODScore", "RecordError", "Reliance", "Removal", "Truth", "Vote", "content_hash", "frozen", "letter", "plain", "to_json",
+    "OODScore", "RecordError", "ImageAblation", "ImageUse", "DeletionCheck", "Truth", "Turn", "Vote", "content_hash", "frozen", "letter", "plain", "to_json",
 ]  # fmt: skip

@@ -10,25 +10,31 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import lzma
+import struct
 import zipfile
 import zlib
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from core.images import ImageError
 from core.records import (
     CardError,
     Comparison,
+    DeletionCheck,
     Explanation,
     Faithfulness,
+    ImageAblation,
     JudgeCard,
     Judgement,
     OODScore,
-    Reliance,
-    Removal,
+    RecordError,
     content_hash,
     frozen,
+    plain,
 )
+from core.records.checked import FormError, checked_record
 from core.taxonomy import KEYS
 
 FORMAT = "rewardscope bundle"  # and its version
@@ -38,6 +44,11 @@ MEMBERS = {
     "picture.png": 64 << 20,
     "record.json": 32 << 20,
 }  # and their largest sizes
+# What zipfile and json raise for files that are damaged or made to hurt.
+UNREADABLE = (
+    zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, lzma.LZMAError, struct.error, OSError, ValueError, RuntimeError,
+    EOFError, LookupError, ArithmeticError,
+)  # fmt: skip
 
 
 class BundleError(ValueError):
@@ -46,12 +57,12 @@ class BundleError(ValueError):
 
 @dataclass(frozen=True)
 class Bundle:
-    """card: of the judge. reliance: None where it was not measured."""
+    """card: of the judge. image_ablation: None where it was not measured."""
 
     comparison: Comparison
     judgement: Judgement
     explanation: Explanation
-    reliance: Reliance | None
+    image_ablation: ImageAblation | None
     card: JudgeCard
 
 
@@ -65,7 +76,7 @@ def write(bundle: Bundle) -> bytes:
                        "benchmark": c.benchmark, "category": c.category},
         "judgement": bundle.judgement.to_row(),
         "explanation": asdict(bundle.explanation),
-        "reliance": asdict(bundle.reliance) if bundle.reliance else None,
+        "image_ablation": asdict(bundle.image_ablation) if bundle.image_ablation else None,
     }  # fmt: skip
     members = {
         "picture.png": c.image,
@@ -89,21 +100,26 @@ def read(source: bytes | str | Path) -> Bundle:
         manifest, record = (json.loads(data[n]) for n in ("manifest.json", "record.json"))
     except BundleError:
         raise
-    except (zipfile.BadZipFile, zlib.error, OSError, ValueError, RuntimeError, EOFError) as error:
+    except UNREADABLE as error:
         raise BundleError("This file is not a Rewardscope bundle, or it is damaged.") from error
     version = _version(manifest)
+    hashes = manifest.get("sha256")
     for name in ("picture.png", "record.json"):
-        if hashlib.sha256(data[name]).hexdigest() != manifest.get("sha256", {}).get(name):
+        if not isinstance(hashes, dict) or hashlib.sha256(data[name]).hexdigest() != hashes.get(name):
             raise BundleError(f"The bundle's {name} is not what was written: its hash differs.")
     try:
-        card = JudgeCard.from_row(manifest["judge"]) if version > 1 else _card_of_0_1(manifest["model"])
-        bundle = _bundle(record, data["picture.png"], card)
-    except CardError as error:
+        card = JudgeCard.from_row(
+            manifest.get("judge") if version > 1 else _card_of_0_1(manifest.get("model"))
+        )
+        record = record if version > 1 else _record_of_0_1(record)
+        bundle = _bundle(checked_record(record), data["picture.png"], card)
+        bundle.comparison.load_image()
+    except (CardError, FormError) as error:
         raise BundleError(f"The bundle cannot be read: {error}.") from error
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        raise BundleError(
-            "The bundle's record lacks a part that is needed, or a part has the wrong form."
-        ) from error
+    except (RecordError, ImageError) as error:
+        raise BundleError(f"The bundle cannot be read: {error}") from error
+    except ValueError as error:  # what a Judgement refuses
+        raise BundleError(f"The bundle's judgement cannot be read: {error}.") from error
     c = bundle.comparison
     if c.benchmark == "user" and c.id != content_hash(data["picture.png"], c.prompt, *c.responses):
         raise BundleError("The bundle's texts and picture are not those it was made for: their id differs.")
@@ -134,46 +150,55 @@ def _version(manifest: object) -> int:
     return int(number)
 
 
-def _card_of_0_1(model: dict[str, Any]) -> JudgeCard:
-    """Release 0.1 wrote bundles of the gated judge only, with its taxonomy."""
-    known: dict[str, Any] = {
-        k: model[k]
-        for k in ("backbone", "parameters", "dtype", "device", "trained_on", "embedded")
-        if k in model
-    }
-    id_ = "vl-mdr" if model.get("embedded") else model["name"]
-    row = {
-        **known,
-        "id": id_,
-        "name": model["name"],
+def _card_of_0_1(model: object) -> dict[str, Any]:
+    """Release 0.1 wrote bundles of the gated judge only, with its taxonomy. Raises CardError."""
+    if not isinstance(model, dict):
+        raise CardError("its manifest names no model")
+    same = ("backbone", "parameters", "dtype", "device", "trained_on", "embedded", "name")
+    return {
+        **{k: model[k] for k in same if k in model},
+        "id": "vl-mdr" if model.get("embedded") is True else model.get("name"),
         "kind": "gated",
         "fingerprint": model.get("weights", ""),
         "dimensions": list(KEYS),
     }
-    return JudgeCard.from_row(row)
+
+
+def _record_of_0_1(record: object) -> object:
+    """Under the names of today. Whatever it is: what cannot be read is refused afterwards."""
+    if not isinstance(record, dict):
+        return record
+    record = dict(record)
+    if "reliance" in record:
+        record["image_ablation"] = record.pop("reliance")
+    explained = record.get("explanation")
+    if isinstance(explained, dict):
+        explained = {"convergence_delta" if k == "completeness_error" else k: v for k, v in explained.items()}
+        if explained.get("method_key") == "account":
+            explained |= {"method": "Exact head decomposition", "method_key": "decomposition"}
+        record["explanation"] = explained
+    return record
 
 
 def _bundle(record: dict[str, Any], picture: bytes, card: JudgeCard) -> Bundle:
-    c, e, relies = record["comparison"], record["explanation"], record["reliance"]
+    """record: checked."""
+    c = record.pop("comparison")  # its id is a hash of its texts: they stay as they came
+    record = plain(record)
+    ablated = record.get("image_ablation")
     judgement = Judgement.from_row(record["judgement"])
+    judgement = replace(judgement, judge=card.id)  # release 0.1 wrote its name there
     if familiar := record.get("familiarity"):  # as release 0.1 kept it
-        ood = OODScore(familiar["score"], familiar["threshold"], familiar["unfamiliar"], familiar["about"])
+        ood = OODScore(
+            familiar["score"], familiar["threshold"], familiar["unfamiliar"], familiar.get("about", "")
+        )
         judgement = replace(judgement, ood=ood)
-    return Bundle(
-        Comparison(
-            c["id"],
-            picture,
-            c["prompt"],
-            tuple(c["responses"]),
-            c["preferred"],
-            c["benchmark"],
-            c["category"],
-        ),
-        judgement,
-        explanation_of(e),
-        Reliance(**relies) if relies else None,
-        card,
+    if judgement.selected and not judgement.dimensions:
+        raise BundleError("The bundle cannot be read: its judgement does not name its dimensions.")
+    comparison = Comparison(
+        c["id"], picture, c["prompt"], tuple(c["responses"]), c["preferred"], c["benchmark"], c["category"]
     )
+    explained = explanation_of(record["explanation"])
+    return Bundle(comparison, judgement, explained, ImageAblation(**ablated) if ablated else None, card)
 
 
 def explanation_of(row: dict[str, Any]) -> Explanation:
@@ -184,7 +209,7 @@ def explanation_of(row: dict[str, Any]) -> Explanation:
     if not checked:
         return found
     parts = {
-        k: Removal(**{n: frozen(v) for n, v in checked[k].items()}) if checked[k] else None
+        k: DeletionCheck(**{n: frozen(v) for n, v in checked[k].items()}) if checked[k] else None
         for k in ("words", "regions")
     }
     return replace(found, faithfulness=Faithfulness(**parts))

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from core.records.text import plain
 from core.taxonomy import Dimension, dimensions_from
 
+LONGEST = 4000  # characters of a field
 KINDS = ("gated", "scalar", "generative", "remote", "rule", "none")
 
 
@@ -68,11 +70,14 @@ class JudgeCard:
                 raise CardError(
                     f"the judge's card says {field.name} = {str(value)[:60]!r}, which cannot be read"
                 )
-            given[field.name] = value
+            too_long = isinstance(value, str) and len(value) > LONGEST
+            if too_long or (isinstance(value, int) and not 0 <= value < 1 << 60):
+                raise CardError(f"the judge's card says more for {field.name} than fits")
+            given[field.name] = plain(value)
         listed = row.get("dimensions") or ()
         if not isinstance(listed, list | tuple) or not all(isinstance(d, str | Mapping) for d in listed):
             raise CardError("the judge's card lists its dimensions in a form that cannot be read")
         try:
-            return cls(**given, dimensions=dimensions_from(listed))
-        except ValueError as error:
+            return cls(**given, dimensions=dimensions_from(plain(listed)))
+        except (ValueError, RecursionError) as error:
             raise CardError(f"the judge's card cannot be read: {error}") from error

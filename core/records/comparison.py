@@ -39,10 +39,19 @@ class Truth:
 
 
 @dataclass(frozen=True)
+class Turn:
+    """What was said before the prompt. role: system, user or assistant."""
+
+    role: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Comparison:
     """One question to a judge: an image, a prompt, two or more responses, and which is preferred.
 
     image is None where a benchmark's row lacks it: such a record can be read, but not judged.
+    more_images: the second picture and those after it. turns: the chat before the prompt, the oldest first.
     """
 
     id: str
@@ -53,6 +62,8 @@ class Comparison:
     benchmark: str = "user"
     category: str = ""
     truth: Truth | None = None
+    turns: tuple[Turn, ...] = ()
+    more_images: tuple[ImageSource, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.responses) < 2:
@@ -67,8 +78,24 @@ class Comparison:
                 f"The preferred response is number {self.preferred}, but there is no such response."
             )
 
+    @property
+    def whole_prompt(self) -> str:
+        """The prompt for people: the turns before it too, each with who spoke."""
+        if not self.turns:
+            return self.prompt
+        return "\n".join(f"{t.role}: {t.text}" for t in (*self.turns, Turn("user", self.prompt)))
+
     def load_image(self) -> Image.Image:
-        """The decoded RGB image. Raises core.images.ImageError with a readable sentence."""
+        """The one decoded RGB image. Raises core.images.ImageError with a readable sentence, also where there are
+        several: a judge that asks for one picture must not be given a part of the question."""
+        if self.more_images:
+            raise ImageError(
+                f"This record has {1 + len(self.more_images)} pictures, and this judge takes one picture."
+            )
+        return self.load_images()[0]
+
+    def load_images(self) -> list[Image.Image]:
+        """All decoded RGB images, in order. Raises core.images.ImageError."""
         if self.image is None:
             raise ImageError("This record has no picture.")
-        return open_image(self.image)
+        return [open_image(image) for image in (self.image, *self.more_images)]

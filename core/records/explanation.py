@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 
 from core.records.judgement import Judgement
 
 
 @dataclass(frozen=True)
-class Removal:
+class DeletionCheck:
     """What became of a target when the units an explanation marks most were replaced by the baseline.
 
     names: the units. before, after: the target. random: how far as many random units move it, on average.
@@ -25,8 +26,8 @@ class Removal:
 class Faithfulness:
     """Whether an explanation is true of the model: words and regions apart, None where there are none."""
 
-    words: Removal | None
-    regions: Removal | None
+    words: DeletionCheck | None
+    regions: DeletionCheck | None
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Explanation:
     tokens: per response, (text, start, end) with character offsets into the response.
     token_values: per response, one number per token. patch_values: rows x columns of the visual grid.
     prompt_value, other_value: what fell on the prompt and on the chat template's own tokens.
-    completeness_error: sum of all attributions - (target(input) - target(baseline)); None where the method
+    convergence_delta: sum of all attributions - (target(input) - target(baseline)); None where the method
     promises no completeness (then it is no error of the method). steps: forward/backward passes on the path, or
     random orders; 0 where the method takes none. points: model evaluations. level: what a token is, "word" or "sentence". scope: "joint", or
     "responses" where image and prompt were left as they are. peak_memory: bytes, None where not measured.
@@ -56,7 +57,7 @@ class Explanation:
     other_value: float
     target_value: float
     baseline_value: float
-    completeness_error: float | None
+    convergence_delta: float | None
     seconds: float
     dtype: str
     level: str = "word"
@@ -69,8 +70,17 @@ class Explanation:
     method_key: str = ""
 
 
+UNMOVED = 0.1  # of the margin: a smaller move says that the picture does not matter
+
+
+class ImageUse(StrEnum):
+    USES = "uses"
+    PARTLY = "partly"
+    IGNORES = "ignores"
+
+
 @dataclass(frozen=True)
-class Reliance:
+class ImageAblation:
     """Margins of a over b with the picture, with a blank one in its place, and with another record's (or None).
 
     blank: what stood for a blank picture (core.judges.conditions.BLANK).
@@ -87,12 +97,12 @@ class Reliance:
         return min(1.0, max(0.0, 1 - self.without / self.given)) if self.given else 0.0
 
     @property
-    def badge(self) -> str:
+    def use(self) -> ImageUse:
+        """Uses: the verdict turns or is lost without the picture. Ignores: the margin moves by less than a tenth."""
         if self.given * self.without <= 0:
-            return "decided by the picture"
-        if self.share >= 0.5:
-            return "leans on the picture"
-        return "would say the same without looking"
+            return ImageUse.USES
+        moved = abs(self.given - self.without) / abs(self.given)
+        return ImageUse.IGNORES if moved < UNMOVED else ImageUse.PARTLY
 
 
 def to_json(record: Judgement | Explanation) -> str:

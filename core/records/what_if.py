@@ -1,6 +1,6 @@
 """What if the gate had chosen otherwise? Recomputes rewards from a judgement's own numbers; no model is run.
 
-The scores and logits are the model's; only the gate is changed: a dimension muted, forced in, or reweighed, or
+The scores and logits are the model's; only the gate is changed: a dimension muted, switched on, or reweighed, or
 another k. Everything is as in `core.model.head`: weights are a softmax over the active dimensions.
 """
 
@@ -54,7 +54,7 @@ def apply(judgement: Judgement, gate: Gate) -> Outcome:
     order = [d for d in np.argsort(-relevance, kind="stable").tolist() if d not in gate.muted]
     active = list(dict.fromkeys(order[: gate.k] + [d for d in order if d in gate.forced]))
     if not active:
-        raise RecordError("Every dimension is muted: leave at least one.")
+        raise RecordError("Every dimension is switched off: leave at least one.")
     raw = np.asarray(judgement.weight_logits, dtype=float)[active]
     raw = raw + np.log([max(gate.factor.get(d, 1.0), 1e-12) for d in active])
     share = np.exp(raw - raw.max())
@@ -66,10 +66,13 @@ def apply(judgement: Judgement, gate: Gate) -> Outcome:
 
 @dataclass(frozen=True)
 class Flip:
-    """The gate change that turns the verdict of a pair, in words."""
+    """The gate change that turns the verdict of a pair. kind: "weight" (of `dimension`, times `factor`), "off", "on" (the
+    dimension), or "k"."""
 
-    words: str
+    kind: str
     gate: Gate
+    dimension: int | None = None
+    factor: float = 1.0
 
 
 def smallest_flip(judgement: Judgement, a: int, b: int) -> Flip | None:
@@ -93,24 +96,21 @@ def smallest_flip(judgement: Judgement, a: int, b: int) -> Flip | None:
     for factor, d in sorted(factors, key=lambda fd: abs(math.log(fd[0]))):
         gate = Gate(k, factor={d: factor})
         if flips(gate):
-            return Flip(f"{judgement.dimensions[d].name} weighed {_times(factor)}", gate)
+            return Flip("weight", gate, d, factor)
     for d in judgement.selected:
         if flips(gate := Gate(k, muted=frozenset({d}))):
-            return Flip(
-                f"{judgement.dimensions[d].name} muted (the next most relevant dimension takes its place)",
-                gate,
-            )
+            return Flip("off", gate, d)
     others = [
         d for d in np.argsort(-np.asarray(judgement.gate_logits)).tolist() if d not in judgement.selected
     ]
     for d in others:
         if flips(gate := Gate(k, forced=frozenset({d}))):
-            return Flip(f"{judgement.dimensions[d].name} forced in", gate)
+            return Flip("on", gate, d)
     for other in sorted(
         (n for n in range(1, len(judgement.gate_logits) + 1) if n != k), key=lambda n: abs(n - k)
     ):
         if flips(gate := Gate(other)):
-            return Flip(f"k = {other} instead of {k}", gate)
+            return Flip("k", gate)
     return None
 
 
@@ -128,7 +128,3 @@ def _factor(judgement: Judgement, d: int, a: int, b: int) -> float | None:
     factor = -rest / own
     past = factor * (1.001 if abs(own) < abs(rest) else 0.999)
     return past if 1 / LARGEST_FACTOR <= past <= LARGEST_FACTOR else None
-
-
-def _times(factor: float) -> str:
-    return f"{factor:.2g} times as much" if factor > 1 else f"{1 / factor:.2g} times less"

@@ -16,9 +16,10 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from core.records import Judgement
+from core.runs.manifest import RunError
 from core.runs.metrics import Rate, rate, rate_of_counts
-from core.runs.run import Run
-from core.runs.schema import SCHEMA, judgement_of
+from core.runs.run import Run, damage_told
+from core.runs.schema import SCHEMA, damage_of, judgement_of
 
 PAGE = 25
 KEPT = 256  # pages and rows that are remembered, of all runs together
@@ -68,6 +69,7 @@ class Page:
     slice_rate: Rate
 
 
+@damage_told
 def page(run: Run, filters: Filters, offset: int = 0, limit: int = PAGE) -> Page:
     """Pages are remembered: on a public server most visitors look at the same ones."""
     return _page(run, filters, offset) if limit == PAGE else _looked_up(run, filters, offset, limit)
@@ -178,9 +180,12 @@ def _outcome(filters: Filters) -> tuple[str, list[Any]]:
     return "list_contains(?::VARCHAR[], a.outcome)", [chosen]
 
 
+@damage_told
 def record(run: Run, row: int) -> dict[str, Any] | None:
     """One stored row with everything; None if there is none."""
     found = _record(run, row)
+    if found and (damage := damage_of(found)):
+        raise RunError(f"Row {row} of this run is damaged: {damage}.")
     return dict(found) if found else None
 
 
@@ -193,11 +198,13 @@ def _record(run: Run, row: int) -> dict[str, Any] | None:
     return {**dict.fromkeys(SCHEMA.names), **rows[0]} if rows else None
 
 
+@damage_told
 def judgement(run: Run, row: int) -> Judgement | None:
     stored = record(run, row)
     return judgement_of(stored, run.manifest) if stored and stored["rewards"] else None
 
 
+@damage_told
 @lru_cache(maxsize=KEPT)
 def subgroups(run: Run) -> list[str]:
     with duckdb.connect() as db:
@@ -219,9 +226,12 @@ class Similar:
     same_dimensions: Rate
 
 
+@damage_told
 def similar(run: Run, row: int, n: int = SIMILAR) -> Similar | None:
     """None where the run has no dimensions or the row was not judged."""
     dimensions = len(run.manifest.judge.dimensions)
+    if not dimensions:
+        return None
     vectors, rows, outcomes, chosen = _contributions(run.file, run.file.stat().st_mtime_ns, dimensions)
     place = np.flatnonzero(rows == row)
     if not len(place) or not chosen[place[0]].any():

@@ -9,10 +9,11 @@ from typing import Any
 import duckdb
 
 from core.benchmarks.findings import Finding, findings
-from core.benchmarks.rows import Row
+from core.benchmarks.reasons import PLACE
+from core.benchmarks.rows import Problem, Row
 from core.records import Comparison
 
-MOST = 100_000  # suspicious rows looked at; a file that repeats itself everywhere needs no longer list
+MOST = 100_000  # rows looked at; a file that repeats itself everywhere needs no longer list
 EXAMPLES = 50  # findings of a kind that are kept
 
 
@@ -20,7 +21,7 @@ def odd_rows(file: Path) -> list[Row]:
     """The rows of a judgements.parquet whose id or content occurs more than once, or that cannot be read."""
     query = """
         select "row", key, id, subgroup, cluster, prompt, responses, preferred, problem from read_parquet($file)
-        where len(responses) = 0
+        where len(responses) = 0 or len(list_distinct(responses)) < len(responses)
            or id in (select id from read_parquet($file) group by id having count(*) > 1)
            or key in (select key from read_parquet($file) group by key having count(*) > 1)
         order by "row" limit $most
@@ -44,4 +45,5 @@ def oddities(file: Path, clustered: bool) -> dict[str, Any]:
 def _row(index: int, key: str, id_: str, subgroup: str, cluster: str, prompt: str, responses: list[str],
          preferred: int | None, problem: str) -> Row:  # fmt: skip
     comparison = Comparison(key, None, prompt, tuple(responses), preferred) if responses else None
-    return Row(index, key, id_, subgroup, cluster, comparison, problem=problem)
+    problems = (Problem(index, "", PLACE.sub("", problem)),) if problem else ()
+    return Row(index, key, id_, subgroup, cluster, comparison, problems=problems)

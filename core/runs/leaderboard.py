@@ -9,8 +9,10 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 
 from core.benchmarks import BENCHMARKS, Grouping
+from core.runs.manifest import RunError
 from core.runs.metrics import (
     Bin,
     Paired,
@@ -23,7 +25,7 @@ from core.runs.metrics import (
     rate_of_counts,
     report,
 )
-from core.runs.run import Run
+from core.runs.run import Run, damage_told
 from core.taxonomy import KEYS
 
 
@@ -31,7 +33,8 @@ from core.taxonomy import KEYS
 class Entry:
     """reports: one per grouping, the official one first. plus: Acc+ where the benchmark has it. controls: what judges
     that read no picture score on the same labels. by_dimension: accuracy where a dimension decides (records that know
-    it) or is among the selected (all others)."""
+    it) or is among the selected (all others). outside: rows whose picture is out of distribution for the judge, of those
+    for which that was measured."""
 
     reports: tuple[Report, ...]
     plus: Rate | None
@@ -40,13 +43,16 @@ class Entry:
     by_dimension_means: str
     calibration: tuple[list[Bin], float]
     margins: np.ndarray
+    outside: tuple[int, int] = (0, 0)
 
 
+@damage_told
 def entry(run: Run, ties: str = "wrong") -> Entry:
     keys = tuple(d.key for d in run.manifest.judge.dimensions)
     return _entry(run.file, run.file.stat().st_mtime_ns, run.manifest.benchmark, ties, keys)
 
 
+@damage_told
 def overall(run: Run, ties: str = "wrong") -> Rate:
     """Accuracy over all rows, from the counts of outcomes alone: cheap for a run of any size."""
     with duckdb.connect() as db:
@@ -56,6 +62,7 @@ def overall(run: Run, ties: str = "wrong") -> Rate:
     return rate_of_counts(counts, ties)
 
 
+@damage_told
 def outcomes(run: Run) -> pd.DataFrame:
     """row (index), subgroup, cluster, outcome, in the order of rows."""
     return run.table(["row", "subgroup", "cluster", "outcome"]).to_pandas().set_index("row").astype(object)
@@ -81,7 +88,17 @@ def _entry(file: Path, version: int, benchmark: str, ties: str, keys: tuple[str,
         by_dimension_means=means,
         calibration=calibration(margins, right),
         margins=margins,
+        outside=_outside(file),
     )
+
+
+def _outside(file: Path) -> tuple[int, int]:
+    if "ood" not in pq.read_schema(file).names:  # a run of release 0.1
+        return 0, 0
+    with duckdb.connect() as db:
+        query = "SELECT count(*) FILTER (ood), count(ood) FROM read_parquet(?)"
+        found = db.execute(query, [str(file)]).fetchone()
+    return found or (0, 0)
 
 
 def _narrow(file: Path) -> pd.DataFrame:
@@ -110,8 +127,8 @@ def _controls(narrow: pd.DataFrame, ties: str) -> dict[str, Rate]:
 
     length = rows["preferred_length"]
     return {
-        "always first, as shown": of(rows["preferred"] == 0),
-        "always first, as stored": of(rows["preferred_stored"] == 0),
+        "position-1 baseline (display order)": of(rows["preferred"] == 0),
+        "position-1 baseline (source order)": of(rows["preferred_stored"] == 0),
         "longer wins": of(length > rows["longest_other"], length == rows["longest_other"]),
         "shorter wins": of(length < rows["shortest_other"], length == rows["shortest_other"]),
     }
@@ -133,11 +150,26 @@ def _by_dimension(
     return found, "records for which this dimension was selected"
 
 
+@damage_told
+def _keyed(run: Run) -> pd.Series:
+    return run.table(["row", "key", "outcome"]).to_pandas().set_index(["row", "key"])["outcome"]
+
+
+def sound(runs: dict[str, Run], ties: str = "wrong") -> tuple[dict[str, Run], list[str]]:
+    """Those that have an entry, and a sentence for each of the others."""
+    good, problems = {}, []
+    for name, run in runs.items():
+        try:
+            entry(run, ties)
+            good[name] = run
+        except RunError as error:
+            problems.append(str(error))
+    return good, problems
+
+
 def paired(a: Run, b: Run) -> Paired:
-    """Two runs on the rows that both hold, matched by row and content."""
-    left, right = (
-        r.table(["row", "key", "outcome"]).to_pandas().set_index(["row", "key"])["outcome"] for r in (a, b)
-    )
+    """Two runs on the rows that both hold, matched by row and content. Raises RunError."""
+    left, right = _keyed(a), _keyed(b)
     common = left.index.intersection(right.index)
     return compare(left.loc[common].astype(object), right.loc[common].astype(object))
 
@@ -159,9 +191,9 @@ def table(runs: list[Run], ties: str = "wrong") -> pd.DataFrame:
                 "Acc+ from": _percent(e.plus.low),
                 "Acc+ to": _percent(e.plus.high),
             }
-        row |= {"rows": sum(o.counts.values()), "in the denominator": o.n, "ties": o.counts["tie"],
+        row |= {"rows": sum(o.counts.values()), "in the denominator": o.n, "out of distribution": e.outside[0], "ties": o.counts["tie"],
                 "unparsed": o.counts["unparsed"], "missing": o.counts["missing"], "unlabelled": o.counts["unlabelled"],
-                "why no macro": first.refused}  # fmt: skip
+                "why no macro average": first.refused}  # fmt: skip
         rows.append(row)
     return pd.DataFrame(rows)
 

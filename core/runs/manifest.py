@@ -9,11 +9,14 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from core.records import CardError, Condition, JudgeCard
+from core.records import CardError, Condition, JudgeCard, plain
+from core.records.checked import FormError
+from core.runs.stats import checked_stats
 from core.taxonomy import KEYS
 
 FORMAT = 2
 LARGEST = 16 << 20  # bytes of a manifest that is read
+LONGEST = 4000  # characters of a field
 NAMES_0_1 = {
     "always first": "always-first",
     "longer wins": "longer",
@@ -75,7 +78,7 @@ class Manifest:
                 raise RunError(
                     f"{name} is larger than {LARGEST >> 20} MiB, so it was not made by Rewardscope."
                 )
-            row = json.loads(path.read_bytes())
+            row = plain(json.loads(path.read_bytes()))
         except FileNotFoundError as error:
             raise RunError(f"{folder.name} is not a run: it has no manifest.json.") from error
         except (OSError, ValueError, RecursionError) as error:
@@ -84,7 +87,7 @@ class Manifest:
             ) from error
         try:
             return _read(row, name)
-        except CardError as error:
+        except (CardError, FormError) as error:
             raise RunError(
                 f"{name} is damaged: {error}. Make the run again, or remove the folder."
             ) from error
@@ -101,6 +104,10 @@ def _read(row: object, name: str) -> Manifest:
             f"{name} has format {version}; this Rewardscope reads up to {FORMAT}. Open it with a newer Rewardscope."
         )
     if version == 1:
+        if not isinstance(row.get("judge"), str) or not isinstance(row.get("how", {}), dict):
+            raise RunError(
+                f"{name} is damaged: it has no readable judge, or 'how' is not a table. Make the run again, or remove the folder."
+            )
         row = _of_0_1(row)
     out: dict[str, Any] = {"judge": JudgeCard.from_row(row.get("judge")), "condition": _condition(row, name)}
     kinds = {"limit": int, "batch": int, "window": int, "seed": int, "stats": dict, "provenance": dict}
@@ -112,12 +119,20 @@ def _read(row: object, name: str) -> Manifest:
             out["limit"] = None
             continue
         wanted = kinds.get(f.name, str)
-        if not isinstance(value, wanted) or isinstance(value, bool):
+        if not isinstance(value, wanted) or isinstance(value, bool) or not _fits(value):
             raise RunError(
                 f"{name} is damaged: it has no readable '{f.name}'. Make the run again, or remove the folder."
             )
         out[f.name] = value
+    out["stats"] = checked_stats(out.get("stats", {}))
     return Manifest(**out)
+
+
+def _fits(value: object) -> bool:
+    """Texts that a page can show, numbers that count something."""
+    if isinstance(value, str):
+        return len(value) <= LONGEST
+    return not isinstance(value, int) or 0 <= value < 1 << 50
 
 
 def _condition(row: Mapping[str, Any], name: str) -> Condition:

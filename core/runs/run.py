@@ -7,12 +7,13 @@ parts/               finished windows of a run under way
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -52,6 +53,34 @@ class Run:
             return {}
         found = self.table(columns, [("row", "in", list(wanted))])
         return {r["row"]: r for r in found.to_pylist()}
+
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+# What Parquet, DuckDB and arithmetic raise for a file that opens and is damaged further in.
+DAMAGE = (pa.ArrowException, duckdb.Error, OSError, ValueError, LookupError, TypeError, ArithmeticError)
+
+
+def damage_told(
+    read: Callable[Concatenate[Run, Parameters], Result],
+) -> Callable[Concatenate[Run, Parameters], Result]:
+    """For functions that read a run: whatever is wrong inside its file is a RunError that names the run."""
+
+    @wraps(read)
+    def told(run: Run, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        try:
+            return read(run, *args, **kwargs)
+        except RunError:
+            raise
+        except DAMAGE as error:
+            if not run.file.is_file():
+                raise RunError(f"{run.folder.name} is not on this server any more.") from error
+            raise RunError(
+                f"{run.folder.name}: judgements.parquet is damaged inside ({type(error).__name__}). Make the run again, or "
+                "remove the folder."
+            ) from error
+
+    return told  # type: ignore[return-value]  # mypy names the first argument
 
 
 def open_run(folder: Path) -> Run:

@@ -8,8 +8,10 @@ process takes every n-th window.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
+import logging
 import shutil
 import subprocess
 import time
@@ -27,19 +29,20 @@ from filelock import FileLock, Timeout
 from PIL import Image
 
 from core.benchmarks import Row
-from core.benchmarks.rows import Loaded
-from core.images import ImageError
+from core.benchmarks.rows import Loaded, Problem
+from core.images import ImageError, side_by_side, small_copy
 from core.judges.conditions import BLANK, blank_image, shuffled
 from core.judges.protocols import Judge, Prepares
 from core.records import Comparison, Condition, Judgement, RecordError
 from core.runs.data_checks import oddities
 from core.runs.manifest import Manifest, RunError, write_whole
 from core.runs.run import Run, open_run
-from core.runs.schema import SCHEMA, row_of
+from core.runs.schema import SCHEMA, completed, reads, row_of
 
+log = logging.getLogger(__name__)
 BATCH = 16
 WINDOW = 4  # batches
-NO_OTHER = "row {}, column image: no other picture in its group to shuffle with"
+NO_OTHER = "no other picture in its group to shuffle with"
 THUMBNAIL = 512  # pixels, longest side, of the images kept for browsing
 
 Progress = Callable[[int, int | None, float], None]
@@ -81,26 +84,40 @@ def run(
 ) -> Run | None:
     """Starts or continues a run; None if it was cancelled. Raises RunError where the folder holds another run."""
     state = PartialState()
-    job.folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(job.folder / f".lock-{state.process_index}", blocking=False)
     try:
-        with lock:
+        job.folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(job.folder / f".lock-{state.process_index}", blocking=False):
             _check_manifest(job, state)
             if not (job.folder / "judgements.parquet").exists():
                 started = time.perf_counter()
-                if not _windows(job, state, progress, cancelled):
+                windows = _windows(job, state, progress, cancelled)
+                if windows is None:
                     return None
                 state.wait_for_everyone()
                 if state.is_main_process:
-                    _merge(job, time.perf_counter() - started, state.num_processes)
+                    _merge(job, windows, time.perf_counter() - started, state.num_processes)
             state.wait_for_everyone()
     except Timeout as error:
         raise RunError(
             f"{job.folder.name} is being written by another process: wait for it, or choose another folder."
         ) from error
+    except OSError as error:
+        raise RunError(_trouble(job.folder, error)) from error
     if state.is_main_process:
         shutil.rmtree(job.folder / "parts", ignore_errors=True)
     return open_run(job.folder)
+
+
+def _trouble(folder: Path, error: OSError) -> str:
+    """What the disk says, and what to do."""
+    again = "run the same command again and it continues."
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"The disk of '{folder}' is full: make room, then {again}"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"'{folder}' cannot be written to ({error.strerror}): allow it or choose another folder, then {again}"
+    if error.errno in (errno.EEXIST, errno.ENOTDIR):
+        return f"'{folder}' is a file, or lies below one: choose a folder for the run."
+    return f"'{folder}' cannot be read or written ({error.strerror or error}): mend that, then {again}"
 
 
 def _check_manifest(job: Job, state: PartialState) -> None:
@@ -128,38 +145,64 @@ class Ready:
     problems: dict[int, str]
 
 
-def _windows(job: Job, state: PartialState, progress: Progress, cancelled: Callable[[], bool]) -> bool:
+def _windows(job: Job, state: PartialState, progress: Progress, cancelled: Callable[[], bool]) -> int | None:
+    """How many windows the data has, those of other processes too; None where it was cancelled."""
     parts = job.folder / "parts"
     parts.mkdir(exist_ok=True)
     started, judged = time.perf_counter(), 0
+    every: list[int] = []
     total = _smaller(job.loaded.length, job.limit)
     with ThreadPoolExecutor(1) as ahead:
-        for number, rows, ready in _prefetched(job, state, parts, ahead):
+        for number, rows, ready in _prefetched(job, state, parts, ahead, every):
             if cancelled():
-                return False
+                return None
             if ready is not None:
                 _write_part(parts / f"{number:07d}.parquet", _judge_window(job, ready.result()))
                 judged += len(rows)
             done = number * job.batch * WINDOW + len(rows)
             progress(done, total, (time.perf_counter() - started) / judged if judged else 0.0)
-    return True
+    return len(every)
 
 
 def _prefetched(
-    job: Job, state: PartialState, parts: Path, ahead: ThreadPoolExecutor
+    job: Job, state: PartialState, parts: Path, ahead: ThreadPoolExecutor, every: list[int]
 ) -> Iterator[tuple[int, list[Row], Future[Ready] | None]]:
-    """Windows of this process; the future is None for those that are finished. One window is prepared ahead."""
+    """Windows of this process; the future is None for those that are finished. One window is prepared ahead. every: gets the
+    numbers of all windows."""
     waiting: tuple[int, list[Row], Future[Ready] | None] | None = None
     for number, rows in _split(job):
+        every.append(number)
         if number % state.num_processes != state.process_index:
             continue
-        finished = (parts / f"{number:07d}.parquet").exists()
+        finished = _finished(_part(parts, number), rows)
         ready = None if finished else ahead.submit(_prepare_window, job, rows)
         if waiting:
             yield waiting
         waiting = (number, rows, ready)
     if waiting:
         yield waiting
+
+
+def _part(parts: Path, number: int) -> Path:
+    return parts / f"{number:07d}.parquet"
+
+
+def _finished(part: Path, rows: list[Row]) -> bool:
+    """Whether the window is there, whole and of these rows. One that is not is thrown away and judged again."""
+    if not part.exists():
+        return False
+    try:
+        table = pq.read_table(part)
+        fits = reads(table.schema)
+        same = fits and table["row"].to_pylist() == [r.index for r in rows]
+        if same and table["key"].to_pylist() == [r.key for r in rows]:
+            return True
+    except (pa.ArrowException, OSError, ValueError) as error:
+        log.warning("%s is damaged (%s) and is judged again.", part, type(error).__name__)
+    else:
+        log.warning("%s is not a part of this run and is judged again.", part)
+    part.unlink()
+    return False
 
 
 def _split(job: Job) -> Iterator[tuple[int, list[Row]]]:
@@ -181,13 +224,16 @@ def _shuffled(rows: list[Row]) -> list[Row]:
         mine = rows[i].comparison
         assert mine
         if other is None:
+            problem = Problem(rows[i].index, "image", NO_OTHER)
             out[i] = replace(
-                rows[i], comparison=replace(mine, image=None), problem=NO_OTHER.format(rows[i].index)
+                rows[i], comparison=replace(mine, image=None, more_images=()), problems=(problem,)
             )
             continue
         source = rows[able[other]].comparison
         assert source
-        out[i] = replace(rows[i], comparison=replace(mine, image=source.image))
+        out[i] = replace(
+            rows[i], comparison=replace(mine, image=source.image, more_images=source.more_images)
+        )
     return out
 
 
@@ -195,10 +241,21 @@ def _decode(row: Row, condition: Condition) -> tuple[Image.Image | None, str]:
     if row.comparison is None or row.comparison.image is None:
         return None, row.problem
     try:
-        image = row.comparison.load_image()
+        image = row.comparison.load_images()[0]
         return (blank_image(image) if condition is Condition.BLANK else image), ""
     except ImageError as error:
         return None, f"row {row.index}, column image: {error}"
+
+
+def _refused(judge: Judge, row: Row) -> str:
+    """Earlier turns are a part of the question, and none of the judges that read it reads them too, so far."""
+    if row.comparison and row.comparison.turns and judge.card.reads_images:
+        n = len(row.comparison.turns)
+        return (
+            f"row {row.index}, column prompt: it is a chat with {n} earlier turn{'s' * (n > 1)} (system messages "
+            "included), and this judge reads the last question only"
+        )
+    return ""
 
 
 def _prepare_window(job: Job, rows: list[Row]) -> Ready:
@@ -207,9 +264,11 @@ def _prepare_window(job: Job, rows: list[Row]) -> Ready:
     decoded = [_decode(row, job.condition) for row in rows]
     needs_image = job.judge.card.reads_images
     ready = Ready(rows, [image for image, _ in decoded], [], {i: p for i, (_, p) in enumerate(decoded) if p})
+    ready.problems.update({i: refused for i, row in enumerate(rows) if (refused := _refused(job.judge, row))})
     able = [
-        i for i, row in enumerate(rows) if row.comparison and (decoded[i][0] is not None or not needs_image)
-    ]
+        i for i, row in enumerate(rows)
+        if row.comparison and (decoded[i][0] is not None or not needs_image) and not _refused(job.judge, row)
+    ]  # fmt: skip
     able.sort(key=lambda i: (_length(rows[i]), i))
     for start in range(0, len(able), job.batch):
         _prepare_batch(job.judge, ready, able[start : start + job.batch])
@@ -247,7 +306,7 @@ def _judge_window(job: Job, ready: Ready) -> pa.Table:
             row,
             _under(judgements.get(i), job.condition),
             ready.problems.get(i, ""),
-            _thumbnail(ready.images[i]) if job.keep_images else None,
+            _thumbnail(row, ready.images[i]) if job.keep_images else None,
         )
         for i, row in enumerate(ready.rows)
     ]
@@ -281,13 +340,16 @@ def _length(row: Row) -> int:
     return len(row.comparison.prompt) + max(map(len, row.comparison.responses))
 
 
-def _thumbnail(image: Image.Image | None) -> bytes | None:
+def _thumbnail(row: Row, image: Image.Image | None) -> bytes | None:
+    """Of all pictures of the row, so that people see what the question is about."""
     if image is None:
         return None
-    small = image.copy()
-    small.thumbnail((THUMBNAIL, THUMBNAIL))
+    if row.comparison and row.comparison.more_images:
+        small = [small_copy(picture, THUMBNAIL) for picture in row.comparison.load_images()]
+        image = side_by_side(small)
+    kept = small_copy(image, 2 * THUMBNAIL if row.comparison and row.comparison.more_images else THUMBNAIL)
     out = io.BytesIO()
-    small.save(out, "WEBP", quality=80, method=4)
+    kept.save(out, "WEBP", quality=80, method=4)
     return out.getvalue()
 
 
@@ -297,21 +359,28 @@ def _write_part(path: Path, table: pa.Table) -> None:
     write_whole(path, out.getvalue())
 
 
-def _merge(job: Job, seconds: float, processes: int) -> None:
-    """parts/ -> judgements.parquet, in the order of rows; the digest of keys and labels goes into the manifest."""
-    parts = sorted((job.folder / "parts").glob("*.parquet"))
+def _merge(job: Job, windows: int, seconds: float, processes: int) -> None:
+    """parts/ -> judgements.parquet, in the order of rows; the digest of keys and labels goes into the manifest. What else lies
+    in parts/ is not ours and is left out."""
+    parts = [_part(job.folder / "parts", n) for n in range(windows)]
     temporary = job.folder / "judgements.parquet.tmp"
     digest, count = hashlib.sha256(), 0
     with pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
         for part in parts:
-            table = pq.read_table(part)
+            try:
+                table = completed(pq.read_table(part), SCHEMA.names)  # release 0.1 may have begun it
+            except (pa.ArrowException, FileNotFoundError) as error:
+                raise RunError(
+                    f"{part.name} of {job.folder.name} was damaged while the run went on: run the same command again and it "
+                    "continues."
+                ) from error
             writer.write_table(table)
             for key, preferred in zip(table["key"].to_pylist(), table["preferred"].to_pylist(), strict=True):
                 digest.update(f"{key}:{preferred};".encode())
             count += len(table)
     manifest = Manifest.load(job.folder)
     manifest.stats = {"rows": count, "data_hash": digest.hexdigest()[:16], "seconds_of_last_start": round(seconds, 1),
-                    "findings": oddities(temporary, job.loaded.benchmark.clustered), "processes": processes, "finished": time.strftime("%Y-%m-%d %H:%M:%S")}  # fmt: skip
+                    "findings": oddities(temporary, job.loaded.benchmark.clustered), "data": job.loaded.provenance, "processes": processes, "finished": time.strftime("%Y-%m-%d %H:%M:%S")}  # fmt: skip
     manifest.save(job.folder)
     temporary.replace(job.folder / "judgements.parquet")
 

@@ -45,6 +45,14 @@ def accepts(column: pa.Field, found: pa.DataType) -> bool:
     return bool(pa.types.is_int32(column.type) and pa.types.is_int8(found))
 
 
+def reads(found: pa.Schema) -> bool:
+    """Whether a table of this schema is one of ours, of this release or an earlier one."""
+    return set(found.names) <= set(SCHEMA.names) and all(
+        accepts(column, found.field(column.name).type) if column.name in found.names else column.name in ADDED
+        for column in SCHEMA
+    )
+
+
 def completed(table: pa.Table, wanted: Sequence[str]) -> pa.Table:
     """The wanted columns in their types; empty where the file has them not."""
     for name in wanted:
@@ -63,7 +71,7 @@ def row_of(row: Row, judgement: Judgement | None, problem: str, image: bytes | N
         margin = rewards[preferred] - max(r for i, r in enumerate(rewards) if i != preferred)
     return {
         "row": row.index, "key": row.key, "id": row.id, "subgroup": row.subgroup, "cluster": row.cluster,
-        "prompt": c.prompt if c else "", "responses": list(c.responses) if c else [], "stored": list(row.stored),
+        "prompt": c.whole_prompt if c else "", "responses": list(c.responses) if c else [], "stored": list(row.stored),
         "preferred": preferred, "relevant": list(c.truth.relevant) if c and c.truth else None,
         "decisive": c.truth.decisive if c and c.truth else None, "image": image,
         "outcome": outcome(rewards, preferred) if c else "missing", "margin": margin, "rewards": rewards,
@@ -78,6 +86,46 @@ def row_of(row: Row, judgement: Judgement | None, problem: str, image: bytes | N
         "ood": ood.outside if ood else None, "ood_score": ood.score if ood else None,
         "ood_threshold": ood.threshold if ood else None,
     }  # fmt: skip
+
+
+def damage_of(stored: Mapping[str, Any]) -> str:
+    """What of a Parquet row cannot be, as the end of a sentence; "" where all can."""
+    for name in ("key", "id", "subgroup", "cluster", "prompt", "outcome", "problem"):
+        if not isinstance(stored[name], str):
+            return f"its {name} is missing"
+    for name in (
+        "responses",
+        "stored",
+        "rewards",
+        "gate_logits",
+        "selected",
+        "weights",
+        "weight_logits",
+        "scores",
+    ):
+        if stored[name] is None or any(v is None for v in stored[name]):
+            return f"a value of its {name} is missing"
+    n, rewards = len(stored["responses"]), stored["rewards"]
+    if n == 1 or (rewards and len(rewards) != n):
+        return f"it has {n} responses and {len(rewards)} rewards"
+    if not np.isfinite(rewards).all() or not np.isfinite(stored["scores"]).all():
+        return "its rewards or scores are not numbers"
+    for name in ("preferred", "choice"):
+        if stored.get(name) is not None and not 0 <= stored[name] < n:
+            return f"its {name} is none of its responses"
+    if stored["selected"] and not (stored["scores"] and stored["gate_logits"]):
+        return "it selects dimensions without scores"
+    d = len(stored["weights"])
+    if any(not 0 <= s < d for s in stored["selected"]) or len(stored["scores"]) not in (0, n * d):
+        return "its dimensions do not fit its weights"
+    if stored["gate_logits"] and len(stored["gate_logits"]) != len(stored["weights"]):
+        return "its gate has another length than its weights"
+    for vote in stored.get("votes") or ():
+        if vote is None or vote["order"] is None or not isinstance(vote["text"], str):
+            return "one of its votes is incomplete"
+        if any(i is None or not 0 <= i < n for i in (*vote["order"], vote["choice"] or 0)):
+            return "one of its votes is for none of its responses"
+    return ""
 
 
 def judgement_of(stored: Mapping[str, Any], manifest: Manifest) -> Judgement:

@@ -247,7 +247,7 @@ def test_slow_clients_do_not_stop_others(server):
     for _ in range(200):
         connection = socket.create_connection((place.hostname, place.port), timeout=10)
         connection.sendall(
-            b"POST /gradio_api/run/predict HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n{"
+            b"POST /gradio_api/run/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n{"
         )
         half_open.append(connection)
     try:

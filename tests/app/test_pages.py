@@ -39,7 +39,7 @@ def test_failures_open_at_the_most_confident_mistake(page, server):
     expect(page.locator("#item")).to_contain_text(f"row {worst[0]['row']} ")
     expect(page.locator("#item .side")).to_have_count(2)
     expect(page.locator("#item .side .badge")).to_have_count(1)
-    expect(page.locator("#item .ledger tbody tr")).to_have_count(3)
+    expect(page.locator("#item .contributions tbody tr")).to_have_count(3)
     expect(page.locator("#item img")).to_have_count(1)
     assert "failures?" in page.url and f"row={worst[0]['row']}" in page.url
 
@@ -75,7 +75,7 @@ def test_two_runs_against_each_other(page, server):
     page.goto(server + "failures?run=scene/vl-mdr&other=scene/vl-mdr-blind&versus=only+the+other+is+wrong")
     expect(page.locator("#item .said")).to_have_count(2, timeout=60_000)
     first, second = (page.locator("#item .said").nth(i).inner_text() for i in (0, 1))
-    assert ": right" in first and ": wrong" in second and "blind" in second
+    assert ": right" in first and ": wrong" in second and "blank image" in second
 
 
 def test_one_click_to_inspect_with_everything_filled_in(page, server):
@@ -104,9 +104,9 @@ def test_strange_links_get_a_sentence_and_nothing_breaks(page, server):
 def test_the_leaderboard_is_full_on_first_start(page, server):
     page.goto(server + "leaderboard")
     expect(page.locator("#board")).to_contain_text("Rewardscope scene model", timeout=60_000)
-    expect(page.locator("#board")).to_contain_text("blind")
+    expect(page.locator("#board")).to_contain_text("blank image")
     page.locator("#intervals .main-svg").first.wait_for(state="attached")
-    expect(page.locator("#detail")).to_contain_text("Judges that see nothing")
+    expect(page.locator("#detail")).to_contain_text("Text-only baselines")
     page.locator("#dimensions .main-svg").first.wait_for(state="attached")
 
 

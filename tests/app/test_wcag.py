@@ -22,7 +22,7 @@ PAGES = {
         "#name input",
     ),  # who has not said who they are; then the same page for who has
     "label": ("server", "label", "#name input, .desk-item"),
-    "queues": ("server", "queues", "#results .ledger"),
+    "queues": ("server", "queues", "#results .contributions"),
     "replay": ("replayed", "", "#runs table"),
 }
 THEMES = ("light", "dark")

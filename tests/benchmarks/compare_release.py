@@ -31,8 +31,9 @@ POLICIES = ("wrong", "half", "dropped", "coin")
 STEPS = 3  # of explanations that take steps
 
 # What may differ, as a pattern of the table's first column, and why. Nothing else may.
-# Example: "run vl-mdr-blind: *": "blind runs blank with grey since 0.2".
-EXCEPTIONS: dict[str, str] = {}
+EXCEPTIONS: dict[str, str] = {
+    "run vl-mdr-blind: *": "a blank image is plain grey since 0.2, as it is for explanations; it was white"
+}
 
 
 # -- one adapter a side: where things are called, and how -----------------------------------------------------
@@ -41,16 +42,26 @@ EXCEPTIONS: dict[str, str] = {}
 def release_0_1() -> SimpleNamespace:
     from app.pages import Desk, build, build_without_model
     from core import leaderboard
+    from core.explain import METHODS, TARGETS, explain
     from core.judges.registry import JUDGES, Options
     from core.labels import LabelStore
     from core.runner import Job, run
     from core.runs import find_runs
 
+    def make(loaded: Any, name: str, folder: Path) -> None:
+        judge = JUDGES[name.removesuffix("-swapped")](Options(device="cpu"))
+        run(Job(loaded, judge, folder, swap_images=name.endswith("-swapped")))
+
     return SimpleNamespace(
         judge=lambda name: JUDGES[name](Options(device="cpu")),
-        run=lambda loaded, judge, folder, swap: run(Job(loaded, judge, folder, swap_images=swap)),
+        run=make,
         find_runs=find_runs,
-        explain=_explain_by_arguments,
+        targets=lambda judge, judged: [key for key, _ in TARGETS(judged)],
+        methods=list(METHODS),
+        explain=lambda judge, c, judged, pair, target, method: explain(
+            judge, c, judged, *pair, target=target, method=method, steps=STEPS
+        ),
+        delta=lambda e: e.completeness_error,
         leaderboard=leaderboard,
         pages=(build, build_without_model, lambda: Desk(LabelStore("sqlite://"))),
     )
@@ -58,26 +69,36 @@ def release_0_1() -> SimpleNamespace:
 
 def this_checkout() -> SimpleNamespace:
     from app.pages import Desk, build, build_without_model
+    from core.explain import METHODS, Request, explain, targets_for
+    from core.explain.methods import ALIASES
     from core.judges.registry import JUDGES, Options
     from core.labels.store import LabelStore
+    from core.records import Condition
     from core.runs import leaderboard
     from core.runs.run import find_runs
     from core.runs.runner import Job, run
 
+    old_names = {new: old for old, new in ALIASES.items()}
+    conditions = {"-blind": Condition.BLANK, "-swapped": Condition.SHUFFLED}
+
+    def make(loaded: Any, name: str, folder: Path) -> None:
+        suffix = next((s for s in conditions if name.endswith(s)), "")
+        judge = JUDGES[name.removesuffix(suffix)](Options(device="cpu"))
+        run(Job(loaded, judge, folder, condition=conditions.get(suffix, Condition.AS_GIVEN)))
+
     return SimpleNamespace(
         judge=lambda name: JUDGES[name](Options(device="cpu")),
-        run=lambda loaded, judge, folder, swap: run(Job(loaded, judge, folder, swap_images=swap)),
+        run=make,
         find_runs=find_runs,
-        explain=_explain_by_arguments,
+        targets=lambda judge, judged: [key for key, _ in targets_for(judge, judged)],
+        methods=[old_names.get(m, m) for m in METHODS],
+        explain=lambda judge, c, judged, pair, target, method: explain(
+            judge, c, judged, Request(pair, target, method, STEPS)
+        ),
+        delta=lambda e: e.convergence_delta,
         leaderboard=leaderboard,
         pages=(build, build_without_model, lambda: Desk(LabelStore("sqlite://"))),
     )
-
-
-def _explain_by_arguments(judge: Any, c: Any, judged: Any, pair: tuple[int, int], target: str, method: str) -> Any:  # fmt: skip
-    from core.explain import explain
-
-    return explain(judge, c, judged, *pair, target=target, method=method, steps=STEPS)
 
 
 SIDES: dict[str, Callable[[], SimpleNamespace]] = {"release": release_0_1, "this": this_checkout}
@@ -115,22 +136,20 @@ def judgements(side: SimpleNamespace, all_records: list[Any]) -> dict[str, Any]:
 
 
 def explanations(side: SimpleNamespace, some: list[Any]) -> dict[str, Any]:
-    from core.explain import METHODS, TARGETS
-
     judge, out = side.judge("vl-mdr"), {}
     for c, pair in zip(some, ((0, 1), (2, 0), (1, 3)), strict=False):
         judged = judge.judge(c)
-        keys = [key for key, _ in TARGETS(judged)]
+        keys = side.targets(judge, judged)
         gate = next(k for k in keys if k.startswith("gate:"))
         targets = ["margin", "reward", *[k for k in keys if k.startswith("score:")][:2], gate]
-        for method in METHODS:
+        for method in side.methods:
             for target in targets:
                 if method == "account" and target == gate:
                     continue  # the account has no entry for a gate
                 e = side.explain(judge, c, judged, pair, target, method)
                 values = out.setdefault(f"explanation {method}, {target.split(':')[0]}", [])
                 values += [e.token_values, e.patch_values, e.prompt_value, e.other_value, e.target_value]
-                values += [e.baseline_value, e.completeness_error, e.faithfulness and asdict(e.faithfulness)]
+                values += [e.baseline_value, side.delta(e), e.faithfulness and asdict(e.faithfulness)]
     return out
 
 
@@ -148,21 +167,20 @@ def runs(side: SimpleNamespace, all_records: list[Any], folder: Path) -> None:
             file.write(json.dumps(row) + "\n")
     loaded = BENCHMARKS["own"].open(data / "data.jsonl")
     for name in RUNS:
-        swap = name.endswith("-swapped")
-        side.run(loaded, side.judge(name.removesuffix("-swapped")), folder / name, swap)
+        side.run(loaded, name, folder / name)
 
 
 def metrics(side: SimpleNamespace) -> dict[str, Any]:
-    """Of the runs that come with this side."""
+    """Of the runs that came with the release, which both sides read."""
     out = {}
-    found = side.find_runs(Path.cwd() / "assets" / "runs")
+    found = side.find_runs(Path(os.environ["RELEASE"]) / "assets" / "runs")
     first = next(r for r in found if r.folder.name == "vl-mdr")
     for run in found:
         values: list[Any] = [asdict(side.leaderboard.paired(first, run))]
         for policy in POLICIES:
             e = side.leaderboard.entry(run, policy)
             values += [[asdict(r) for r in e.reports], e.plus and asdict(e.plus)]
-            values += [{k: asdict(r) for k, r in part.items()} for part in (e.controls, e.by_dimension)]
+            values += [[asdict(r) for r in part.values()] for part in (e.controls, e.by_dimension)]
             values += [[asdict(b) for b in e.calibration[0]], e.calibration[1], e.margins.tolist()]
         out[f"metrics of the bundled run {run.folder.name}"] = values
     return out
@@ -195,7 +213,7 @@ def start(side: SimpleNamespace, with_model: bool) -> None:
 
 def call(side: str, checkout: Path, *arguments: str) -> float:
     """Seconds that a process of that side took."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(checkout)}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(checkout)}  # RELEASE: set by main
     started = time.perf_counter()
     done = subprocess.run(
         [sys.executable, str(Path(__file__).resolve()), "--side", side, *arguments],
@@ -221,29 +239,28 @@ def leaves(value: Any) -> Iterator[Any]:
 
 @dataclass(frozen=True)
 class Line:
-    """numbers: how many were compared. difference: the largest; infinite where texts or lengths differ."""
+    """values: how many were compared. difference: the largest; infinite where texts or lengths differ."""
 
     what: str
-    numbers: int
+    values: int
     difference: float
     equal: bool
 
 
 def compared(what: str, ours: Any, theirs: Any) -> Line:
-    numbers, largest, equal = 0, 0.0, True
+    largest, equal = 0.0, True
     mine, others = list(leaves(ours)), list(leaves(theirs))
     if len(mine) != len(others):
         return Line(what, len(mine), math.inf, False)
     for a, b in zip(mine, others, strict=True):
         if isinstance(a, float) and isinstance(b, float):
-            numbers += 1
             if a == b or (math.isnan(a) and math.isnan(b)):
                 continue
             equal = False
             largest = max(largest, math.inf if math.isnan(a - b) else abs(a - b))
         elif a != b:
             equal, largest = False, math.inf
-    return Line(what, numbers, largest, equal)
+    return Line(what, len(mine), largest, equal)
 
 
 def compared_runs(ours: Path, theirs: Path) -> Iterator[Line]:
@@ -260,7 +277,10 @@ def compared_runs(ours: Path, theirs: Path) -> Iterator[Line]:
             if column == "image":  # thumbnails, as bytes
                 mine, others = ([v and v.hex() for v in values] for values in (mine, others))
             yield compared(f"run {name}: {column}", mine, others)
-        how = [json.loads((f / name / "manifest.json").read_text())["how"] for f in (ours, theirs)]
+        how = [
+            (m := json.loads((f / name / "manifest.json").read_text())).get("stats") or m["how"]
+            for f in (ours, theirs)
+        ]
         for key in ("rows", "data_hash", "findings"):
             yield compared(f"run {name}: {key} of the manifest", how[0].get(key), how[1].get(key))
 
@@ -268,12 +288,12 @@ def compared_runs(ours: Path, theirs: Path) -> Iterator[Line]:
 def table(lines: list[Line]) -> list[Line]:
     """Prints it; gives back what differs without a named reason."""
     wide = max(len(line.what) for line in lines)
-    print(f"{'what':{wide}}  {'numbers':>8}  {'largest difference':>18}  equal bit for bit")
+    print(f"{'what':{wide}}  {'values':>8}  {'largest difference':>18}  equal bit for bit")
     strange = []
     for line in lines:
         reason = next((r for p, r in EXCEPTIONS.items() if fnmatch.fnmatchcase(line.what, p)), "")
         told = "yes" if line.equal else f"no: {reason}" if reason else "NO"
-        print(f"{line.what:{wide}}  {line.numbers:>8,}  {line.difference:>18.3g}  {told}")
+        print(f"{line.what:{wide}}  {line.values:>8,}  {line.difference:>18.3g}  {told}")
         if not line.equal and not reason:
             strange.append(line)
     return strange
@@ -311,6 +331,7 @@ def main() -> None:
         return
     if not args.release or not (args.release / "core").is_dir():
         sys.exit("Give --release FOLDER: a checkout of the release to compare with.")
+    os.environ["RELEASE"] = str(args.release.resolve())
     with tempfile.TemporaryDirectory() as folder:
         for side, checkout in (("release", args.release.resolve()), ("this", HERE)):
             (Path(folder) / side).mkdir()

@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-from core.label_errors.ranking import suspects  # noqa: E402
+from core.label_errors.ranking import label_issues  # noqa: E402
 from core.records import Condition, JudgeCard  # noqa: E402
 from core.runs.manifest import Manifest  # noqa: E402
 from core.runs.metrics import outcome  # noqa: E402
@@ -68,12 +68,12 @@ def one_seed(seed: int, place: Path) -> dict[str, float]:
     runs = {name: flipped(run, flips, place / f"{seed}" / name) for name, run in real.items()}
     first: dict[str, list[int]] = {}
     for way, names in WAYS.items():
-        first[way] = [s.row for s in suspects([runs[name] for name in names])]
+        first[way] = [s.row for s in label_issues([runs[name] for name in names])]
     for name in ("vl-mdr", "scalar"):
         first[f"plain margin of {name}"] = (
             runs[name].table(["row", "margin"]).sort_by("margin")["row"].to_pylist()
         )
-    first["random"] = [s.row for s in suspects([runs["scalar"]], "random", seed)]
+    first["random"] = [s.row for s in label_issues([runs["scalar"]], "random", seed)]
     return {way: len(flips & set(rows[: len(flips)])) / len(flips) for way, rows in first.items()}
 
 
@@ -116,7 +116,7 @@ def synthesise(folder: Path, n: int) -> None:
 
 def cost(folder: Path) -> dict[str, float]:
     started, busy = time.perf_counter(), time.process_time()
-    found = suspects([open_run(folder)])
+    found = label_issues([open_run(folder)])
     seconds, busy = time.perf_counter() - started, time.process_time() - busy
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {"seconds": round(seconds, 1), "of them computing": round(busy, 1), "peak MB": round(peak), "contradictory rows": sum(s.tier == 0 for s in found)}  # fmt: skip

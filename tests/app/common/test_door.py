@@ -15,6 +15,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from desk_client import Annotator, Page, Refused
 
+from app.common.label_words import reason_words
 from core.labels import queues
 from core.labels.records import Opinion
 from core.labels.store import LabelStore
@@ -119,7 +120,7 @@ def test_before_the_verdict_nothing_says_what_model_and_label_think(named):
     assert item.prompt.split(".")[0] in answer
     for hidden in (
         item.judged[0]["judge"],
-        item.evidence["reasons"][0]["text"][:30],
+        reason_words(item.evidence["reasons"][0], range(len(item.responses)))[:30],
         item.id,
         item.key,
         "preferred",

@@ -93,7 +93,7 @@ def test_identical_responses_tie():
 def test_a_warning_only_where_it_is_due():
     assert words.warning(None) is None
     assert words.warning(OODScore(1.0, 2.0, False, "m")) is None
-    assert "outside the world" in words.warning(OODScore(3.0, 2.0, True, "m"))
+    assert "Out-of-distribution image" in words.warning(OODScore(3.0, 2.0, True, "m"))
 
 
 @given(st.text(max_size=80), st.randoms())

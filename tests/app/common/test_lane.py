@@ -96,7 +96,7 @@ def test_judging_in_a_fork_gives_the_same_numbers(zero, judge, comparison, view)
     assert sum(view.explanation.token_values, ()) == pytest.approx(
         sum(here.explanation.token_values, ()), abs=1e-4
     )
-    assert view.reliance.other == pytest.approx(here.reliance.other, abs=1e-4)
+    assert view.image_ablation.other == pytest.approx(here.image_ablation.other, abs=1e-4)
     assert view.judgement.ood.score == pytest.approx(here.judgement.ood.score, abs=1e-4)
     assert view.plan == here.plan
 
@@ -128,7 +128,7 @@ def test_edits_and_drawings_in_a_fork(judge, view):
 def test_a_bundle_is_verified_in_a_fork(judge, view):
     made = Bundle(view.comparison, view.judgement, view.explanation, None, judge.card)
     found, verdict = views.checked_view(judge, read(write(made)))
-    assert verdict.holds and found.reliance.given == pytest.approx(view.reliance.given, abs=1e-4)
+    assert verdict.holds and found.image_ablation.given == pytest.approx(view.image_ablation.given, abs=1e-4)
 
 
 def test_the_page_works_on_a_fork(judge, view, tmp_path):
@@ -136,17 +136,17 @@ def test_the_page_works_on_a_fork(judge, view, tmp_path):
     with gr.Blocks() as demo:
         page.build(demo)
     c = view.comparison
-    *nothing, wanted = page.on_asked(c.image, c.prompt, *c.responses)
+    *nothing, wanted = page.on_asked(None, c.image, c.prompt, *c.responses)
     first = page.on_judge(wanted)[0]
     assert first.judgement.rewards == pytest.approx(view.judgement.rewards, abs=1e-4)
-    again = page.on_asked(c.image, c.prompt, *c.responses)[0]  # known by now, in this process
-    assert again.judgement == first.judgement and not again.anew
+    again = page.on_asked(None, c.image, c.prompt, *c.responses)[0]  # known by now, in this process
+    assert again.judgement == first.judgement and not again.fresh
     for target in [key for _, key in views.targets_of(first, judge)][:3]:
         assert page.on_target(first, target)[0].explanation.target_key == target
     other, *_ = page.on_pair(first, "01")
     assert other.pair == (0, 1)
-    assert "32 evaluations" in page.on_choice(first, "margin", "integrated_gradients", "word")
-    assert page.on_choice(first, "margin", "ablation", "word") == ""  # would cost a GPU call
+    assert "evaluations" in page.on_choice(first, "margin", "ablation", "word")  # known with the first look
+    assert page.on_choice(first, "margin", "integrated_gradients", "word") == ""  # would cost a GPU call
 
 
 def test_the_api_works_on_a_fork(judge, comparison):
@@ -156,7 +156,7 @@ def test_the_api_works_on_a_fork(judge, comparison):
     asked = ("example:colour", comparison.prompt, list(comparison.responses))
     scored = api["score"](*asked)
     assert sum(scored["contributions"].values()) == pytest.approx(scored["margin"], abs=1e-5)
-    found = api["explain"](*asked, method="account")
+    found = api["explain"](*asked, method="decomposition")
     assert list(found["pair"]) == scored["pair"] and found["faithfulness"]
     with pytest.raises(gr.Error, match="no target 'x'"):
         api["explain"](*asked, target="x")

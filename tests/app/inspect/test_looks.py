@@ -105,11 +105,11 @@ def test_the_same_comparison_is_judged_once(embedded_judge, counted):
     c = comparison_of(gallery()[0])
     assert views.known_view(found, c) is None
     first, second = (views.judge_view(found, c) for _ in range(2))
-    assert counted == [first_look] and first.anew and not second.anew
+    assert counted == [first_look] and first.fresh and not second.fresh
     assert second.judgement == first.judgement and second.explanation == first.explanation
-    assert "kept from before" in views.verdict_html(second) and "kept" not in views.verdict_html(first)
+    assert "cached" in views.verdict_html(second) and "kept" not in views.verdict_html(first)
     other = views.comparison_of(c.image, c.prompt, [*c.responses[:1], "Something else."])
-    assert views.judge_view(found, other).anew and len(counted) == 2
+    assert views.judge_view(found, other).fresh and len(counted) == 2
 
 
 def test_the_gallery_opens_without_the_model(embedded_judge, counted):
@@ -118,7 +118,7 @@ def test_the_gallery_opens_without_the_model(embedded_judge, counted):
         view = views.known_view(found, comparison_of(example))
         assert view, f"no stored result for {example.id}: run `python -m app.gallery_results`"
         assert view.judgement.comparison_id == view.explanation.comparison_id == view.comparison.id
-        assert view.judgement.ood and view.reliance and view.explanation.faithfulness and view.plan
+        assert view.judgement.ood and view.image_ablation and view.explanation.faithfulness and view.plan
         assert views.verdict_html(view) and views.heat_html(view) and views.figures_of(view)
     assert not counted
 
@@ -134,7 +134,7 @@ def test_stored_numbers_are_what_the_model_gives_now(embedded_judge):
             ours, theirs = (sum(getattr(x.explanation, name), ()) for x in (kept, now))
             assert ours == pytest.approx(theirs, abs=1e-4)
         assert kept.explanation.tokens == now.explanation.tokens and kept.plan == now.plan
-        assert kept.reliance.other == pytest.approx(now.reliance.other, abs=1e-4)
+        assert kept.image_ablation.other == pytest.approx(now.image_ablation.other, abs=1e-4)
         assert kept.judgement.ood.score == pytest.approx(now.judgement.ood.score, abs=1e-4)
 
 

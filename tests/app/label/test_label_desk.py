@@ -65,7 +65,7 @@ def test_a_whole_visit_by_keyboard_alone(page, desk):
     page.keyboard.press("2")
     expect(page.locator(".reveal")).to_contain_text("You said Right")
     expect(page.locator(".reveal")).to_contain_text("The label says")
-    expect(page.locator(".reveal .ledger tbody tr")).to_have_count(3)
+    expect(page.locator(".reveal .contributions tbody tr")).to_have_count(3)
     page.keyboard.press("t")
     expect(page.locator(".reveal")).to_contain_text("You said Right, then a tie")
     (label,) = of(store, queue, "Key Board").values()
@@ -234,7 +234,10 @@ def test_a_file_that_nobody_judged_becomes_a_queue(page, desk, tmp_path):
     expect(page.locator("#queue-head")).to_contain_text("3 items", timeout=60_000)
     found = store.items(store.queues()[0].id)
     assert {found[0].row, found[1].row} == {0, 1}
-    assert "at least one of the two labels is wrong" in found[0].evidence["reasons"][0]["text"]
+    assert (
+        found[0].evidence["reasons"][0]["kind"] == "contradicts"
+        and found[0].evidence["reasons"][0]["certain"]
+    )
     page.get_by_role("link", name="Label it").click()
     expect(page.locator("#item .prompt")).to_have_text("Which?", timeout=60_000)
     expect(page.locator("#item .no-picture")).to_be_visible()

@@ -164,7 +164,7 @@ def test_paths_cannot_leave_their_folder(tmp_path, path) -> None:
         ({"responses": 5}, ["column responses", "int"]),
         ({"prompt": None}, ["row 1", "column prompt"]),
         ({"prompt": "  "}, ["row 1", "prompt is empty"]),
-        ({"image": ["i.png", "i.png"]}, ["row 1", "column image", "2 images"]),
+        ({"image": ["i.png"] * 9}, ["row 1", "column image", "9 images"]),
         ({"image": 7}, ["column image", "int"]),
     ],
 )

@@ -1,6 +1,6 @@
 """Edits do what they say, and every number shown is a fresh judgement's."""
 
-from dataclasses import replace
+import re
 
 import numpy as np
 import pytest
@@ -12,16 +12,17 @@ from core.explain.counterfactual import (
     change_region,
     delete_span,
     effects,
+    image_ablation,
     no_image,
     region_by_dimension,
-    reliance,
     standard_edits,
     suggest,
     swap,
     with_text,
 )
 from core.explain.explanation import Request, prepare
-from core.records import Reliance
+from core.explain.targets import Target
+from core.records import ImageAblation, ImageUse
 from core.world.splits import couple
 
 
@@ -37,7 +38,7 @@ def judged(embedded_judge, record):
 
 @pytest.fixture(scope="module")
 def explained(embedded_judge, record, judged):
-    return explain(embedded_judge, record, judged, method="account")
+    return explain(embedded_judge, record, judged, method="decomposition")
 
 
 def test_every_effect_is_a_fresh_judgement(embedded_judge, record, judged, explained):
@@ -82,7 +83,7 @@ def suggested(embedded_judge):
         record = couple("count", f"suggest-{i}")[0]
         judged = embedded_judge.judge(record)
         if judged.rewards[record.preferred] > judged.rewards[1 - record.preferred]:
-            e = explain(embedded_judge, record, judged, method="account")
+            e = explain(embedded_judge, record, judged, method="decomposition")
             model, looks, whole = embedded_judge.model, [], embedded_judge.model.image_features
             model.image_features = lambda *a, looks=looks, whole=whole, **k: looks.append(1) or whole(*a, **k)
             try:
@@ -128,37 +129,48 @@ def test_the_picture_is_encoded_once_for_all_suggestions_of_a_click(suggested):
     assert all(looks == 2 for *_, looks in suggested)  # the picture and the grey baseline
 
 
-def test_the_first_words_tried_are_those_the_gradient_prefers(embedded_judge, record, judged, explained):
-    """HotFlip's direction: with the slope turned round the words tried are others, and worse."""
-    from core.explain.targets import Target
+@pytest.mark.parametrize("half", [0, 1])
+def test_the_words_that_are_tried_are_those_the_gradient_points_to(embedded_judge, half):
+    """HotFlip's direction, with the gradient measured by differences: of all words, those are tried toward which
+    the losing response gains most. One half of the minimal pair is lost by A, the other by B."""
+    record = couple("colour", "hotflip-0")[half]
+    judge, model = embedded_judge, embedded_judge.model
+    judged = judge.judge(record)
+    loser = judged.loser(0, 1)
+    assert loser == half
+    explained = explain(judge, record, judged, method="decomposition")
+    forward = judge.masked(record, judged, 0, 1, Target("margin"), "word", "responses", 1)
+    tried = [t for *_, t in counterfactual._candidates(forward, record.responses[loser], loser, explained)]
+    text = record.responses[loser]
+    start = text.index(" star") + 1
+    head, tail = text[:start], text[start + len("star") :]
+    words = {t[len(head) : len(t) - len(tail)] for t in tried if t.startswith(head) and t.endswith(tail)}
+    words = {w for w in words if w.islower() and len(w) > 1}
+    assert len(words) >= 8
 
-    side = 0 if judged.loser(0, 1) == 0 else 1
-    forward = embedded_judge.masked(record, judged, 0, 1, Target("margin"), "word", "responses", 1)
-    slope = forward.response_slope()
-    embeds = forward.inputs.response
-    # The slope is the gradient: a small step along it moves the target by its squared length.
-    step = 1e-3 / float(slope.norm())
+    pieces = {
+        i: p[1:] for p, i in judge.processor.tokenizer.get_vocab().items() if re.fullmatch("Ġ[a-z]{2,}", p)
+    }
+    table = model.backbone.get_input_embeddings().weight.detach()
+    prepared = judge.prepare([record])
+    position = next(i for i, (s, e) in enumerate(judge.encode(record)[loser].spans) if s <= start < e)
+    weights = torch.tensor(judged.weights)
     with torch.no_grad():
-        reading = forward._read_once()
-        moved, given = (
-            float(forward.target(forward.score(reading, embeds + d * slope, forward.inputs.response_mask)))
-            for d in (step, 0)
-        )
-    assert (moved - given) / step == pytest.approx(float(slope.pow(2).sum()), rel=0.05)
-    assert len(forward.word_tokens()[0]) > counterfactual.PER_WORD
-    speaks = 1 if side == 0 else -1
-    tried = counterfactual._candidates(forward, record.responses[judged.loser(0, 1)], side, explained)
-    forward.response_slope = lambda: -slope
-    against = counterfactual._candidates(forward, record.responses[judged.loser(0, 1)], side, explained)
+        reading = model.read(**prepared.inputs)
+        embeds = table[prepared.ids]
 
-    def mean_gain(edits):
-        words = [
-            (old, new, t) for old, new, t in edits if not old.isdigit()
-        ]  # of digits there are fewer than are tried
-        rewards = forward.rewards_of([t for _, _, t in words])
-        return float(rewards.mean())
+        def gain(direction) -> float:
+            ends = []
+            for step in (0.02, -0.02):
+                moved = embeds.clone()
+                moved[0, loser, position] += step * direction
+                rewards = model.score_embeds(reading, moved, prepared.mask).float()[0] @ weights
+                ends.append(float(rewards[loser] - rewards[1 - loser]))
+            return (ends[0] - ends[1]) / 0.04
 
-    assert speaks in (1, -1) and mean_gain(tried) > mean_gain(against)
+        gains = {word: gain(table[i]) for i, word in pieces.items()}
+    ordered = [w for w in sorted(gains, key=lambda w: -gains[w]) if w != "star"]
+    assert len(ordered) > 100 and len(words & set(ordered[: len(words)])) >= len(words) - 1
 
 
 def test_regions_by_dimension_are_what_erasing_them_does(embedded_judge, record, judged):
@@ -173,35 +185,33 @@ def test_regions_by_dimension_are_what_erasing_them_does(embedded_judge, record,
     assert sum(values[5] for values in parts.values()) == pytest.approx(whole - less, abs=1e-3)
 
 
-def test_reliance_and_its_badge(embedded_judge, record, judged):
-    found = reliance(embedded_judge, record, judged, 0, 1, couple("colour", "another")[0].load_image())
+def test_image_ablation_and_its_badge(embedded_judge, record, judged):
+    found = image_ablation(embedded_judge, record, judged, 0, 1, couple("colour", "another")[0].load_image())
     assert found.given == pytest.approx(judged.margin(0, 1))
     assert found.without == pytest.approx(
         embedded_judge.judge(no_image(record).comparison).margin(0, 1), abs=1e-3
     )
-    assert replace(found, given=2, without=-1).badge == "decided by the picture"
-    assert replace(found, given=2, without=0.5).badge == "leans on the picture"
-    assert replace(found, given=2, without=1.9).badge == "would say the same without looking"
 
 
 @pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize(
-    ("without", "badge"),
+    ("without", "use"),
     [
-        (-0.01, "decided by the picture"),
-        (0.0, "decided by the picture"),
-        (0.01, "leans on the picture"),
-        (0.99, "leans on the picture"),
-        (1.0, "leans on the picture"),  # half of the margin is gone
-        (1.01, "would say the same without looking"),
-        (5.0, "would say the same without looking"),  # the picture spoke against it
+        (-0.01, ImageUse.USES),
+        (0.0, ImageUse.USES),
+        (0.01, ImageUse.PARTLY),
+        (1.79, ImageUse.PARTLY),
+        (1.81, ImageUse.IGNORES),  # a tenth of the margin
+        (2.19, ImageUse.IGNORES),
+        (2.21, ImageUse.PARTLY),  # the picture spoke against it
+        (5.0, ImageUse.PARTLY),
     ],
 )
-def test_the_badge_changes_where_half_of_the_margin_is_gone(sign, without, badge):
-    found = Reliance(sign * 2.0, sign * without, None)
-    assert found.badge == badge
+def test_ignoring_the_image_means_that_less_than_a_tenth_of_the_margin_moves(sign, without, use):
+    found = ImageAblation(sign * 2.0, sign * without, None)
+    assert found.use is use
     assert found.share == pytest.approx(min(1, max(0, 1 - without / 2)))
 
 
 def test_a_tie_with_the_picture_has_no_share_to_lose():
-    assert Reliance(0.0, 1.0, None).share == 0.0
+    assert ImageAblation(0.0, 1.0, None).share == 0.0

@@ -31,8 +31,8 @@ def total(e):
 def test_attributions_and_error_add_up_for_every_target(random_judge, comparison, judgement, pair):
     for target, _ in targets_for(random_judge, judgement):
         e = explain(random_judge, comparison, judgement, Request(pair, target, "integrated_gradients", 16))
-        assert total(e) == pytest.approx(e.target_value - e.baseline_value + e.completeness_error, abs=1e-6)
-        assert abs(e.completeness_error) < 1e-3 * max(1, abs(e.target_value - e.baseline_value))
+        assert total(e) == pytest.approx(e.target_value - e.baseline_value + e.convergence_delta, abs=1e-6)
+        assert abs(e.convergence_delta) < 1e-3 * max(1, abs(e.target_value - e.baseline_value))
 
 
 def test_the_target_is_the_margin_of_the_judgement(random_judge, comparison, judgement):
@@ -122,7 +122,9 @@ def test_visual_tokens_are_joined_to_blocks_where_there_are_too_many(
         assert np.allclose(e.patch_values, blocks, atol=1e-5)
         return
     model = random_judge.model
-    inputs = build_inputs(random_judge, comparison.load_image(), comparison.prompt, RESPONSES[:2])
+    inputs = build_inputs(
+        model, random_judge.processor, comparison.load_image(), comparison.prompt, RESPONSES[:2]
+    )
     active = torch.zeros(1, 21, dtype=torch.bool)
     active[0, list(judgement.selected)] = True
 

@@ -122,7 +122,7 @@ def test_a_curved_function_is_more_sensitive_and_a_head_method_is_refused(weight
     flat, curved = (sensitivity_max(ready(Linear(weights, c), "gradient"), seed=1) for c in (0.0, 3.0))
     assert curved > 1.5 * flat
     with pytest.raises(RecordError, match="presences cannot move it"):
-        sensitivity_max(ready(Linear(weights), "account"))
+        sensitivity_max(ready(Linear(weights), "decomposition"))
 
 
 def test_random_numbers_of_others_are_left_as_they_were(linear):

@@ -74,13 +74,13 @@ def test_occlusion_averages_windows_of_two_by_two(random_judge, comparison, judg
 def test_shapley_adds_up_and_shares_equally_between_equals(random_judge, comparison, judgement):
     found = explain(random_judge, comparison, judgement, method="shapley", steps=4, level="word")
     assert flat(found).sum() == pytest.approx(found.target_value - found.baseline_value, abs=1e-4)
-    assert abs(found.completeness_error) < 1e-4
+    assert abs(found.convergence_delta) < 1e-4
 
 
 def test_the_account_of_doubt_is_exact(random_judge, comparison, judgement):
     """words + rest = margin, and the words are the head's own doubts, computed here response by response."""
     judge, model = random_judge, random_judge.model
-    found = explain(judge, comparison, judgement, method="account", level="word")
+    found = explain(judge, comparison, judgement, method="decomposition", level="word")
     for n, sign in ((0, -1), (1, 1)):
         one = Comparison("x", comparison.image, comparison.prompt, (RESPONSES[n], "unused"))
         prepared = judge.prepare([one])
@@ -200,16 +200,16 @@ def the_system_tells() -> bool:
     return status.is_file() and "VmHWM" in status.read_text()
 
 
-def take_64_mib():
+def take(mib):
     """Fresh pages from the system, touched and given back: a tensor may get what the process already holds."""
-    with mmap.mmap(-1, 64 << 20) as block:
+    with mmap.mmap(-1, mib << 20) as block:
         block[:: mmap.PAGESIZE] = b"x" * (len(block) // mmap.PAGESIZE)
 
 
 @pytest.mark.skipif(not the_system_tells(), reason="this system does not tell a process's largest size")
 def test_peak_counts_what_was_taken_and_only_that():
     with memory.Peak(torch.device("cpu")) as peak:
-        take_64_mib()
+        take(64)
     assert peak.bytes is not None and 60 << 20 < peak.bytes < 96 << 20
     with memory.Peak(torch.device("cpu")) as later:
         pass
@@ -228,17 +228,17 @@ def test_an_explanation_says_what_memory_it_took(random_judge, comparison, judge
     whole = PrefixForward.__call__
 
     def greedy(self, z):
-        take_64_mib()
+        take(512)  # far more than what the process gives back meanwhile
         return whole(self, z)
 
     monkeypatch.setattr(PrefixForward, "__call__", greedy)
     found = explain(random_judge, comparison, judgement, method="gradient", check=False)
-    assert found.peak_memory is not None and found.peak_memory > 60 << 20
+    assert found.peak_memory is not None and found.peak_memory > 400 << 20
 
 
 def test_the_account_refuses_a_gate(random_judge, comparison, judgement):
     with pytest.raises(ValueError, match="gate"):
-        explain(random_judge, comparison, judgement, target="gate:colour", method="account")
+        explain(random_judge, comparison, judgement, target="gate:colour", method="decomposition")
 
 
 def test_every_method_tells_its_cost(random_judge, comparison, judgement):
@@ -264,12 +264,12 @@ def test_every_method_tells_its_cost(random_judge, comparison, judgement):
         max_size=2,
     ),
     target=st.sampled_from(["margin", "reward", "score:colour", "gate:counting"]),
-    method=st.sampled_from(["integrated_gradients", "shapley", "account", "ablation", "gradient"]),
+    method=st.sampled_from(["integrated_gradients", "shapley", "decomposition", "ablation", "gradient"]),
     level=st.sampled_from(["word", "sentence"]),
 )
 def test_sums_equal_differences_whatever_is_said(random_judge, comparison, texts, target, method, level):
     """attributions + completeness error = target(input) - target(baseline); contributions = margin."""
-    if method == "account" and target.startswith("gate"):
+    if method == "decomposition" and target.startswith("gate"):
         method = "ablation"
     c = Comparison("p", comparison.image, "What is it?", tuple(texts))
     judged = random_judge.judge(c)
@@ -277,7 +277,7 @@ def test_sums_equal_differences_whatever_is_said(random_judge, comparison, texts
     e = explain(random_judge, c, judged, target=target, method=method, steps=3, level=level, check=False)
     total, whole = flat(e).sum() + e.other_value, e.target_value - e.baseline_value
     assert np.isfinite(flat(e)).all()
-    if e.completeness_error is not None:
-        assert total - e.completeness_error == pytest.approx(whole, abs=1e-4)
-    if method in ("shapley", "account"):
+    if e.convergence_delta is not None:
+        assert total - e.convergence_delta == pytest.approx(whole, abs=1e-4)
+    if method in ("shapley", "decomposition"):
         assert total == pytest.approx(whole, abs=1e-3)

@@ -127,8 +127,8 @@ def test_a_llava_model_is_judged_and_explained_with_its_own_template(llava_judge
     for method in METHODS:
         e = explain(llava_judge, c, judged, method=method, steps=16)
         assert e.target_value == pytest.approx(judged.margin(0, 1), abs=1e-5)
-        if e.completeness_error is not None:
-            assert abs(e.completeness_error) < 1e-3
+        if e.convergence_delta is not None:
+            assert abs(e.convergence_delta) < 1e-3
             total = sum(map(sum, e.token_values)) + sum(map(sum, e.patch_values)) + e.prompt_value
             whole = e.target_value - e.baseline_value
-            assert total == pytest.approx(whole + e.completeness_error, abs=1e-6)
+            assert total == pytest.approx(whole + e.convergence_delta, abs=1e-6)

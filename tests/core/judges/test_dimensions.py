@@ -8,7 +8,7 @@ import torch
 
 from app.common import figures, item_view, words
 from core.benchmarks import BENCHMARKS
-from core.explain import TARGETS, explain
+from core.explain import explain, targets_for
 from core.judges.vlmdr import VLMDRJudge
 from core.model import VLMDR
 from core.records import Judgement
@@ -67,12 +67,9 @@ def test_it_judges_and_its_contributions_add_up(judge, record):
 def test_every_target_is_one_of_its_own(judge, record):
     j = judge.judge(record)
     keys = {d.key for d in judge.card.dimensions}
-    targets = [key for key, _ in TARGETS(j)]
-    assert (
-        {t.partition(":")[2] for t in targets[1:]}
-        == {judge.card.dimensions[i].key for i in j.selected}
-        <= keys
-    )
+    targets = [key for key, _ in targets_for(judge, j)]
+    asked = {t.partition(":")[2] for t in targets if ":" in t}
+    assert asked == {judge.card.dimensions[i].key for i in j.selected} <= keys
     found = explain(judge, record, j, target=targets[1], method="ablation")
     assert found.target.startswith(j.dimensions[j.selected[0]].name)
     with pytest.raises(ValueError, match="no target 'score:counting'"):
@@ -82,10 +79,12 @@ def test_every_target_is_one_of_its_own(judge, record):
 def test_pages_show_its_own_names_and_run_no_markup(judge, record):
     j = judge.judge(record)
     drawn = [figures.waterfall(j, 0, 1), figures.scores(j), figures.gates(j)]
-    shown = " ".join([*(f.to_json() for f in drawn), item_view.ledger(j, 0, 1), words.about(judge.card)])
+    shown = " ".join(
+        [*(f.to_json() for f in drawn), item_view.contributions_html(j, 0, 1), words.about(judge.card)]
+    )
     for d in j.selected:
         assert j.dimensions[d].name.split(" <")[0] in shown
-    assert "<b>" not in item_view.ledger(j, 0, 1) and "Tact <b>" not in drawn[2].to_json()
+    assert "<b>" not in item_view.contributions_html(j, 0, 1) and "Tact <b>" not in drawn[2].to_json()
     assert "own list" not in words.about(judge.card)
 
 

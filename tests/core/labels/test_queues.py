@@ -90,7 +90,10 @@ def test_a_file_that_nobody_judged_can_be_labelled(store, tmp_path):
         0,
         1,
     }  # the contradiction; the same texts with another picture are none
-    assert "at least one of the two labels is wrong" in items[0].evidence["reasons"][0]["text"]
+    assert (
+        items[0].evidence["reasons"][0]["kind"] == "contradicts"
+        and items[0].evidence["reasons"][0]["certain"]
+    )
     assert items[0].judged == ()
     assert Image.open(io.BytesIO(queues.picture_of(store, "own", items[0]))).size == (40, 40)
 

@@ -30,7 +30,7 @@ def test_half_a_checkpoint(checkpoint):
     save_file(
         {k: v for i, (k, v) in enumerate(sorted(tensors.items())) if i % 2}, path, metadata={"format": "pt"}
     )
-    with pytest.raises(CheckpointError, match="half a checkpoint"):
+    with pytest.raises(CheckpointError, match="incomplete checkpoint"):
         load_checkpoint(checkpoint)
 
 

@@ -22,10 +22,11 @@ from core.benchmarks import BENCHMARKS, Row
 from core.judges.rules import longer
 from core.label_errors import contradictions
 from core.label_errors.contradictions import words
-from core.label_errors.ranking import suspects
+from core.label_errors.issue import LabelIssue
+from core.label_errors.ranking import label_issues
 from core.label_errors.report import report
-from core.label_errors.suspect import Suspect
-from core.records import Comparison, Condition, JudgeCard, Judgement, content_hash
+from core.label_errors.words import reason_words
+from core.records import Comparison, Condition, JudgeCard, Judgement, OODScore, content_hash
 from core.runs.manifest import Manifest, RunError
 from core.runs.run import Run, open_run
 from core.runs.runner import Job
@@ -47,12 +48,21 @@ def row(prompt="What is it?", texts=("a cat", "a dog"), preferred=0, id_="", pic
 
 
 def make(
-    folder: Path, rows, margins=None, judge="judge", benchmark="own", swapped=False, blank=False, **how
+    folder: Path,
+    rows,
+    margins=None,
+    judge="judge",
+    benchmark="own",
+    swapped=False,
+    blank=False,
+    kind="gated",
+    outside=(),
+    **how,
 ) -> Run:
     """margins: preferred over best other, one per row, None for a row that was not judged."""
     folder.mkdir(parents=True)
     condition = Condition.SHUFFLED if swapped else Condition.BLANK if blank else Condition.AS_GIVEN
-    card = JudgeCard(judge, judge, "gated", fingerprint="w")
+    card = JudgeCard(judge, judge, kind, fingerprint="w")
     Manifest(benchmark, "T", "t.jsonl", "", card, condition, None, 4, 16, "", 0, stats=how).save(folder)
     table = []
     for i, r in enumerate(rows):
@@ -63,14 +73,21 @@ def make(
         margin, judged = margins[i] if margins else None, None
         if margin is not None and comparison:
             rewards = [margin if k == (r["preferred"] or 0) else 0.0 for k in stored]
-            judged = Judgement(key, judge, tuple(rewards))
+            judged = Judgement(
+                key, judge, tuple(rewards), ood=OODScore(3.0 if i in outside else 1.0, 2.0, i in outside)
+            )
         table.append(row_of(row_, judged, "", r["picture"].encode() or None))
     pq.write_table(pa.Table.from_pylist(table, SCHEMA), folder / "judgements.parquet")
     return open_run(folder)
 
 
+def words_of(found: LabelIssue) -> list[str]:
+    assert json.loads(json.dumps(found.reasons)) == list(found.reasons)  # the store keeps them as JSON
+    return [reason_words(r) for r in found.reasons]
+
+
 def tiers(tmp_path, rows, **kw) -> list[int]:
-    found = suspects([make(tmp_path / str(len(list(tmp_path.iterdir()))), rows, **kw)])
+    found = label_issues([make(tmp_path / str(len(list(tmp_path.iterdir()))), rows, **kw)])
     return [s.tier for s in sorted(found, key=lambda s: s.row)]
 
 
@@ -80,12 +97,14 @@ def tiers(tmp_path, rows, **kw) -> list[int]:
 def test_opposite_labels_under_one_picture_contradict_each_other(tmp_path) -> None:
     pair = [row(picture="p"), row(texts=("a dog", "A CAT."), preferred=0, picture="p")]
     other = row(prompt="Where?", picture="p")
-    found = suspects([make(tmp_path / "a", [other, *pair], [1.0, 3.0, 1.0])])
+    found = label_issues([make(tmp_path / "a", [other, *pair], [1.0, 3.0, 1.0])])
     assert [(s.row, s.tier) for s in found] == [(2, 0), (1, 0), (0, 2)]
     # equal weights, scale 1: asinh(3) for row 1 and asinh(1) for row 2, the mean of both testimonies
     odds = np.exp((np.arcsinh(3) - np.arcsinh(1)) / 2)
     assert found[0].wrong == pytest.approx(odds / (1 + odds)) and found[0].wrong + found[1].wrong == pytest.approx(1)  # fmt: skip
-    assert "Row 1 asks the same question" in found[0].reasons[0] and "word for word" in found[0].reasons[0]
+    assert (
+        "Row 1 asks the same question" in words_of(found[0])[0] and "word for word" in words_of(found[0])[0]
+    )
 
 
 def test_other_pictures_are_other_questions(tmp_path) -> None:
@@ -108,8 +127,8 @@ def test_short_texts_prove_nothing_without_a_picture(tmp_path) -> None:
     assert tiers(tmp_path, short) == [2, 2]
     long = [row(texts=(LONG, LONG[::-1]), reference="p"), row(texts=(LONG[::-1], LONG + "!"), reference="q")]
     assert tiers(tmp_path, long) == [0, 0]
-    found = suspects([make(tmp_path / "said", long)])
-    assert "pictures were not at hand" in found[0].reasons[0] and found[0].wrong == 0.5
+    found = label_issues([make(tmp_path / "said", long)])
+    assert "pictures were not available" in words_of(found[0])[0] and found[0].wrong == 0.5
 
 
 def test_the_middle_of_a_ranking_is_no_contradiction_unless_the_ids_agree(tmp_path) -> None:
@@ -125,7 +144,7 @@ def test_the_middle_of_a_ranking_is_no_contradiction_unless_the_ids_agree(tmp_pa
 def test_repeats_come_after_contradictions_and_groups_stay_together(tmp_path) -> None:
     rows = [row("A?"), row("B?", picture="b"), row("C?", id_="twice"), row("D?", id_="twice"), row("A?", preferred=1),
             row("B?", picture="b"), row("B?", picture="b", preferred=1), row("F?")]  # fmt: skip
-    found = suspects([make(tmp_path / "a", rows, [5.0, 1.0, 2.0, 3.0, -5.0, 1.0, -1.0, -9.0])])
+    found = label_issues([make(tmp_path / "a", rows, [5.0, 1.0, 2.0, 3.0, -5.0, 1.0, -1.0, -9.0])])
     order = [s.row for s in found]
     assert [s.tier for s in found] == [0] * 5 + [1] * 2 + [2]
     assert order[:3] == [6, 1, 5] and order[3:] == [
@@ -135,11 +154,11 @@ def test_repeats_come_after_contradictions_and_groups_stay_together(tmp_path) ->
         3,
         7,
     ]  # three rows hold more wrong labels than two
-    assert any("Its id also stands at row 3." in s.reasons for s in found)
+    assert any("Its id also stands at row 3." in words_of(s) for s in found)
     pairs = [
         row(q, preferred=i, picture=q) for i in (0, 1) for q in ("A?", "B?")
     ]  # interleaved, and never judged
-    assert [s.row for s in suspects([make(tmp_path / "b", pairs)])] == [0, 2, 1, 3]
+    assert [s.row for s in label_issues([make(tmp_path / "b", pairs)])] == [0, 2, 1, 3]
 
 
 # -- near duplicates ---------------------------------------------------------------------------------------
@@ -189,11 +208,11 @@ def test_near_duplicates_with_opposite_labels_say_how_near(tmp_path) -> None:
     rng = random.Random(0)
     a = " ".join(rng.choice(WORDS) for _ in range(200))
     near = [row(texts=(a, b), picture="p"), row(texts=(a + " more", b), preferred=1, picture="p")]
-    found = suspects([make(tmp_path / "near", near)])
+    found = label_issues([make(tmp_path / "near", near)])
     assert [s.tier for s in found] == [0, 0]
-    assert f"{plain_similarity(a, a + ' more'):.0%} alike" in found[0].reasons[0]
-    agreeing = suspects([make(tmp_path / "agreeing", [near[0], {**near[1], "preferred": 0}])])
-    assert [s.tier for s in agreeing] == [2, 2] and "nearly the same comparison" in agreeing[0].reasons[0]
+    assert f"{plain_similarity(a, a + ' more'):.0%} alike" in words_of(found[0])[0]
+    agreeing = label_issues([make(tmp_path / "agreeing", [near[0], {**near[1], "preferred": 0}])])
+    assert [s.tier for s in agreeing] == [2, 2] and "nearly the same comparison" in words_of(agreeing[0])[0]
 
 
 def test_minimal_edits_do_not_contradict_themselves_or_their_copies(tmp_path) -> None:
@@ -239,7 +258,7 @@ def data(draw):
 def test_every_labelled_row_once_whatever_order_its_responses_are_stored_in(tmp_path_factory, made) -> None:
     rows, margins, rng = made
     place = tmp_path_factory.mktemp("runs")
-    found = suspects([make(place / "a", rows, margins)])
+    found = label_issues([make(place / "a", rows, margins)])
     labelled = [i for i, r in enumerate(rows) if r["preferred"] is not None]
     assert sorted(s.row for s in found) == labelled
     assert [s.tier for s in found] == sorted(s.tier for s in found)
@@ -249,20 +268,20 @@ def test_every_labelled_row_once_whatever_order_its_responses_are_stored_in(tmp_
         order = rng.sample(range(len(r["texts"])), len(r["texts"]))
         preferred = None if r["preferred"] is None else order.index(r["preferred"])
         turned.append({**r, "texts": tuple(r["texts"][i] for i in order), "preferred": preferred})
-    again = suspects([make(place / "b", turned, margins)])
+    again = label_issues([make(place / "b", turned, margins)])
     assert [(s.row, s.tier) for s in again] == [(s.row, s.tier) for s in found]
     np.testing.assert_allclose([s.wrong or -1 for s in again], [s.wrong or -1 for s in found])
 
 
 def test_a_random_order_is_a_seeded_permutation_of_the_same_estimates() -> None:
     runs = [open_run(SCENE / "scalar")]
-    first, again, other = (suspects(runs, "random", seed) for seed in (1, 1, 2))
+    first, again, other = (label_issues(runs, "random", seed) for seed in (1, 1, 2))
     assert first == again and [s.row for s in first] != [s.row for s in other]
-    ranked = {s.row: s.wrong for s in suspects(runs)}
+    ranked = {s.row: s.wrong for s in label_issues(runs)}
     assert {s.row: s.wrong for s in first} == ranked and not any(s.reasons for s in first)
     assert 800 < np.mean([s.row for s in first[:200]]) < 1200  # the first of 2,024 are from everywhere
-    with pytest.raises(ValueError, match="no such order"):
-        suspects(runs, "best")
+    with pytest.raises(ValueError, match="there is no order"):
+        label_issues(runs, "best")
 
 
 def test_runs_of_other_data_are_refused(tmp_path) -> None:
@@ -275,21 +294,21 @@ def test_runs_of_other_data_are_refused(tmp_path) -> None:
         ("e", make(tmp_path / "e", rows[:1]), "rows or labels differ"),
     ):
         with pytest.raises(RunError, match=f"a and {name} are not of the same data: .*{message}"):
-            suspects([a, other])
+            label_issues([a, other])
     for controls in ([], [make(tmp_path / "s", rows, swapped=True)]):
         with pytest.raises(RunError, match="no run to rank by"):
-            suspects(controls)
+            label_issues(controls)
 
 
 @pytest.fixture(scope="module")
-def scene() -> list[Suspect]:
-    return suspects([open_run(SCENE / name) for name in ("vl-mdr", "vl-mdr-blind", "scalar")])
+def scene() -> list[LabelIssue]:
+    return label_issues([open_run(SCENE / name) for name in ("vl-mdr", "vl-mdr-blind", "scalar")])
 
 
 def test_twins_of_the_scene_world_are_not_suspected_of_contradiction(scene) -> None:
     assert len(scene) == 2024 and {s.tier for s in scene} == {2}
     swapped = [open_run(SCENE / n) for n in ("vl-mdr-swapped", "vl-mdr", "vl-mdr-blind", "scalar")]
-    assert suspects(swapped) == scene  # a control takes no part
+    assert label_issues(swapped) == scene  # a control takes no part
 
 
 def test_what_the_blind_judge_says_is_said(scene) -> None:
@@ -298,16 +317,18 @@ def test_what_the_blind_judge_says_is_said(scene) -> None:
     ]
     for s in scene:
         seeing, blind = margins[0][s.row], margins[1][s.row]
-        said = " ".join(s.reasons)
+        said = " ".join(words_of(s))
         assert ("the label may have been made from the texts alone" in said) == (seeing < 0 < blind)
-        assert ("With the picture removed" in said) == (seeing < 0 and blind < 0)
+        assert ("Shown a blank image, Rewardscope scene model still disagrees" in said) == (
+            seeing < 0 and blind < 0
+        )
 
 
 def test_the_errors_of_an_imitated_release_come_first(tmp_path) -> None:
     key = releases.vl_rewardbench(tmp_path / "data.json")
     done = run_job(Job(BENCHMARKS["vl-rewardbench"].open(tmp_path / "data.json"), longer(), tmp_path / "r", keep_images=False))  # fmt: skip
     assert done
-    found = suspects([done])
+    found = label_issues([done])
     contradict, repeat = 2 * releases.BOTH_WAYS, 2 * releases.TWICE
     assert {s.row for s in found[:contradict]} == set(range(contradict))
     assert {s.row for s in found[contradict:repeat]} == set(range(contradict, repeat))
@@ -323,7 +344,7 @@ def test_the_known_errors_of_a_real_release_come_first(tmp_path) -> None:
     loaded = BENCHMARKS["vl-rewardbench"].open(RELEASE)
     done = run_job(Job(loaded, longer(), tmp_path / "r", keep_images=False))
     assert done
-    found = suspects([done])
+    found = label_issues([done])
     raw = json.loads(RELEASE.read_text())
     ids: dict[str, list[int]] = {}
     for i, r in enumerate(raw):
@@ -348,7 +369,7 @@ def test_nothing_in_the_data_becomes_markup(tmp_path) -> None:
     evil = "````\n# head\n<script>x</script> [a](http://b) ![i](c) @me\n```` </code>"
     rows = [row(evil, (evil + "1", evil + "2"), id_="`` <b>x</b> `` @me")]
     run = make(tmp_path / "r", rows, [-1.0], judge="*bold* <i>judge</i> [l](http://x) https://y.z www.y.z")
-    found = suspects([run])
+    found = label_issues([run])
     said = "two of <u>two</u> said **wrong**\n\n# so"
     text = report([run], found, 5, {0: said})
     page = MarkdownIt("gfm-like", {"html": True, "linkify": False}).parse(text)
@@ -373,12 +394,12 @@ def test_nothing_in_the_data_becomes_markup(tmp_path) -> None:
 def test_the_report_says_what_it_rests_on(tmp_path) -> None:
     rows = [row("A?", picture="p"), row("A?", preferred=1, picture="p"), row("B?"), row("x" * 5000)]
     run = make(tmp_path / "r", rows, [1.0, -1.0, 2.0, 3.0], data_hash="abc")
-    text = report([run], suspects([run]), 2)
+    text = report([run], label_issues([run]), 2)
     for part in ("`own`", "`t.jsonl`", "`abc`", "weights `w`", "2 contradict another row", "2 have nothing", "## 2. Row 0",
                  "The label prefers response B (number 2 in the file)", open_key(run, 1)):  # fmt: skip
         assert part in text
     assert "## 3." not in text and "by people" not in text
-    last = [s for s in suspects([run]) if s.row == 3]
+    last = [s for s in label_issues([run]) if s.row == 3]
     assert "more characters)" in report([run], last, 1) and len(report([run], last, 1)) < 3000
     assert "estimated to be wrong: over 99%" in report([run], [replace(last[0], wrong=0.9999)], 1)
 
@@ -397,3 +418,33 @@ def test_the_command_writes_a_report_or_says_why_not(tmp_path) -> None:
         [*command, "--run", str(tmp_path / "other")], cwd=ROOT, capture_output=True, text=True
     )
     assert done.returncode and "Cannot rank: scalar and other are not of the same data" in done.stderr
+
+
+def test_a_rule_accuses_no_label_and_the_report_says_so(tmp_path) -> None:
+    """Release 0.1 let `longer` estimate a label to be wrong with 90 %, in a report made to be posted."""
+    rows = [row(f"q{i}", (f"a{i}", f"b{i}")) for i in range(60)]
+    margins = [-900.0 if i == 7 else 2.0 for i in range(60)]
+    rule = make(tmp_path / "rule", rows, margins, judge="longer wins", kind="rule")
+    found = label_issues([rule])
+    assert all(s.wrong is None and words_of(s) == ["No judge has judged this row."] for s in found)
+    assert (
+        "longer wins is a rule over the texts: it takes no part in the estimates and accuses no label"
+        in report([rule], found, 3)
+    )
+    model = make(tmp_path / "model", rows, margins, judge="model")
+    both, alone = label_issues([model, rule]), label_issues([model])
+    assert both[0].row == alone[0].row == 7
+    assert {s.row: s.wrong for s in both} == pytest.approx({s.row: s.wrong for s in alone}, abs=1e-5)
+    assert not any("longer" in w for s in both for w in words_of(s))
+
+
+def test_what_a_judge_says_of_an_image_it_was_not_made_for_is_no_evidence(tmp_path) -> None:
+    rows = [row(f"q{i}", (f"a{i}", f"b{i}")) for i in range(60)]
+    margins = [-5.0 if i in (7, 8) else 2.0 for i in range(60)]
+    run = make(tmp_path / "r", rows, margins, outside={8})
+    found = {s.row: s for s in label_issues([run])}
+    assert found[7].wrong and found[7].wrong > 0.5 and "judge prefers response B by 5." in words_of(found[7])
+    assert found[8].wrong is None and words_of(found[8]) == [
+        "The image is out of distribution for judge, so what it says of this row is left out."
+    ]
+    assert "1 of 60 images are out of distribution for judge" in report([run], list(found.values()), 3)

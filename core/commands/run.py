@@ -12,11 +12,18 @@ import typer
 from core.benchmarks import BENCHMARKS, BenchmarkError
 from core.benchmarks.reasons import Reasons
 from core.commands.options import (
+    Base,
     Device,
     DType,
     Format,
     JudgeName,
+    MaxPixels,
     Model,
+    Pooled,
+    PromptName,
+    Served,
+    Votes,
+    Workers,
     folder,
     known,
     open_judge,
@@ -44,13 +51,20 @@ def run(
     streaming: Annotated[
         bool, typer.Option("--streaming", help="do not download a hub data set first")
     ] = False,
-    judge: JudgeName = "vl-mdr",
+    judge: JudgeName = None,
     model: Model = None,
     model_revision: Annotated[
         str | None, typer.Option(metavar="REVISION", help="of a hub checkpoint")
     ] = None,
     device: Device = None,
     dtype: DType = None,
+    prompt: PromptName = None,
+    votes: Votes = None,
+    max_pixels: MaxPixels = None,
+    pooled: Pooled = "newline",
+    base: Base = None,
+    served: Served = None,
+    workers: Workers = 8,
     batch: Annotated[int, typer.Option(metavar="N", min=1, help="rows judged at once")] = 16,
     limit: Annotated[int | None, typer.Option(metavar="N", min=1, help="only the first so many rows")] = None,
     condition: Annotated[
@@ -84,7 +98,10 @@ def run(
         condition = Condition.SHUFFLED
     try:
         with saying("run", BenchmarkError, CheckpointError, RunError):
-            chosen = open_judge(judge, model, model_revision, device, dtype)
+            chosen = open_judge(
+                judge, model, revision=model_revision, device=device, dtype=dtype, prompt=prompt, votes=votes, max_pixels=max_pixels,
+                pooled=pooled, base=base, served=served, workers=workers,
+            )  # fmt: skip
             keep = not no_thumbnails and loaded.benchmark.built_in is None
             job = Job(loaded, chosen, output, batch, limit, condition, keep)
             done = start(job, _progress)

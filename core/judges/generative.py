@@ -167,7 +167,7 @@ class GenerativeJudge:
         tokenizer, p = self.processor.tokenizer, self.prompt
         temperature = p.voting_temperature if votes > 1 else p.temperature
         ends = _ends(self.model, tokenizer)
-        how = GenerationConfig(
+        how: Any = GenerationConfig(  # type: ignore[no-untyped-call]
             max_new_tokens=min(p.max_new_tokens, room), max_time=SECONDS, do_sample=temperature > 0,
             temperature=temperature or None, top_p=p.top_p if temperature else None, top_k=0 if temperature else None,
             num_return_sequences=votes if temperature else 1, eos_token_id=ends, pad_token_id=tokenizer.pad_token_id or ends[0],

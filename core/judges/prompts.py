@@ -159,7 +159,7 @@ def _checked(raw: Mapping[str, Any], file: str) -> Prompt:
         )
     if missing := [n for n in ("text", "lead", "verdicts", "parsing") if n not in raw]:
         raise CheckpointError(f"The prompt file '{file}' has no field '{missing[0]}'.")
-    kinds = {"verdicts": (list, tuple), "stop": (list, tuple), "temperature": (int, float), "top_p": (int, float),
+    kinds: dict[str, Any] = {"verdicts": (list, tuple), "stop": (list, tuple), "temperature": (int, float), "top_p": (int, float),
              "voting_temperature": (int, float), "max_new_tokens": int, "votes": int}  # fmt: skip
     for name, value in raw.items():
         if not isinstance(value, kinds.get(name, str)) or isinstance(value, bool):

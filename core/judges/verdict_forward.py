@@ -97,7 +97,8 @@ class VerdictForward:
         positions = side.positions.expand(*side.positions.shape[:-2], n, -1)
         read = self.model.read_embeds(embeds, side.mask.expand(n, -1), positions, side.at_image.expand(n, -1))
         first, second = self.lm_head.weight[list(side.tokens)].unbind(0)
-        return ((read.states[:, -1].float() * (first - second).float()).sum(-1)).float()
+        odds: Tensor = (read.states[:, -1].float() * (first - second).float()).sum(-1)
+        return odds
 
 
 def build_sides(

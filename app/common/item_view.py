@@ -14,7 +14,7 @@ from PIL import Image
 
 from app.common import heat, words
 from app.common.html import NOTHING, html, joined
-from core.records import Comparison, ImageAblation, ImageUse, Judgement, letter
+from core.records import Comparison, Condition, ImageAblation, ImageUse, Judgement, letter
 from core.runs.browse import Similar
 from core.taxonomy import DIMENSIONS
 
@@ -125,7 +125,7 @@ def _said(name: str, row: dict[str, Any], judgement: Judgement | None) -> Markup
         {%- if row["margin"] is not none %}, margin of the preferred one {{ row["margin"]|signed }}{% endif %} ({{ rewards }})</p>
         {%- if sentence %}<p>{{ sentence }}</p>{% endif %}{{ contributions }}{{ critique }}</div>
         """,
-        warning=words.warning(judgement.ood) if judgement else None, sentence=_sentence(row, judgement),
+        warning=words.warning(judgement.ood) if judgement and judgement.condition is not Condition.BLANK else None, sentence=_sentence(row, judgement),
         name=name, row=row, rewards=" · ".join(f"{letter(i)} {r:+.2f}" for i, r in enumerate(row["rewards"])),
         contributions=_contributions(judgement, row) if judgement else NOTHING, critique=critique_html(judgement),
     )  # fmt: skip

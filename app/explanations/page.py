@@ -101,7 +101,7 @@ def build_explanations(demo: gr.Blocks) -> None:
         html(
             """
             <p class="small">{{ m["judged_right"]|f(",") }} held-out comparisons that {{ m["judge"] }} judges right
-            (of {{ m["records"]|f(",") }}, seed {{ m.get("seed", 0) }}); infidelity, set correlation, randomization tests, deletion, insertion,
+            (seed {{ m.get("seed", 0) }}); infidelity, set correlation, randomization tests, deletion, insertion,
             sensitivity, stability and Shapley sampling on the first {{ m["part"] }}. Intervals: 95 %, bootstrap over records. The evidence
             region covers {{ m["evidence_area"]|f(".0%") }} of a picture on average. Both answers of a pair are worded alike, so the
             words that the winner lacks (no model) name the erroneous one about as often as any method: a top-1 hit rate says little

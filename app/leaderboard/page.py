@@ -16,6 +16,7 @@ from app.common.problems import problems_html
 from app.leaderboard import figures
 from core.benchmarks import BENCHMARKS
 from core.benchmarks.published import Published, audit, published
+from core.records import Condition
 from core.runs import leaderboard
 from core.runs.library import Library
 from core.runs.manifest import RunError
@@ -243,7 +244,7 @@ def detail_html(chosen: Run, e: leaderboard.Entry, ties: str) -> Markup:
         images {{ m.condition }}{% if m.blank %} ({{ m.blank }}){% endif %}; weights {{ m.judge.fingerprint or "none" }}; code {{ m.code }}.
         Dimensions: accuracy on {{ means }}.</p>
         """,
-        name=chosen.name, m=chosen.manifest, outside=words.outside_share(*e.outside), ties=TIES[ties], means=e.by_dimension_means,
+        name=chosen.name, m=chosen.manifest, outside=None if chosen.manifest.condition is Condition.BLANK else words.outside_share(*e.outside), ties=TIES[ties], means=e.by_dimension_means,
         overall=(
             f"overall {100 * o.value:.2f} % ({o.points:g}/{o.n}; 95 %: {100 * o.low:.1f} to {100 * o.high:.1f})"
             if o.n else "nothing was scored"

@@ -56,7 +56,7 @@ def label_issues(runs: Sequence[Run], order: str = "likely errors", seed: int = 
     frame = _labelled(used)
     related = [] if _built_in(used[0]) else kin(frame, _clustered(used[0]))
     margins = np.stack([_margins(run, frame) for run in used], axis=1)
-    outside = np.stack([_outside(run, frame) for run in used], axis=1)
+    outside = np.stack([_outside(run, used, frame) for run in used], axis=1)
     margins[outside] = np.nan  # what a judge says of a picture that it was not made for is no evidence
     opposed = [k for k in related if k.opposed]
     alone, weights = doubt(margins, _clusters(frame, opposed))
@@ -119,8 +119,19 @@ def _margins(run: Run, frame: pd.DataFrame) -> np.ndarray:
     return margin.reindex(frame["row"]).to_numpy(dtype=float, na_value=np.nan)
 
 
-def _outside(run: Run, frame: pd.DataFrame) -> np.ndarray:
-    """(rows,) whether the picture is out of distribution for the judge; False where that was not measured."""
+def _outside(run: Run, used: list[Run], frame: pd.DataFrame) -> np.ndarray:
+    """(rows,) whether the record's picture is out of distribution for the judge; False where that was not measured. A blank
+    image says nothing of the record's picture: there the same judge's run as given is asked."""
+    if run.manifest.condition is Condition.BLANK:
+        same = (
+            r
+            for r in used
+            if r.manifest.judge == run.manifest.judge and r.manifest.condition is Condition.AS_GIVEN
+        )
+        given = next(same, None)
+        if given is None:
+            return np.zeros(len(frame), dtype=bool)
+        run = given
     table = run.table(["row", "ood"])
     known = dict(zip(table["row"].to_pylist(), table["ood"].to_pylist(), strict=True))
     return np.array([bool(known.get(row)) for row in frame["row"]], dtype=bool)
@@ -245,7 +256,7 @@ def _reasons(
         out.append((
             *kin_reasons(row, by_row.get(row, []), blamed),
             *map(repeat_reason, repeats.get(row, [])),
-            *judge_reasons(said, blamed is None, [name for j, (name, _) in enumerate(judges) if outside[i, j]]),
+            *judge_reasons(said, blamed is None, [name for j, (name, blank) in enumerate(judges) if outside[i, j] and not blank]),
         ))  # fmt: skip
     return out
 

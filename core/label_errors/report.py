@@ -122,6 +122,8 @@ def _left_out(run: Run) -> list[str]:
     name = plain(_judge(run))
     if run.manifest.judge.kind == "rule":
         return [f"{name} is a rule over the texts: it takes no part in the estimates and accuses no label"]
+    if run.manifest.condition is Condition.BLANK:
+        return []
     measured = [o for o in run.table(["ood"])["ood"].to_pylist() if o is not None]
     if not any(measured):
         return []

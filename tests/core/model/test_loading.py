@@ -100,5 +100,5 @@ def test_types():
     assert choose_dtype(torch.device("cpu")) is torch.float32
     assert choose_dtype(torch.device("cuda")) is torch.bfloat16
     assert choose_dtype(torch.device("cpu"), "bfloat16") is torch.bfloat16
-    with pytest.raises(CheckpointError, match="no floating point type"):
+    with pytest.raises(CheckpointError, match="not a floating point type"):
         choose_dtype(torch.device("cpu"), "int8")

@@ -194,8 +194,10 @@ def test_what_cannot_be_similar(runs, tmp_path) -> None:
 def test_controls_by_hand(runs) -> None:
     rows = runs[0].table().to_pylist()
     found = leaderboard.entry(runs[0]).controls
-    assert found["always first, as shown"].points == sum(r["preferred"] == 0 for r in rows)
-    assert found["always first, as stored"].points == sum(r["stored"][r["preferred"]] == 0 for r in rows)
+    assert found["position-1 baseline (display order)"].points == sum(r["preferred"] == 0 for r in rows)
+    assert found["position-1 baseline (source order)"].points == sum(
+        r["stored"][r["preferred"]] == 0 for r in rows
+    )
     others = [[len(t) for i, t in enumerate(r["responses"]) if i != r["preferred"]] for r in rows]
     lengths = [(len(r["responses"][r["preferred"]]), o) for r, o in zip(rows, others, strict=True)]
     assert found["longer wins"].points == sum(a > max(o) for a, o in lengths)
@@ -228,7 +230,7 @@ def test_scene_runs_know_the_decisive_dimension(tmp_path) -> None:
     e = leaderboard.entry(done)
     assert e.by_dimension_means.startswith("records that this dimension decides")
     assert sum(r.n for r in e.by_dimension.values()) == 92
-    assert e.controls["always first, as shown"].points == e.reports[0].overall.points
+    assert e.controls["position-1 baseline (display order)"].points == e.reports[0].overall.points
     assert len(e.reports) == 2
 
 

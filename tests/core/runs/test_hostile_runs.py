@@ -99,8 +99,8 @@ def test_a_manifest_broken_in_every_place_is_refused_or_read_and_never_more(tmp_
     "change",
     [
         lambda m: {**m, "judge": None}, lambda m: {**m, "benchmark": ["scene"]}, lambda m: [], lambda m: "x", lambda m: {},
-        lambda m: {**m, "how": {"findings": {"x": {"first": [[[EVIL], "y"]], "count": 1}}}},
-        lambda m: {**m, "how": {"findings": {"x": []}}}, lambda m: {**m, "limit": 10**30}, lambda m: {**m, "format": 99},
+        lambda m: {**m, "stats": {"findings": {"x": {"first": [[[EVIL], "y"]], "count": 1}}}},
+        lambda m: {**m, "stats": {"findings": {"x": []}}}, lambda m: {**m, "limit": 10**30}, lambda m: {**m, "format": 99},
     ],
 )  # fmt: skip
 def test_one_bad_manifest_takes_nothing_from_the_others(root, change):

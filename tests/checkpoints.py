@@ -177,3 +177,30 @@ def mlp_head(folder: Path, widths: tuple[int, ...] = (48, 1), seed: int = 3) -> 
         before = width
     save_file(tensors, folder / "value_head.safetensors", {"format": "pt"})
     return folder
+
+
+def adapter(
+    folder: Path,
+    base: Path,
+    *,
+    old: bool = False,
+    target: str = "q_proj",
+    rank: int = 4,
+    seed: int = 5,
+    head: bool = False,
+) -> Path:
+    """A LoRA adapter as peft writes it. old: the weight names of transformers before 4.52."""
+    torch.manual_seed(seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {}
+    for name, tensor in load_file(base / "model.safetensors").items():
+        if f".{target}.weight" in name and "visual" not in name:
+            layer = (old_name(name) if old else name).removesuffix(".weight")
+            tensors[f"base_model.model.{layer}.lora_A.weight"] = torch.randn(rank, tensor.shape[1]) * 0.2
+            tensors[f"base_model.model.{layer}.lora_B.weight"] = torch.randn(tensor.shape[0], rank) * 0.2
+    save_file(tensors, folder / "adapter_model.safetensors", {"format": "pt"})
+    (folder / "adapter_config.json").write_text(json.dumps({
+        "peft_type": "LORA", "base_model_name_or_path": str(base), "r": rank, "lora_alpha": 8, "target_modules": [target],
+        "task_type": "CAUSAL_LM", "bias": "none", "lora_dropout": 0.05, "inference_mode": True, "peft_version": "0.17.0",
+    }))  # fmt: skip
+    return value_head(folder) if head else folder

@@ -48,15 +48,16 @@ class HeadJudge(ScalarJudge):
         return out
 
 
-def open_head(contents: Contents, options: Options) -> HeadJudge:
-    """Raises CheckpointError."""
-    layout = find_layout(contents.names)
+def open_head(contents: Contents, options: Options, heads: Contents | None = None) -> HeadJudge:
+    """heads: where the head's own weights are, if they are not among the others. Raises CheckpointError."""
+    heads = heads or contents
+    layout = find_layout(heads.names)
     assert layout
     processor = open_processor(contents.local, contents.title, options.max_pixels)
     set_turn(processor, contents.title, options.pooled)
     # A reward model may lack the language head that its class has: nothing of the reward comes from it.
     model = load_vlm(contents.local, contents.title, options.device, options.dtype, ("lm_head.weight",))
-    head = load_head(contents.local, layout, model.config.get_text_config().hidden_size)
+    head = load_head(heads.local, layout, model.config.get_text_config().hidden_size)
     reward: Any = HeadedReward(model.model, head.to(model.device))
     reward.eval()
     last = processor.tokenizer.convert_ids_to_tokens(processor.tokenizer(turn_of(processor)[1], add_special_tokens=False)["input_ids"])[-1:]  # fmt: skip

@@ -14,6 +14,8 @@ from transformers import (
     Qwen2_5_VLForConditionalGeneration,
     Qwen2VLConfig,
     Qwen2VLForConditionalGeneration,
+    Qwen3VLConfig,
+    Qwen3VLForConditionalGeneration,
 )
 
 from core.training.tokenizer import build_processor
@@ -58,6 +60,12 @@ def config_of(kind: str, tokenizer: Any, tied: bool = False) -> Any:
             vision_config={**eyes, "embed_dim": 32, "hidden_size": HIDDEN, "mlp_ratio": 2},
             **ids,
         )
+    if kind == "qwen3_vl":
+        rope = {**_TEXT["rope_parameters"], "mrope_interleaved": True}
+        text |= {"head_dim": 16, "rope_parameters": rope}
+        eyes |= {"patch_size": 16, "hidden_size": 32, "intermediate_size": 48, "out_hidden_size": HIDDEN, "num_position_embeddings": 64,
+                 "depth": 3, "deepstack_visual_indexes": [0, 1]}  # fmt: skip
+        return Qwen3VLConfig(text_config=text, vision_config=eyes, **ids)
     eyes |= {
         "hidden_size": 32,
         "intermediate_size": 48,
@@ -68,7 +76,11 @@ def config_of(kind: str, tokenizer: Any, tied: bool = False) -> Any:
     return Qwen2_5_VLConfig(text_config=text, vision_config=eyes, **ids)
 
 
-CLASSES = {"qwen2_vl": Qwen2VLForConditionalGeneration, "qwen2_5_vl": Qwen2_5_VLForConditionalGeneration}
+CLASSES = {
+    "qwen2_vl": Qwen2VLForConditionalGeneration,
+    "qwen2_5_vl": Qwen2_5_VLForConditionalGeneration,
+    "qwen3_vl": Qwen3VLForConditionalGeneration,
+}
 
 
 def qwen(
@@ -85,7 +97,8 @@ def qwen(
             torch.nn.init.normal_(parameter, std=0.15)
     folder.mkdir(parents=True, exist_ok=True)
     images = processor.image_processor
-    images.temporal_patch_size, images.size = 2, {"shortest_edge": 3136, "longest_edge": 112 * 112}
+    images.temporal_patch_size, images.patch_size = 2, 16 if kind == "qwen3_vl" else 14
+    images.size = {"shortest_edge": 3136, "longest_edge": 112 * 112}
     images.save_pretrained(folder)
     processor.tokenizer.chat_template = None
     processor.tokenizer.save_pretrained(folder)
@@ -138,7 +151,7 @@ def value_head(folder: Path, width: int = HIDDEN, seed: int = 1) -> Path:
     """As Skywork-VL-Reward and LLaMA-Factory write it."""
     torch.manual_seed(seed)
     save_file(
-        {"v_head.summary.weight": torch.randn(1, width), "v_head.summary.bias": torch.randn(1)},
+        {"v_head.summary.weight": torch.randn(1, width) / width**0.5, "v_head.summary.bias": torch.randn(1)},
         folder / "value_head.safetensors", {"format": "pt"},
     )  # fmt: skip
     return folder
@@ -163,7 +176,11 @@ def score_head(folder: Path, labels: int = 1, seed: int = 2) -> Path:
     path = folder / "model.safetensors"
     held = {k: v for k, v in load_file(path).items() if k != "lm_head.weight"}
     some = next(iter(held.values()))
-    save_file({**held, "score.weight": torch.randn(labels, HIDDEN).to(some.dtype)}, path, {"format": "pt"})
+    save_file(
+        {**held, "score.weight": (torch.randn(labels, HIDDEN) / HIDDEN**0.5).to(some.dtype)},
+        path,
+        {"format": "pt"},
+    )
     return edit_config(folder, num_labels=labels, problem_type="regression", tie_word_embeddings=False)
 
 

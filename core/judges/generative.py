@@ -28,9 +28,9 @@ from core.judges.prompts import Prompt, find_prompt
 from core.judges.verdict_forward import VerdictForward, build_sides
 from core.judges.verdicts import RULES, problem_of
 from core.model.backbones import SHARED_PREFIX, load_vlm, open_processor
+from core.model.deepstack import reader_of
 from core.model.loading import CheckpointError, fingerprint
 from core.model.processor import RewardProcessor, _plain
-from core.model.value_head import HeadedReward
 from core.records import Comparison, JudgeCard, Judgement, RecordError, Vote, content_hash
 
 SECONDS = 600.0  # that one answer may take
@@ -197,7 +197,7 @@ class ExplainableGenerativeJudge(GenerativeJudge):
         self, model: Any, processor: RewardProcessor, card: JudgeCard, prompt: Prompt, votes: int = 0
     ) -> None:
         super().__init__(model, processor, card, prompt, votes)
-        self.reader = HeadedReward(model.model, torch.nn.Identity())
+        self.reader = reader_of(model, torch.nn.Identity())
 
     def masked(
         self, comparison: Comparison, judgement: Judgement, a: int, b: int, target: TargetFunction, level: str, scope: str,

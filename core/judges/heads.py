@@ -16,9 +16,10 @@ from core.judges.options import Options
 from core.judges.padded import Prepared, card_of
 from core.judges.scalar import ScalarJudge
 from core.model.backbones import load_vlm, open_processor
+from core.model.deepstack import reader_of
 from core.model.loading import EMBEDDED_SCALAR, CheckpointError
 from core.model.processor import RewardProcessor
-from core.model.value_head import HeadedReward, find_layout, load_head
+from core.model.value_head import find_layout, load_head
 from core.records import Comparison, Judgement, RecordError
 
 POOLED = {"newline": "the last token of the chat template's turn", "turn-end": "the token that ends the turn"}
@@ -58,8 +59,7 @@ def open_head(contents: Contents, options: Options, heads: Contents | None = Non
     # A reward model may lack the language head that its class has: nothing of the reward comes from it.
     model = load_vlm(contents.local, contents.title, options.device, options.dtype, ("lm_head.weight",))
     head = load_head(heads.local, layout, model.config.get_text_config().hidden_size)
-    reward: Any = HeadedReward(model.model, head.to(model.device))
-    reward.eval()
+    reward = reader_of(model, head.to(model.device))
     last = processor.tokenizer.convert_ids_to_tokens(processor.tokenizer(turn_of(processor)[1], add_special_tokens=False)["input_ids"])[-1:]  # fmt: skip
     about = f"{layout.name}, read at {POOLED[options.pooled]} ({_shown(last)})"
     source = contents.source if contents.hub else contents.folder

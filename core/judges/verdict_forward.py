@@ -161,7 +161,8 @@ def _side(
         grid = (-(-rows // block), -(-columns // block))
         offsets, start = judge.offsets(image, asked, written, verdicts)
         feature = _words(offsets[: ids.shape[1]], start, places, split, sign)
-        base[0, feature.to(base.device) >= 0] = reader.backbone.get_input_embeddings().weight.mean(0)
+        mean = reader.backbone.get_input_embeddings().weight.mean(0)
+        base[0, feature.to(base.device) >= 0, : len(mean)] = mean
         y, x = torch.meshgrid(torch.arange(rows) // block, torch.arange(columns) // block, indexing="ij")
         texts = len(split[0]) + len(split[1]) + 1
         feature[at_image.cpu()] = (texts + y * grid[1] + x).flatten()

@@ -13,11 +13,11 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from core.model.loading import CheckpointError, choose_device, choose_dtype
 from core.model.processor import RewardProcessor
 
-# The picture enters the decoder as input embeddings and nothing else: the shared-prefix reading (core/model/reader.py)
-# equals the model's own forward. tests/core/model/test_backbones.py compares them.
-SHARED_PREFIX = ("qwen2_vl", "qwen2_5_vl")
+# The shared-prefix reading (core/model/reader.py; deepstack.py for Qwen3-VL) equals the model's own forward:
+# tests/core/model/test_backbones.py compares them.
+SHARED_PREFIX = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
 # Read by their own forward alone: they can judge, and are not explained.
-OWN_FORWARD = ("qwen3_vl",)
+OWN_FORWARD: tuple[str, ...] = ()
 SUPPORTED = SHARED_PREFIX + OWN_FORWARD
 
 WHY_NOT = {

@@ -200,7 +200,9 @@ def test_a_template_that_opens_with_a_thought_has_it_closed(tmp_path):
     assert judge.judge(c).votes[0].log_odds == pytest.approx(expected, abs=1e-5)
 
 
-@pytest.mark.parametrize("layout", [{"old": True, "shards": True}, {"tied": True}, {"kind": "qwen2_vl"}])
+@pytest.mark.parametrize(
+    "layout", [{"old": True, "shards": True}, {"tied": True}, {"kind": "qwen2_vl"}, {"kind": "qwen3_vl"}]
+)
 def test_other_layouts(layout, tmp_path):
     folder = qwen(tmp_path / "m", **layout)
     c = comparison()

@@ -100,7 +100,7 @@ def test_wrapping_leaves_the_attention_implementation_alone(skywork):
     assert backbone.language_model.config._attn_implementation == "sdpa"
 
 
-@pytest.mark.parametrize("kind", ["qwen2_vl", "qwen2_5_vl"])
+@pytest.mark.parametrize("kind", ["qwen2_vl", "qwen2_5_vl", "qwen3_vl"])
 @pytest.mark.parametrize("template", ["tokenizer_config.json", "chat_template.jinja", "chat_template.json"])
 def test_llama_factory_models_with_the_template_in_any_of_its_files(kind, template, tmp_path):
     folder = value_head(qwen(tmp_path / "m", kind, template=template, tied=template.endswith("jinja")))

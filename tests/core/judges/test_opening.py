@@ -61,7 +61,6 @@ UNSUPPORTED = {
     "AWQ": ({"model_type": "qwen2_5_vl", "vision_config": {}, "quantization_config": {"quant_method": "awq"}}, ("x",), (), "quantised"),
     "no weights": ({"model_type": "qwen2_5_vl", "vision_config": {}}, (), (), "no .safetensors weights"),
     "a classifier without its head": ({"model_type": "qwen2_5_vl", "vision_config": {}, "num_labels": 1}, ("x",), (), "says that it gives one reward, but it holds no reward head"),
-    "a head on Qwen3-VL": ({"model_type": "qwen3_vl", "vision_config": {}}, ("v_head.summary.weight",), (), "more places than one"),
     "only weights": (None, ("v_head.summary.weight",), (), "weights but no config.json"),
     "only a pickle": (None, (), ("adapter_model.bin",), "pickles"),
     "nothing": (None, (), (), "no config.json, so it is not a checkpoint"),

@@ -10,6 +10,7 @@ from checkpoints import qwen
 from PIL import Image
 
 from core.model.backbones import SHARED_PREFIX, SUPPORTED, WHY_NOT, load_vlm, open_processor
+from core.model.deepstack import reader_of
 from core.model.processor import encode_prefix, encode_response, pad_responses
 from core.model.value_head import HeadedReward
 
@@ -23,7 +24,7 @@ def test_states_equal_the_models_own(kind, tmp_path):
     folder = qwen(tmp_path / kind, kind)
     model = load_vlm(folder, kind, "cpu", "float32")
     processor = open_processor(folder, kind)
-    reader = HeadedReward(model.model, torch.nn.Identity())
+    reader = reader_of(model, torch.nn.Identity())
     images, prompts = (
         [noise(0, (120, 90)), noise(1, (60, 150))],
         ["How many?", "What is there, and where does it stand?"],
@@ -49,6 +50,17 @@ def test_states_equal_the_models_own(kind, tmp_path):
                 assert (
                     float((reading.states[b, -len(prefix) :] - own[: len(prefix)]).abs().max()) < 1e-5 * scale
                 )
+
+
+def test_features_added_in_later_layers_are_not_dropped(tmp_path):
+    """Read by input embeddings alone, Qwen3-VL gives other states than its own: the comparison above would show it."""
+    folder = qwen(tmp_path / "m", "qwen3_vl")
+    model, processor = load_vlm(folder, "m", "cpu", "float32"), open_processor(folder, "m")
+    inputs = encode_prefix(processor, [noise(0, (120, 90))], ["How many?"])
+    with torch.no_grad():
+        right = reader_of(model, torch.nn.Identity()).read(**inputs).states
+        wrong = HeadedReward(model.model, torch.nn.Identity()).read(**inputs).states
+    assert float((right - wrong).abs().max()) > 0.05 * float(right.abs().max())
 
 
 def test_a_wrapped_model_computes_what_it_computed_before(tmp_path):

@@ -17,7 +17,7 @@ from safetensors import safe_open
 from core.judges.contents import Contents, header, look_at
 from core.judges.options import Options
 from core.judges.protocols import Judge
-from core.model.backbones import SHARED_PREFIX
+from core.model.backbones import SUPPORTED
 from core.model.loading import CheckpointError
 from core.model.value_head import find_layout
 
@@ -34,9 +34,9 @@ def open_adapter(contents: Contents, options: Options) -> Judge:
     if FILE not in contents.files:
         raise CheckpointError(f"The adapter '{contents.title}' has no {FILE}.")
     base = _base(contents, said, options)
-    if base.model_type not in SHARED_PREFIX:
+    if base.model_type not in SUPPORTED:
         raise CheckpointError(
-            f"The base of the adapter '{contents.title}' is '{base.model_type or base.title}'; adapters are read on {' and '.join(SHARED_PREFIX)}."
+            f"The base of the adapter '{contents.title}' is '{base.model_type or base.title}'; adapters are read on {' and '.join(SUPPORTED)}."
         )
     # An adapter brings its head with it, or stands on a base that has one.
     names = contents.names if find_layout(contents.names) else base.names

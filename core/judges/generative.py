@@ -27,7 +27,7 @@ from core.judges.pairs import chosen, rewards_of, shown_critique
 from core.judges.prompts import Prompt, find_prompt
 from core.judges.verdict_forward import VerdictForward, build_sides
 from core.judges.verdicts import RULES, problem_of
-from core.model.backbones import SHARED_PREFIX, load_vlm, open_processor
+from core.model.backbones import load_vlm, open_processor
 from core.model.deepstack import reader_of
 from core.model.loading import CheckpointError, fingerprint
 from core.model.processor import RewardProcessor, _plain
@@ -38,13 +38,17 @@ MOST_VOTES = 64
 
 
 class GenerativeJudge:
-    """model: with its language head. prompt: how it is asked. votes: answers in each order; 0 reads the verdict at once."""
+    """model: with its language head. reader: its backbone, for attribution. prompt: how it is asked. votes: answers in each
+    order; 0 reads the verdict at once."""
+
+    decomposes_head = False
 
     def __init__(
         self, model: Any, processor: RewardProcessor, card: JudgeCard, prompt: Prompt, votes: int = 0
     ) -> None:
         self.model, self.processor, self.card = model, processor, card
         self.prompt, self.votes = prompt, votes
+        self.reader = reader_of(model, torch.nn.Identity())
         self.lock = Lock()
 
     # -- judging ---------------------------------------------------------------------------------------------
@@ -101,6 +105,31 @@ class GenerativeJudge:
             if choice is not None and text.startswith(forms[choice], at):
                 return forms
         return self.prompt.verdicts
+
+    # -- explaining ------------------------------------------------------------------------------------------
+
+    def masked(
+        self, comparison: Comparison, judgement: Judgement, a: int, b: int, target: TargetFunction, level: str, scope: str,
+        most_regions: int = 16,
+    ) -> VerdictForward:  # fmt: skip
+        sides, features = build_sides(self, comparison, judgement.votes, a, b, level, most_regions)
+        return VerdictForward(self.reader, self.model.get_output_embeddings(), sides, features, target, scope)
+
+    def offsets(
+        self, image: Image.Image, asked: str, written: str, verdicts: tuple[str, str]
+    ) -> tuple[list[tuple[int, int]], int]:
+        """The characters of each token of the conversation, and the character at which what is asked begins."""
+        pixels = self.processor.image_processor(images=[image], return_tensors="pt")
+        text = self.conversation(asked) + _plain(self.processor, written) + verdicts[0]
+        whole = text.replace(self.processor.image_token, self.processor.replace_image_token(pixels, 0), 1)
+        said = _plain(self.processor, asked)
+        if whole.count(said) != 1:
+            raise RecordError(
+                "This model's chat template does not show the question once and as it is, so its words cannot be told from the "
+                "template's own and nothing can be explained."
+            )
+        found = self.processor.tokenizer(whole, add_special_tokens=False, return_offsets_mapping=True)
+        return [(int(s), int(e)) for s, e in found["offset_mapping"]], whole.index(said)
 
     # -- the model -------------------------------------------------------------------------------------------
 
@@ -188,41 +217,6 @@ class GenerativeJudge:
         return text, end is not None or any(text.rstrip().endswith(s) for s in self.prompt.stop)
 
 
-class ExplainableGenerativeJudge(GenerativeJudge):
-    """One whose verdict can be followed to words and regions: its backbone is read rightly from input embeddings."""
-
-    decomposes_head = False
-
-    def __init__(
-        self, model: Any, processor: RewardProcessor, card: JudgeCard, prompt: Prompt, votes: int = 0
-    ) -> None:
-        super().__init__(model, processor, card, prompt, votes)
-        self.reader = reader_of(model, torch.nn.Identity())
-
-    def masked(
-        self, comparison: Comparison, judgement: Judgement, a: int, b: int, target: TargetFunction, level: str, scope: str,
-        most_regions: int = 16,
-    ) -> VerdictForward:  # fmt: skip
-        sides, features = build_sides(self, comparison, judgement.votes, a, b, level, most_regions)
-        return VerdictForward(self.reader, self.model.get_output_embeddings(), sides, features, target, scope)
-
-    def offsets(
-        self, image: Image.Image, asked: str, written: str, verdicts: tuple[str, str]
-    ) -> tuple[list[tuple[int, int]], int]:
-        """The characters of each token of the conversation, and the character at which what is asked begins."""
-        pixels = self.processor.image_processor(images=[image], return_tensors="pt")
-        text = self.conversation(asked) + _plain(self.processor, written) + verdicts[0]
-        whole = text.replace(self.processor.image_token, self.processor.replace_image_token(pixels, 0), 1)
-        said = _plain(self.processor, asked)
-        if whole.count(said) != 1:
-            raise RecordError(
-                "This model's chat template does not show the question once and as it is, so its words cannot be told from the "
-                "template's own and nothing can be explained."
-            )
-        found = self.processor.tokenizer(whole, add_special_tokens=False, return_offsets_mapping=True)
-        return [(int(s), int(e)) for s, e in found["offset_mapping"]], whole.index(said)
-
-
 def _parting(a: Tensor, b: Tensor) -> int:
     """Where two rows of ids first differ. Raises RecordError where one only continues the other."""
     n = min(len(a), len(b))
@@ -248,8 +242,7 @@ def open_generative(contents: Contents, options: Options) -> GenerativeJudge:
         raise CheckpointError(f"--votes is {votes}: it must be from 0 (the verdict at once) to {MOST_VOTES}.")
     processor = open_processor(contents.local, contents.title, options.max_pixels)
     model = load_vlm(contents.local, contents.title, options.device, options.dtype)
-    kind = ExplainableGenerativeJudge if contents.model_type in SHARED_PREFIX else GenerativeJudge
-    return kind(model, processor, _card(contents, model, prompt, votes, options), prompt, votes)
+    return GenerativeJudge(model, processor, _card(contents, model, prompt, votes, options), prompt, votes)
 
 
 def _card(contents: Contents, model: Any, prompt: Prompt, votes: int, options: Options) -> JudgeCard:

@@ -13,16 +13,14 @@ from core.judges.contents import Contents, look_at
 from core.judges.options import Options
 from core.judges.protocols import Judge
 from core.judges.registry import JUDGES
-from core.model.backbones import SHARED_PREFIX, SUPPORTED, WHY_NOT
+from core.model.backbones import SUPPORTED, WHY_NOT
 from core.model.loading import CheckpointError
 from core.model.value_head import find_layout
 
 SERVE = (
     "serve it behind the OpenAI protocol (vLLM, SGLang, LMDeploy) and give the address as --model http://..."
 )
-NEAREST_SCALAR = (
-    "The nearest that opens here is a reward head on Qwen2-VL or Qwen2.5-VL, such as Skywork-VL-Reward."
-)
+NEAREST_SCALAR = "The nearest that opens here is a reward head on Qwen2-VL, Qwen2.5-VL or Qwen3-VL, such as Skywork-VL-Reward."
 
 
 @dataclass(frozen=True)
@@ -232,14 +230,6 @@ KINDS: tuple[Kind, ...] = (
         if kind not in SUPPORTED
     ),
     _refuse("another kind of model", lambda c: c.model_type not in SUPPORTED, _unknown),
-    _refuse(
-        "a reward head on a model that is not explained",
-        lambda c: _has_head(c) and c.model_type not in SHARED_PREFIX,
-        lambda c: (
-            f"'{{title}}' is a reward head on {c.model_type}, whose picture enters the decoder in more places than one; "
-            f"Rewardscope reads heads on {' and '.join(SHARED_PREFIX)} so far."
-        ),
-    ),
     Kind("scalar head", _has_head, _head),
     _refuse(
         "a value head as a pickle",

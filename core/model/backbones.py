@@ -15,10 +15,7 @@ from core.model.processor import RewardProcessor
 
 # The shared-prefix reading (core/model/reader.py; deepstack.py for Qwen3-VL) equals the model's own forward:
 # tests/core/model/test_backbones.py compares them.
-SHARED_PREFIX = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
-# Read by their own forward alone: they can judge, and are not explained.
-OWN_FORWARD: tuple[str, ...] = ()
-SUPPORTED = SHARED_PREFIX + OWN_FORWARD
+SUPPORTED = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
 
 WHY_NOT = {
     "gemma3": "Gemma 3 lets image tokens look at one another in both directions",

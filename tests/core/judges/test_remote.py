@@ -353,3 +353,30 @@ def test_without_the_client_a_sentence_says_what_to_install(monkeypatch):
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(CheckpointError, match="requirements-remote.txt"):
         open_judge("http://localhost:1/v1")
+
+
+def test_the_run_command_says_the_cost_first_and_runs(tmp_path):
+    from typer.testing import CliRunner
+
+    from core.commands.app import app
+
+    def first(handler, body, number):
+        handler.say("<answer>1</answer>")
+
+    with serving(first) as server:
+        found = CliRunner().invoke(
+            app,
+            [
+                "run",
+                "--benchmark",
+                "scene",
+                "--limit",
+                "5",
+                "--model",
+                server.address,
+                "--output",
+                str(tmp_path / "r"),
+            ],
+        )
+    assert found.exit_code == 0, found.output
+    assert "judge-7b: 10 requests" in found.output and "5 tie" in found.output

@@ -9,7 +9,7 @@ import torch
 from checkpoints import qwen
 from PIL import Image
 
-from core.model.backbones import SHARED_PREFIX, SUPPORTED, WHY_NOT, load_vlm, open_processor
+from core.model.backbones import SUPPORTED, WHY_NOT, load_vlm, open_processor
 from core.model.deepstack import reader_of
 from core.model.processor import encode_prefix, encode_response, pad_responses
 from core.model.value_head import HeadedReward
@@ -19,7 +19,7 @@ def noise(seed, size):
     return Image.fromarray(np.random.default_rng(seed).integers(0, 255, (size[1], size[0], 3), dtype="uint8"))
 
 
-@pytest.mark.parametrize("kind", SHARED_PREFIX)
+@pytest.mark.parametrize("kind", SUPPORTED)
 def test_states_equal_the_models_own(kind, tmp_path):
     folder = qwen(tmp_path / kind, kind)
     model = load_vlm(folder, kind, "cpu", "float32")

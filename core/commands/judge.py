@@ -21,6 +21,7 @@ from core.commands.options import (
     Votes,
     Workers,
     open_judge,
+    refuse,
     saying,
 )  # fmt: skip
 
@@ -67,6 +68,8 @@ def judge(
             pooled=pooled, base=base, served=served, workers=workers,
         )  # fmt: skip
         judgement = loaded.judge(comparison)
+    if judgement.why_undecided:
+        raise refuse(f"{loaded.card.name} gave no verdict: {judgement.why_undecided}.", 1)
     found = summary(judgement)
     print(json.dumps(found, ensure_ascii=False) if as_json else "\n".join(lines(loaded.card.name, found)))
 

@@ -65,6 +65,7 @@ Model = Annotated[
 PromptName = Annotated[
     str | None,
     typer.Option(
+        "--prompt",
         metavar="NAME|FILE",
         help="how a judge that writes is asked (core/judges/prompts.py), or a TOML or JSON file",
     ),

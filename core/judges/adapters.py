@@ -127,7 +127,7 @@ def merge(model: Any, contents: Contents, said: dict[str, Any]) -> None:
     }
     try:
         inject_adapter_in_model(LoraConfig(**known), model, "default")
-        result = set_peft_model_state_dict(model, tensors, adapter_name="default")
+        result: Any = set_peft_model_state_dict(model, tensors, adapter_name="default")
     except Exception as error:
         raise CheckpointError(
             f"The adapter '{contents.title}' cannot be put on its base: {str(error)[:200]}"

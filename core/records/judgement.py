@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
+from math import isnan
 from typing import Any
 
 from core.records.text import frozen
@@ -103,6 +104,13 @@ class Judgement:
     def loser(self, a: int, b: int) -> int:
         """Which of the two lost; b where they tie."""
         return b if self.margin(a, b) >= 0 else a
+
+    @property
+    def why_undecided(self) -> str:
+        """Of a judge that writes: why its answers did not decide, each reason once; "" where they did."""
+        if self.rewards and not any(map(isnan, self.rewards)):
+            return ""
+        return "; ".join(dict.fromkeys(v.problem for v in self.votes if v.problem)) or "it gave no reward"
 
     def contributions(self, a: int, b: int) -> dict[int, float]:
         """Per selected dimension, weight * (score_a - score_b). Their sum is the margin (VL-MDR, section 3)."""

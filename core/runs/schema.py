@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from math import isnan
 from typing import Any
 
 import numpy as np
@@ -81,7 +80,7 @@ def row_of(row: Row, judgement: Judgement | None, problem: str, image: bytes | N
         "weights": list(judgement.weights) if judgement else [],
         "weight_logits": list(judgement.weight_logits) if judgement else [],
         "scores": [s for scores in judgement.scores for s in scores] if judgement else [],
-        "problem": problem or row.problem or _why_undecided(judgement),
+        "problem": problem or row.problem or (judgement.why_undecided if judgement else ""),
         "critique": (judgement.critique or None) if judgement else None, "choice": judgement.choice if judgement else None,
         "votes": [{**asdict(v), "order": list(v.order)} for v in judgement.votes] if judgement and judgement.votes else None,
         "ood": ood.outside if ood else None, "ood_score": ood.score if ood else None,
@@ -127,13 +126,6 @@ def damage_of(stored: Mapping[str, Any]) -> str:
         if any(i is None or not 0 <= i < n for i in (*vote["order"], vote["choice"] or 0)):
             return "one of its votes is for none of its responses"
     return ""
-
-
-def _why_undecided(judgement: Judgement | None) -> str:
-    """Of a judge that writes: why its answers did not decide, each reason once."""
-    if judgement is None or (judgement.rewards and not any(map(isnan, judgement.rewards))):
-        return ""
-    return "; ".join(dict.fromkeys(v.problem for v in judgement.votes if v.problem))
 
 
 def judgement_of(stored: Mapping[str, Any], manifest: Manifest) -> Judgement:

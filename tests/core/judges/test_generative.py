@@ -13,6 +13,7 @@ from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoTokenizer
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
+from app.common.words import verdict
 from core.judges.generative import GenerativeJudge, with_prompt
 from core.judges.opening import open_judge
 from core.judges.options import Options
@@ -162,6 +163,8 @@ def test_answers_without_a_verdict_are_kept_counted_and_say_why(judge):
     assert [v.problem for v in judged.votes] == ["cut off", "refused", "no verdict"] + ["no verdict"] * 3
     assert judged.votes[0].text == "<think>It goes on and" and judged.choice is None
     assert all(map(math.isnan, judged.rewards)) and outcome(judged.rewards, 0) == "unparsed"
+    assert judged.why_undecided == "cut off; refused; no verdict"
+    assert verdict(c, judged, 0, 1).startswith("The model gave no verdict: cut off; refused; no verdict.")
 
 
 def test_one_order_that_decides_is_better_than_none(judge):

@@ -27,13 +27,22 @@ from core.labels.store import LabelStore
 
 
 def with_judge(args: argparse.Namespace, desk: Desk) -> gr.Blocks:
-    from core.judges.vlmdr import VLMDRJudge  # a replay does without torch
+    from core.judges.opening import open_judge  # a replay does without torch
+    from core.judges.options import Options
+    from core.judges.protocols import Differentiable
     from core.model.loading import CheckpointError
 
     try:
-        judge = VLMDRJudge.load(args.model, args.device, args.dtype, args.revision)
+        judge = open_judge(
+            args.model, Options(None, args.revision, args.device, args.dtype, prompt=args.prompt)
+        )
     except CheckpointError as error:
         sys.exit(f"Rewardscope cannot start: {error}")
+    if not isinstance(judge, Differentiable):
+        sys.exit(
+            f"Rewardscope cannot start: '{judge.card.name}' can judge, but there is nothing to explain it by yet. Judge data with it by "
+            "`python -m core run --model ...` and show the run with --replay."
+        )
     return build(judge, args.runs, desk)
 
 
@@ -70,7 +79,14 @@ def main() -> None:
         description="Rewardscope: why did the reward model prefer this response?"
     )
     parser.add_argument(
-        "--model", default=os.environ.get("REWARDSCOPE_MODEL"), help="folder or hub id of a VL-MDR checkpoint"
+        "--model",
+        default=os.environ.get("REWARDSCOPE_MODEL"),
+        help="folder or hub id of a reward model: VL-MDR, a scalar head, or a judge that writes",
+    )
+    parser.add_argument(
+        "--prompt",
+        default=os.environ.get("REWARDSCOPE_PROMPT"),
+        help="how a judge that writes is asked: a name or a file",
     )
     parser.add_argument(
         "--revision", default=os.environ.get("REWARDSCOPE_REVISION"), help="revision of a hub checkpoint"

@@ -20,7 +20,7 @@ from core.labels.store import LabelStore
 from core.runs.library import Library
 
 if TYPE_CHECKING:
-    from core.judges.vlmdr import VLMDRJudge
+    from core.judges.protocols import Differentiable
 
 TITLE = "Rewardscope"
 
@@ -44,7 +44,7 @@ def _duplicate() -> None:
         gr.DuplicateButton("Duplicate this Space", elem_id="duplicate")
 
 
-def build(judge: VLMDRJudge, runs: Path, desk: Desk) -> gr.Blocks:
+def build(judge: Differentiable, runs: Path, desk: Desk) -> gr.Blocks:
     """The whole interface around one loaded judge. runs: where runs are made and looked for, beside the bundled ones."""
     from app.api import publish
     from app.common import lane  # these import torch, which a replay does without

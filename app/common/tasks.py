@@ -32,7 +32,6 @@ from core.explain.counterfactual import (
 from core.explain.verify import Verdict, verify
 from core.judges.protocols import Differentiable, Judge, KnowsItsWorld
 from core.judges.registry import JUDGES, Options
-from core.judges.vlmdr import VLMDRJudge
 from core.records import Comparison, Condition, Explanation, ImageAblation, Judgement, OODScore, RecordError
 from core.records.bundle import Bundle
 from core.runs.runner import Job, run
@@ -128,7 +127,7 @@ class RunWanted:
 
 
 def make_run(
-    judge: VLMDRJudge,
+    judge: Differentiable,
     wanted: RunWanted,
     progress: Callable[[int, int | None, float], None] = lambda done, total, each: None,
 ) -> tuple[int, int, list[str]]:

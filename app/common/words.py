@@ -43,6 +43,9 @@ def verdict(comparison: Comparison, judgement: Judgement, a: int, b: int) -> str
     x, y = letter(said.winner), letter(said.loser)
     if said.kind is Kind.SAME_TEXT:
         return f"A tie: {x} and {y} are the same text."
+    if said.kind is Kind.UNDECIDED:
+        label = f" The label prefers {letter(said.label)}." if said.label is not None else ""
+        return f"The model gave no verdict: {judgement.why_undecided}.{label}"
     if said.kind is Kind.TIE:
         return f"A tie: the model rates {x} and {y} alike.{_label(said)}"
     return f"The model prefers {x} ({_percent(said.probability)}).{_because(judgement, said)}{_label(said)}"

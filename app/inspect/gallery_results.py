@@ -16,6 +16,7 @@ from app.common.tasks import FirstLook, first_look
 from app.inspect.gallery import gallery
 from app.inspect.views import another_picture, comparison_of
 from core.explain import Plan
+from core.judges.protocols import Differentiable
 from core.judges.vlmdr import VLMDRJudge
 from core.records.bundle import Bundle, BundleError, read, write
 
@@ -23,7 +24,7 @@ FILE = Path(__file__).parents[2] / "assets" / "gallery.zip"
 PLANS = "plans.json"
 
 
-def stored_for(judge: VLMDRJudge, file: Path = FILE) -> dict[str, FirstLook]:
+def stored_for(judge: Differentiable, file: Path = FILE) -> dict[str, FirstLook]:
     """Comparison id -> first look, of those that this very model gave; nothing where the file is missing or damaged."""
     out = {}
     try:
@@ -40,7 +41,7 @@ def stored_for(judge: VLMDRJudge, file: Path = FILE) -> dict[str, FirstLook]:
     return out
 
 
-def results(judge: VLMDRJudge) -> bytes:
+def results(judge: Differentiable) -> bytes:
     """The file's content: one bundle an example, and what explaining it further would cost."""
     out, plans = io.BytesIO(), {}
     with zipfile.ZipFile(out, "w") as archive:
@@ -56,13 +57,13 @@ def results(judge: VLMDRJudge) -> bytes:
     return out.getvalue()
 
 
-def _same_model(bundle: Bundle, judge: VLMDRJudge) -> bool:
+def _same_model(bundle: Bundle, judge: Differentiable) -> bool:
     ours, theirs = judge.card, bundle.card
     known = bool(ours.fingerprint) and ours.embedded
     return known and (ours.fingerprint, ours.dtype) == (theirs.fingerprint, theirs.dtype)
 
 
-def _look(bundle: Bundle, plan: Plan, judge: VLMDRJudge) -> FirstLook:
+def _look(bundle: Bundle, plan: Plan, judge: Differentiable) -> FirstLook:
     """Under the id that this machine gives the same picture and texts: another build of zlib packs other bytes."""
     c = bundle.comparison
     assert bundle.image_ablation

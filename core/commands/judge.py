@@ -8,7 +8,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from core.commands.options import Device, DType, JudgeName, Model, open_judge, saying
+from core.commands.options import (
+    Base,
+    Device,
+    DType,
+    JudgeName,
+    MaxPixels,
+    Model,
+    Pooled,
+    PromptName,
+    Served,
+    Votes,
+    Workers,
+    open_judge,
+    refuse,
+    saying,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from core.records import Judgement
@@ -18,11 +33,18 @@ def judge(
     image: Annotated[Path, typer.Argument(metavar="IMAGE", help="PNG, JPEG, WebP or GIF file")],
     prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="the question about the image")],
     responses: Annotated[list[str], typer.Argument(metavar="A B [C ...]", help="two or more responses")],
-    judge: JudgeName = "vl-mdr",
+    judge: JudgeName = None,
     model: Model = None,
     revision: Annotated[str | None, typer.Option(metavar="REVISION", help="of a hub checkpoint")] = None,
     device: Device = None,
     dtype: DType = None,
+    judge_prompt: PromptName = None,
+    votes: Votes = None,
+    max_pixels: MaxPixels = None,
+    pooled: Pooled = "newline",
+    base: Base = None,
+    served: Served = None,
+    workers: Workers = 8,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """Judge two or more responses to a prompt about an image.
@@ -41,8 +63,13 @@ def judge(
     from core.model.loading import CheckpointError  # torch, once everything else is in order
 
     with saying("judge", CheckpointError, RecordError):
-        loaded = open_judge(judge, model, revision, device, dtype)
+        loaded = open_judge(
+            judge, model, revision=revision, device=device, dtype=dtype, prompt=judge_prompt, votes=votes, max_pixels=max_pixels,
+            pooled=pooled, base=base, served=served, workers=workers,
+        )  # fmt: skip
         judgement = loaded.judge(comparison)
+    if judgement.why_undecided:
+        raise refuse(f"{loaded.card.name} gave no verdict: {judgement.why_undecided}.", 1)
     found = summary(judgement)
     print(json.dumps(found, ensure_ascii=False) if as_json else "\n".join(lines(loaded.card.name, found)))
 

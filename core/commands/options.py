@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -43,10 +43,10 @@ def folder(path: Path | None) -> Path | None:
 
 
 JudgeName = Annotated[
-    str,
+    str | None,
     typer.Option(
         metavar="NAME",
-        help="vl-mdr, scalar, always-first, longer or shorter",
+        help="vl-mdr, scalar, always-first, longer or shorter; left out with --model, which says what it is itself",
     ),
 ]
 Format = Annotated[
@@ -57,8 +57,39 @@ Format = Annotated[
 ]
 Model = Annotated[
     str | None,
-    typer.Option(metavar="FOLDER|HUB_ID", help="a checkpoint; without it, Rewardscope's own model"),
+    typer.Option(
+        metavar="FOLDER|HUB_ID|ADDRESS",
+        help="a checkpoint, or http(s)://... of a server; without it, Rewardscope's own model",
+    ),
 ]
+PromptName = Annotated[
+    str | None,
+    typer.Option(
+        "--prompt",
+        metavar="NAME|FILE",
+        help="how a judge that writes is asked (core/judges/prompts.py), or a TOML or JSON file",
+    ),
+]
+Votes = Annotated[
+    int | None,
+    typer.Option(
+        metavar="K", min=0, help="answers in each order of a judge that writes; 0 reads the verdict at once"
+    ),
+]
+MaxPixels = Annotated[
+    int | None,
+    typer.Option(metavar="N", min=1, help="largest picture shown to a checkpoint; without it, its own limit"),
+]
+Served = Annotated[str | None, typer.Option(metavar="NAME", help="which of a server's models")]
+Workers = Annotated[int, typer.Option(metavar="N", min=1, max=256, help="requests to a server at once")]
+Pooled = Annotated[
+    str,
+    typer.Option(
+        metavar="TOKEN",
+        help="where a reward head reads: newline (the end of the turn) or turn-end (<|im_end|>)",
+    ),
+]
+Base = Annotated[str | None, typer.Option(metavar="FOLDER|HUB_ID", help="the base model of an adapter")]
 Device = Annotated[
     str | None, typer.Option(metavar="DEVICE", help="cuda, mps or cpu; without it, the best there is")
 ]
@@ -68,14 +99,16 @@ DType = Annotated[
 Output = Annotated[Path | None, typer.Option(metavar="FILE", callback=_file, help="write the result here")]
 
 
-def open_judge(
-    name: str, model: str | None, revision: str | None, device: str | None, dtype: str | None
-) -> Judge:
-    """The judge that the options name. Raises typer.BadParameter and core.model.loading.CheckpointError."""
+def open_judge(name: str | None, model: str | None, **options: Any) -> Judge:
+    """The judge that the options name; without a name, whatever `model` is. options: of core.judges.options.Options.
+    Raises typer.BadParameter and core.model.loading.CheckpointError."""
+    from core.judges import opening
     from core.judges.registry import JUDGES, Options
 
+    if name is None:
+        return opening.open_judge(model, Options(**options))
     known("--judge", name, sorted(JUDGES))
-    return JUDGES[name](Options(model, revision, device, dtype))
+    return JUDGES[name](Options(model, **options))
 
 
 def refuse(sentence: str, code: int = 2) -> typer.Exit:

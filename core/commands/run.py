@@ -12,11 +12,18 @@ import typer
 from core.benchmarks import BENCHMARKS, BenchmarkError
 from core.benchmarks.reasons import Reasons
 from core.commands.options import (
+    Base,
     Device,
     DType,
     Format,
     JudgeName,
+    MaxPixels,
     Model,
+    Pooled,
+    PromptName,
+    Served,
+    Votes,
+    Workers,
     folder,
     known,
     open_judge,
@@ -25,7 +32,11 @@ from core.commands.options import (
 )
 from core.records import Condition
 
+SOME = 20  # rows that a cost is estimated from
+
 if TYPE_CHECKING:
+    from core.benchmarks.rows import Loaded
+    from core.judges.protocols import Judge
     from core.runs.run import Run
 
 
@@ -44,13 +55,20 @@ def run(
     streaming: Annotated[
         bool, typer.Option("--streaming", help="do not download a hub data set first")
     ] = False,
-    judge: JudgeName = "vl-mdr",
+    judge: JudgeName = None,
     model: Model = None,
     model_revision: Annotated[
         str | None, typer.Option(metavar="REVISION", help="of a hub checkpoint")
     ] = None,
     device: Device = None,
     dtype: DType = None,
+    prompt: PromptName = None,
+    votes: Votes = None,
+    max_pixels: MaxPixels = None,
+    pooled: Pooled = "newline",
+    base: Base = None,
+    served: Served = None,
+    workers: Workers = 8,
     batch: Annotated[int, typer.Option(metavar="N", min=1, help="rows judged at once")] = 16,
     limit: Annotated[int | None, typer.Option(metavar="N", min=1, help="only the first so many rows")] = None,
     condition: Annotated[
@@ -84,7 +102,11 @@ def run(
         condition = Condition.SHUFFLED
     try:
         with saying("run", BenchmarkError, CheckpointError, RunError):
-            chosen = open_judge(judge, model, model_revision, device, dtype)
+            chosen = open_judge(
+                judge, model, revision=model_revision, device=device, dtype=dtype, prompt=prompt, votes=votes, max_pixels=max_pixels,
+                pooled=pooled, base=base, served=served, workers=workers,
+            )  # fmt: skip
+            _say_cost(chosen, loaded, limit)
             keep = not no_thumbnails and loaded.benchmark.built_in is None
             job = Job(loaded, chosen, output, batch, limit, condition, keep)
             done = start(job, _progress)
@@ -92,6 +114,20 @@ def run(
         raise refuse("\nStopped. The same command continues.", 130) from None
     if done:
         _say(done)
+
+
+def _say_cost(judge: Judge, loaded: Loaded, limit: int | None) -> None:
+    """Before a run by a judge that asks somebody else: what it will ask for, from the first rows."""
+    from core.judges.protocols import Estimates
+
+    if isinstance(judge, Estimates):
+        some = [
+            r.comparison for r in loaded.first(SOME).rows() if r.comparison and r.comparison.image is not None
+        ]
+        counts = [n for n in (limit, loaded.length) if n is not None]
+        rows = min(counts) if counts else len(some)
+        many = "" if counts else f"The number of rows is not known; for each {rows:,}: "
+        print(f"{judge.card.name}: {many}{judge.estimate(some, rows).sentence()}", file=sys.stderr)
 
 
 def _progress(done: int, total: int | None, each: float) -> None:

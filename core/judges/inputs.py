@@ -67,7 +67,7 @@ def build_inputs(
 
     prefix = model.embed(ids, model.image_features(batch["pixel_values"], **vision))
     base = model.embed(ids, model.image_features(plain["pixel_values"], **vision))
-    base[0, at_prompt] = mean
+    base[0, at_prompt, : mean.shape[-1]] = mean
     responses = (encode_response(processor, texts[0]), encode_response(processor, texts[1]))
     response_ids, response_mask = (t.to(model.device) for t in pad_responses(processor, [list(responses)]))
     response = model.backbone.get_input_embeddings()(response_ids)

@@ -57,6 +57,19 @@ class Writes(Protocol):
         ...
 
 
+class Cost(Protocol):
+    def sentence(self) -> str: ...
+
+
+@runtime_checkable
+class Estimates(Protocol):
+    """Asks somebody else, at a price: says before a run what it will ask for."""
+
+    def estimate(self, comparisons: Sequence[Comparison], rows: int) -> Cost:
+        """For `rows` comparisons like these."""
+        ...
+
+
 @runtime_checkable
 class MaskedForward(Protocol):
     """A target as a function of how much of each feature is there: presences z (B, U) -> (B,), differentiable in z.

@@ -92,6 +92,10 @@ class Reader(PreTrainedModel):
             use_cache=True,
             past_key_values=None,
         )
+        return self.prefix_of(out, mask, positions)
+
+    def prefix_of(self, out: Any, mask: Tensor, positions: Tensor) -> Prefix:
+        """What a decoder gave, as it is kept."""
         return Prefix(
             cache=[(layer[0], layer[1]) for layer in out.past_key_values],
             mask=mask,

@@ -19,6 +19,7 @@ class Kind(StrEnum):
     SAME_TEXT = "same text"
     TIE = "tie"
     PREFERENCE = "preference"
+    UNDECIDED = "undecided"  # the judge gave no verdict
 
 
 class Share(StrEnum):
@@ -59,6 +60,8 @@ def headline(comparison: Comparison, judgement: Judgement, a: int, b: int) -> He
     margin = judgement.margin(a, b)
     if comparison.responses[a].strip() == comparison.responses[b].strip():
         return Headline(Kind.SAME_TEXT, a, b, 0.5, label=label)
+    if math.isnan(margin):
+        return Headline(Kind.UNDECIDED, a, b, 0.5, label=label)
     if abs(margin) < TIE:
         return Headline(Kind.TIE, a, b, 0.5, label=label)
     winner, loser = (a, b) if margin > 0 else (b, a)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
+from math import isnan
 from typing import Any
 
 from core.records.text import frozen
@@ -25,13 +26,15 @@ class Vote:
 
     order: the responses as they were shown, by index. text: what it wrote, whole. choice: the response that the text
     decides for, by index, or None where no answer could be read out of it. log_odds: of that verdict for the first
-    response shown against the second, None where the judge gives none.
+    response shown against the second, None where the judge gives none. problem: why there is no choice ("cut off", "refused",
+    "no verdict", or what a server said), "" where there is one.
     """
 
     order: tuple[int, ...]
     text: str
     choice: int | None = None
     log_odds: float | None = None
+    problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,13 @@ class Judgement:
     def loser(self, a: int, b: int) -> int:
         """Which of the two lost; b where they tie."""
         return b if self.margin(a, b) >= 0 else a
+
+    @property
+    def why_undecided(self) -> str:
+        """Of a judge that writes: why its answers did not decide, each reason once; "" where they did."""
+        if self.rewards and not any(map(isnan, self.rewards)):
+            return ""
+        return "; ".join(dict.fromkeys(v.problem for v in self.votes if v.problem)) or "it gave no reward"
 
     def contributions(self, a: int, b: int) -> dict[int, float]:
         """Per selected dimension, weight * (score_a - score_b). Their sum is the margin (VL-MDR, section 3)."""

@@ -21,6 +21,8 @@ from core.runs.metrics import (
     accuracy_plus,
     calibration,
     compare,
+    frame_points,
+    points_of,
     rate,
     rate_of_counts,
     report,
@@ -54,7 +56,10 @@ def entry(run: Run, ties: str = "wrong") -> Entry:
 
 @damage_told
 def overall(run: Run, ties: str = "wrong") -> Rate:
-    """Accuracy over all rows, from the counts of outcomes alone: cheap for a run of any size."""
+    """Accuracy over all rows, from the counts of outcomes alone where that is enough: cheap for a run of any size."""
+    if ties == "coin":
+        frame = _narrow(run.file)
+        return rate(frame["outcome"], ties, frame_points(frame, ties))
     with duckdb.connect() as db:
         counts = db.execute(
             "SELECT outcome, count(*) FROM read_parquet(?) GROUP BY 1", [str(run.file)]
@@ -123,7 +128,11 @@ def _controls(narrow: pd.DataFrame, ties: str) -> dict[str, Rate]:
         words = np.where(right, "right", "wrong")
         if tied is not None:
             words = np.where(tied, "tie", words)
-        return rate(pd.Series(words, dtype=object), ties)
+        return rate(
+            pd.Series(words, dtype=object),
+            ties,
+            points_of(pd.Series(words, dtype=object), ties, rows["preferred_stored"]),
+        )
 
     length = rows["preferred_length"]
     return {
@@ -137,16 +146,23 @@ def _controls(narrow: pd.DataFrame, ties: str) -> dict[str, Rate]:
 def _by_dimension(
     file: Path, narrow: pd.DataFrame, ties: str, keys: tuple[str, ...]
 ) -> tuple[dict[str, Rate], str]:
+    narrow = narrow.assign(points=frame_points(narrow, ties))
     decisive = narrow[narrow["decisive"].notna()]
     if len(decisive):
         there = set(decisive["decisive"])
         named = [d for d in dict.fromkeys((*KEYS, *keys, *sorted(there))) if d in there]
         return {
-            d: rate(decisive.loc[decisive["decisive"] == d, "outcome"], ties) for d in named
+            d: rate(g["outcome"], ties, g["points"].to_numpy())
+            for d in named
+            for g in [decisive[decisive["decisive"] == d]]
         }, "records that this dimension decides"
     with duckdb.connect() as db:
-        pairs = db.execute("SELECT unnest(selected) AS d, outcome FROM read_parquet(?)", [str(file)]).df()
-    found = {keys[int(d)]: rate(g["outcome"].astype(object), ties) for d, g in pairs.groupby("d")}
+        pairs = db.execute("SELECT row, unnest(selected) AS d FROM read_parquet(?)", [str(file)]).df()
+    pairs = pairs.merge(narrow[["row", "outcome", "points"]], on="row")
+    found = {
+        keys[int(d)]: rate(g["outcome"].astype(object), ties, g["points"].to_numpy())
+        for d, g in pairs.groupby("d")
+    }
     return found, "records for which this dimension was selected"
 
 

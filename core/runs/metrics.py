@@ -48,29 +48,33 @@ class Rate:
     counts: dict[str, int]
 
 
-def points_of(outcomes: pd.Series, ties: str = "wrong") -> np.ndarray:
+def points_of(outcomes: pd.Series, ties: str = "wrong", stored: pd.Series | None = None) -> np.ndarray:
     """(rows,) 1, 0.5 or 0 per row, NaN where the row leaves the denominator.
 
     ties: what a tie or an unparsed answer counts. "wrong" (strict; MM-RLHF, VLMEvalKit), "half" (RewardBench),
-    "dropped" (VL-RewardBench's cal.py), "coin" (Multimodal RewardBench; seed 123, so it depends on row order).
+    "dropped" (VL-RewardBench's cal.py), "coin": Multimodal RewardBench's 2_get_accuracy.py, seed 123, which says "A" or "B" by
+    one draw a row and is right where that is the label. So it must see the whole file, in the order of its rows, and
+    stored: where the preferred response stood in the file (0 for "A"; without it, 0).
     """
     if ties not in POLICIES:
         raise ValueError(f"no such tie policy: {ties}; use one of {', '.join(POLICIES)}")
     known = {"right": 1.0, "wrong": 0.0, "missing": np.nan, "unlabelled": np.nan}
     undecided = {"wrong": 0.0, "half": 0.5, "dropped": np.nan, "coin": -1.0}[ties]
-    points: np.ndarray = outcomes.map({**known, "tie": undecided, "unparsed": undecided}).to_numpy(
-        dtype=float, copy=True
-    )
+    mapped = outcomes.map({**known, "tie": undecided, "unparsed": undecided})
+    points: np.ndarray = mapped.to_numpy(dtype=float, copy=True)
     if ties == "coin":
         coin = random.Random(COIN_SEED)
+        labels = np.zeros(len(points)) if stored is None else stored.to_numpy(dtype=float)
         for i in np.flatnonzero(points == -1.0):
-            points[i] = float(coin.random() < 0.5)
+            said = 0 if coin.random() < 0.5 else 1
+            points[i] = float(said == labels[i])
     return points
 
 
-def rate(outcomes: pd.Series, ties: str = "wrong") -> Rate:
-    """Accuracy with Wilson's interval (Wilson 1927; statsmodels). NaN where nothing was scored."""
-    points = points_of(outcomes, ties)
+def rate(outcomes: pd.Series, ties: str = "wrong", points: np.ndarray | None = None) -> Rate:
+    """Accuracy with Wilson's interval (Wilson 1927; statsmodels). NaN where nothing was scored. points: of these rows, where
+    they were worked out over the whole file (`points_of`)."""
+    points = points_of(outcomes, ties) if points is None else points
     scored = ~np.isnan(points)
     n, total = int(scored.sum()), float(points[scored].sum())
     counts = {o: int((outcomes == o).sum()) for o in OUTCOMES}
@@ -80,6 +84,11 @@ def rate(outcomes: pd.Series, ties: str = "wrong") -> Rate:
 
     low, high = proportion_confint(total, n, alpha=1 - LEVEL, method="wilson")
     return Rate(total / n, total, n, float(low), float(high), counts)
+
+
+def frame_points(frame: pd.DataFrame, ties: str) -> np.ndarray:
+    """`points_of` a whole run's rows, in their order. Columns: outcome, and preferred_stored where it is known."""
+    return points_of(frame["outcome"], ties, frame.get("preferred_stored"))
 
 
 def rate_of_counts(counts: Sequence[tuple[str, int]], ties: str = "wrong") -> Rate:
@@ -101,12 +110,16 @@ class Report:
 def report(frame: pd.DataFrame, grouping: Grouping, ties: str = "wrong") -> Report:
     """Overall = sum of points / sum of scored rows; macro = unweighted mean of the group accuracies (cal.py)."""
     group = frame["subgroup"].map(grouping.group_of)
-    groups = {name: rate(frame.loc[group == name, "outcome"], ties) for name in sorted(set(group.dropna()))}
+    points = frame_points(frame, ties)
+    groups = {
+        name: rate(frame.loc[group == name, "outcome"], ties, points[(group == name).to_numpy()])
+        for name in sorted(set(group.dropna()))
+    }
     refused = check_groups(frame, grouping)
     if not refused and any(r.n == 0 for r in groups.values()):
         refused = "no row was scored in " + ", ".join(g for g, r in groups.items() if r.n == 0)
     macro = None if refused or not groups else float(np.mean([r.value for r in groups.values()]))
-    return Report(grouping.name, rate(frame["outcome"], ties), groups, macro, refused)
+    return Report(grouping.name, rate(frame["outcome"], ties, points), groups, macro, refused)
 
 
 def check_groups(frame: pd.DataFrame, grouping: Grouping) -> str:
@@ -130,7 +143,7 @@ def accuracy_plus(frame: pd.DataFrame, ties: str = "wrong", resamples: int = 200
     A cluster with a missing row cannot be all right: it is left out and counted as missing. The interval is a
     percentile bootstrap over clusters. Under "half" and "coin" a tie counts as in `points_of`, and only 1 is right.
     """
-    points = pd.Series(points_of(frame["outcome"], ties), index=frame.index)
+    points = pd.Series(frame_points(frame, ties), index=frame.index)
     absent = frame["outcome"].isin(["missing", "unlabelled"])
     whole = ~absent.groupby(frame["cluster"]).any()
     right = (points.fillna(1.0 if ties == "dropped" else 0.0) == 1.0).groupby(frame["cluster"]).all()[whole]

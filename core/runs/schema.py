@@ -17,7 +17,7 @@ from core.runs.metrics import outcome
 
 _floats, _texts, _numbers = pa.list_(pa.float32()), pa.list_(pa.string()), pa.list_(pa.int32())
 _votes = pa.list_(pa.struct([
-    ("order", _numbers), ("text", pa.string()), ("choice", pa.int32()), ("log_odds", pa.float32()),
+    ("order", _numbers), ("text", pa.string()), ("choice", pa.int32()), ("log_odds", pa.float32()), ("problem", pa.string()),
 ]))  # fmt: skip
 SCHEMA = pa.schema([
     ("row", pa.int64()), ("key", pa.string()), ("id", pa.string()), ("subgroup", pa.string()),
@@ -39,6 +39,9 @@ def accepts(column: pa.Field, found: pa.DataType) -> bool:
         return True
     if pa.types.is_list(found) and pa.types.is_list(column.type):
         return accepts(column.with_type(column.type.value_type), found.value_type)
+    if pa.types.is_struct(found) and pa.types.is_struct(column.type):  # fields that came later may be missing
+        wanted = {f.name: f for f in column.type}
+        return all(f.name in wanted and accepts(wanted[f.name], f.type) for f in found)
     return bool(pa.types.is_int32(column.type) and pa.types.is_int8(found))
 
 
@@ -77,7 +80,7 @@ def row_of(row: Row, judgement: Judgement | None, problem: str, image: bytes | N
         "weights": list(judgement.weights) if judgement else [],
         "weight_logits": list(judgement.weight_logits) if judgement else [],
         "scores": [s for scores in judgement.scores for s in scores] if judgement else [],
-        "problem": problem or row.problem,
+        "problem": problem or row.problem or (judgement.why_undecided if judgement else ""),
         "critique": (judgement.critique or None) if judgement else None, "choice": judgement.choice if judgement else None,
         "votes": [{**asdict(v), "order": list(v.order)} for v in judgement.votes] if judgement and judgement.votes else None,
         "ood": ood.outside if ood else None, "ood_score": ood.score if ood else None,
@@ -151,7 +154,8 @@ def judgement_of(stored: Mapping[str, Any], manifest: Manifest) -> Judgement:
             critique=stored.get("critique") or "",
             choice=stored.get("choice"),
             votes=tuple(
-                Vote(**{k: frozen(v) for k, v in vote.items()}) for vote in stored.get("votes") or ()
+                Vote(**{k: frozen(v) for k, v in vote.items() if v is not None})
+                for vote in stored.get("votes") or ()
             ),
             ood=OODScore(ood, stored["ood_threshold"], bool(stored["ood"])) if ood is not None else None,
         )

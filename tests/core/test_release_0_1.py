@@ -148,6 +148,11 @@ def test_the_leaderboard_says_what_it_said(place) -> None:
     opened, said = open_run(FIXTURES / place), RUNS[place]
     for policy in POLICIES:
         old, entry = said["leaderboard"][policy], leaderboard.entry(opened, policy)
+        if (
+            policy == "coin"
+        ):  # release 0.1 tossed it once a group and never looked at the label (CHANGELOG.md)
+            assert entry.reports[0].overall.n == old["overall"][1]
+            continue
         assert same(rate_of(leaderboard.overall(opened, policy)), old["overall"])
         assert same(rate_of(entry.reports[0].overall), old["overall"])
         assert same({k: rate_of(r) for k, r in entry.reports[0].groups.items()}, old["groups"])

@@ -1,0 +1,262 @@
+"""A vision-language model asked in words which of two responses is better (R1-Reward, UnifiedReward, any Qwen-VL).
+
+Every pair is asked in both orders. Without a critique the verdict is read at once: the model is made to have written the
+prompt's lead, and the log-odds of the two verdicts are taken there (the first impression). With a critique it writes K
+answers in each order, each is read by the prompt's rule, and the log-odds are taken at the verdict that it wrote.
+Each number depends on picture, question and the two texts in the order shown, and on nothing else: swapping the
+responses turns the sign of the margin exactly.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from threading import Lock
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+from transformers import BatchFeature, GenerationConfig
+
+from core.images import image_hash
+from core.judges.contents import Contents
+from core.judges.features import TargetFunction
+from core.judges.options import Options
+from core.judges.pairs import chosen, rewards_of, shown_critique
+from core.judges.prompts import Prompt, find_prompt
+from core.judges.verdict_forward import VerdictForward, build_sides
+from core.judges.verdicts import RULES, problem_of
+from core.model.backbones import load_vlm, open_processor
+from core.model.deepstack import reader_of
+from core.model.loading import CheckpointError, fingerprint
+from core.model.processor import RewardProcessor, _plain
+from core.records import Comparison, JudgeCard, Judgement, RecordError, Vote, content_hash
+
+SECONDS = 600.0  # that one answer may take
+MOST_VOTES = 64
+
+
+class GenerativeJudge:
+    """model: with its language head. reader: its backbone, for attribution. prompt: how it is asked. votes: answers in each
+    order; 0 reads the verdict at once."""
+
+    decomposes_head = False
+
+    def __init__(
+        self, model: Any, processor: RewardProcessor, card: JudgeCard, prompt: Prompt, votes: int = 0
+    ) -> None:
+        self.model, self.processor, self.card = model, processor, card
+        self.prompt, self.votes = prompt, votes
+        self.reader = reader_of(model, torch.nn.Identity())
+        self.lock = Lock()
+
+    # -- judging ---------------------------------------------------------------------------------------------
+
+    def judge(self, comparison: Comparison) -> Judgement:
+        """Raises ImageError or RecordError with a readable sentence."""
+        return self.critique(comparison, self.votes)
+
+    def judge_batch(self, comparisons: list[Comparison]) -> list[Judgement]:
+        return [self.judge(c) for c in comparisons]
+
+    def critique(self, comparison: Comparison, votes: int = 1) -> Judgement:
+        """Writes `votes` answers in each order of each pair, and then judges."""
+        started, image, n = time.perf_counter(), comparison.load_image(), len(comparison.responses)
+        cast: list[Vote] = []
+        with self.lock, torch.inference_mode():
+            for order in ((i, j) for i in range(n) for j in range(n) if i != j):
+                asked = self.prompt.fill(comparison.prompt, *(comparison.responses[k] for k in order))
+                cast += (
+                    self._written(image, asked, order, votes)
+                    if votes
+                    else [self._at_once(image, asked, order)]
+                )
+        cast.sort(key=lambda v: (min(v.order), max(v.order), v.order))
+        rewards = rewards_of(n, cast)
+        choice = chosen(rewards)
+        return Judgement(
+            comparison.id, self.card.id, rewards, seconds=time.perf_counter() - started,
+            critique=shown_critique(cast, choice), choice=choice, votes=tuple(cast),
+        )  # fmt: skip
+
+    def _at_once(self, image: Image.Image, asked: str, order: tuple[int, int]) -> Vote:
+        odds = self.log_odds(image, asked, self.lead)
+        return Vote(order, "", order[0] if odds > 0 else order[1] if odds < 0 else None, odds)
+
+    def _written(self, image: Image.Image, asked: str, order: tuple[int, int], votes: int) -> list[Vote]:
+        out = []
+        for text, finished in self.write(image, asked, votes):
+            verdict = RULES[self.prompt.parsing](text)
+            problem = problem_of(text, verdict, finished)
+            choice = None if problem or verdict.choice is None else order[verdict.choice]
+            odds = None
+            if choice is not None and verdict.at is not None:
+                odds = self.log_odds(
+                    image, asked, text[: verdict.at], self.forms(text, verdict.at, verdict.choice)
+                )
+            out.append(Vote(order, text, choice, odds, problem))
+        return out
+
+    def forms(self, text: str, at: int, choice: int | None) -> tuple[str, str]:
+        """The two verdicts as they would stand at this place: the prompt's where the text has one of them, else the digits or
+        letters that the judge used."""
+        for forms in (self.prompt.verdicts, ("1", "2"), ("A", "B"), ("a", "b"), ("one", "two"), ("first", "second"), ("First", "Second")):  # fmt: skip
+            if choice is not None and text.startswith(forms[choice], at):
+                return forms
+        return self.prompt.verdicts
+
+    # -- explaining ------------------------------------------------------------------------------------------
+
+    def masked(
+        self, comparison: Comparison, judgement: Judgement, a: int, b: int, target: TargetFunction, level: str, scope: str,
+        most_regions: int = 16,
+    ) -> VerdictForward:  # fmt: skip
+        sides, features = build_sides(self, comparison, judgement.votes, a, b, level, most_regions)
+        return VerdictForward(self.reader, self.model.get_output_embeddings(), sides, features, target, scope)
+
+    def offsets(
+        self, image: Image.Image, asked: str, written: str, verdicts: tuple[str, str]
+    ) -> tuple[list[tuple[int, int]], int]:
+        """The characters of each token of the conversation, and the character at which what is asked begins."""
+        pixels = self.processor.image_processor(images=[image], return_tensors="pt")
+        text = self.conversation(asked) + _plain(self.processor, written) + verdicts[0]
+        whole = text.replace(self.processor.image_token, self.processor.replace_image_token(pixels, 0), 1)
+        said = _plain(self.processor, asked)
+        if whole.count(said) != 1:
+            raise RecordError(
+                "This model's chat template does not show the question once and as it is, so its words cannot be told from the "
+                "template's own and nothing can be explained."
+            )
+        found = self.processor.tokenizer(whole, add_special_tokens=False, return_offsets_mapping=True)
+        return [(int(s), int(e)) for s, e in found["offset_mapping"]], whole.index(said)
+
+    # -- the model -------------------------------------------------------------------------------------------
+
+    @property
+    def lead(self) -> str:
+        """What stands before a verdict without a critique. A template that opens every reply with <think> has it closed first."""
+        opened = self.conversation("x").rstrip().endswith("<think>")
+        return ("\n</think>\n\n" if opened else "") + self.prompt.lead
+
+    def conversation(self, asked: str) -> str:
+        """The chat up to where the judge begins to write, with one image token."""
+        messages: list[dict[str, Any]] = [
+            {
+                "role": "user",
+                "content": [{"type": "image"}, {"type": "text", "text": _plain(self.processor, asked)}],
+            }
+        ]
+        if self.prompt.system:
+            messages.insert(0, {"role": "system", "content": [{"type": "text", "text": self.prompt.system}]})
+        return str(self.processor.tokenizer.apply_chat_template(
+            messages, chat_template=self.processor.chat_template, tokenize=False, add_generation_prompt=True,
+        ))  # fmt: skip
+
+    def inputs(self, image: Image.Image, text: str) -> BatchFeature:
+        """One conversation as the model takes it. Raises RecordError where it is longer than the model's context."""
+        pixels = self.processor.image_processor(images=[image], return_tensors="pt")
+        whole = text.replace(self.processor.image_token, self.processor.replace_image_token(pixels, 0), 1)
+        ids = self.processor.tokenizer([whole], return_tensors="pt", add_special_tokens=False)["input_ids"]
+        limit = self.model.config.get_text_config().max_position_embeddings
+        if ids.shape[1] >= limit:
+            raise RecordError(
+                f"Question, picture and responses are {ids.shape[1]:,} tokens long; this model reads at most {limit:,}. "
+                "Shorten the text, or use a smaller --max-pixels."
+            )
+        at_image = (ids == self.model.config.image_token_id).int()
+        return BatchFeature({
+            **pixels, "input_ids": ids, "attention_mask": torch.ones_like(ids), "mm_token_type_ids": at_image,
+        }).to(self.model.device)  # fmt: skip
+
+    def log_odds(
+        self, image: Image.Image, asked: str, written: str, verdicts: tuple[str, str] | None = None
+    ) -> float:
+        """Of the first verdict against the second after what the judge has written."""
+        inputs, (first, second) = self.before_verdict(image, asked, written, verdicts or self.prompt.verdicts)
+        logits = self.model(**inputs, logits_to_keep=1).logits[0, -1].double()
+        return float(logits[first] - logits[second])
+
+    def before_verdict(
+        self, image: Image.Image, asked: str, written: str, verdicts: tuple[str, str]
+    ) -> tuple[BatchFeature, tuple[int, int]]:
+        """The conversation up to the first token in which the two verdicts differ, and that token of each."""
+        start = self.conversation(asked) + _plain(self.processor, written)
+        inputs, other = (self.inputs(image, start + v) for v in verdicts)
+        place = _parting(inputs["input_ids"][0], other["input_ids"][0])
+        first, second = (int(i["input_ids"][0, place]) for i in (inputs, other))
+        for name in ("input_ids", "attention_mask", "mm_token_type_ids"):
+            inputs[name] = inputs[name][:, :place]
+        return inputs, (first, second)
+
+    def write(self, image: Image.Image, asked: str, votes: int) -> list[tuple[str, bool]]:
+        """(text, finished) of each answer. Never runs past the prompt's limit, the model's context or SECONDS."""
+        inputs = self.inputs(image, self.conversation(asked))
+        room = self.model.config.get_text_config().max_position_embeddings - inputs["input_ids"].shape[1]
+        tokenizer, p = self.processor.tokenizer, self.prompt
+        temperature = p.voting_temperature if votes > 1 else p.temperature
+        ends = _ends(self.model, tokenizer)
+        how: Any = GenerationConfig(  # type: ignore[no-untyped-call]
+            max_new_tokens=min(p.max_new_tokens, room), max_time=SECONDS, do_sample=temperature > 0,
+            temperature=temperature or None, top_p=p.top_p if temperature else None, top_k=0 if temperature else None,
+            num_return_sequences=votes if temperature else 1, eos_token_id=ends, pad_token_id=tokenizer.pad_token_id or ends[0],
+            stop_strings=list(p.stop) or None,
+        )  # fmt: skip
+        devices = [self.model.device] if self.model.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices):
+            torch.manual_seed(int(content_hash(image_hash(image), asked), 16) % 2**31)
+            out = self.model.generate(**inputs, generation_config=how, tokenizer=tokenizer)
+        rows = out[:, inputs["input_ids"].shape[1] :].tolist()
+        return [self._read(row, ends) for row in rows] * (votes // len(rows))
+
+    def _read(self, row: list[int], ends: list[int]) -> tuple[str, bool]:
+        end = next((i for i, token in enumerate(row) if token in ends), None)
+        text = str(
+            self.processor.tokenizer.decode(row if end is None else row[:end], skip_special_tokens=True)
+        )
+        return text, end is not None or any(text.rstrip().endswith(s) for s in self.prompt.stop)
+
+
+def _parting(a: Tensor, b: Tensor) -> int:
+    """Where two rows of ids first differ. Raises RecordError where one only continues the other."""
+    n = min(len(a), len(b))
+    different = (a[:n] != b[:n]).nonzero()
+    if not len(different):
+        raise RecordError("The prompt's two verdicts are the same for this model's tokenizer: choose others.")
+    return int(different[0])
+
+
+def _ends(model: Any, tokenizer: Any) -> list[int]:
+    said = model.generation_config.eos_token_id
+    listed = [said] if isinstance(said, int) else list(said or [])
+    return list(
+        dict.fromkeys([*listed, *([tokenizer.eos_token_id] if tokenizer.eos_token_id is not None else [])])
+    )
+
+
+def open_generative(contents: Contents, options: Options) -> GenerativeJudge:
+    """Raises CheckpointError."""
+    prompt = find_prompt(options.prompt)
+    votes = prompt.votes if options.votes is None else options.votes
+    if not 0 <= votes <= MOST_VOTES:
+        raise CheckpointError(f"--votes is {votes}: it must be from 0 (the verdict at once) to {MOST_VOTES}.")
+    processor = open_processor(contents.local, contents.title, options.max_pixels)
+    model = load_vlm(contents.local, contents.title, options.device, options.dtype)
+    return GenerativeJudge(model, processor, _card(contents, model, prompt, votes, options), prompt, votes)
+
+
+def _card(contents: Contents, model: Any, prompt: Prompt, votes: int, options: Options) -> JudgeCard:
+    how = f"{votes} answers in each order" if votes else "the verdict at once, in both orders"
+    limit = f", at most {options.max_pixels:,} pixels" if options.max_pixels else ""
+    return JudgeCard(
+        contents.title, contents.title, "generative", revision=contents.revision or "",
+        fingerprint=fingerprint(contents.source), backbone=contents.model_type,
+        parameters=sum(p.numel() for p in model.parameters()), dtype=str(model.dtype).removeprefix("torch."),
+        device=str(model.device), about=f"Prompt '{prompt.name}' ({prompt.fingerprint[:8]}), {how}{limit}.",
+    )  # fmt: skip
+
+
+def with_prompt(judge: GenerativeJudge, prompt: Prompt, votes: int) -> GenerativeJudge:
+    """The same model asked in another way."""
+    card = replace(judge.card, about=f"Prompt '{prompt.name}' ({prompt.fingerprint[:8]}).")
+    return type(judge)(judge.model, judge.processor, card, prompt, votes)

@@ -1,0 +1,190 @@
+"""What the votes of judges that write say beyond one number: majorities of K, order consistency, position preference.
+
+Majorities are those of VL-RewardBench's cal.py: K votes a row; right or wrong if more than half of them say so; otherwise
+the row does not match or is split, and leaves the denominator.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from core.benchmarks.rows import Grouping
+from core.records import Vote
+from core.runs.metrics import LEVEL, Rate, rate
+from core.runs.run import Run
+
+KS = (1, 3, 5, 7, 9)
+SEED = 1234  # as in cal.py
+AGREE, REJECT, NO_MATCH, SPLIT = "agree", "reject", "doesn't match", "split"
+OUTCOME = {AGREE: "right", REJECT: "wrong", NO_MATCH: "unparsed", SPLIT: "tie"}
+
+
+@dataclass(frozen=True)
+class Cast:
+    """The votes of one labelled row. preferred: by index. subgroup: of the benchmark."""
+
+    row: int
+    subgroup: str
+    preferred: int
+    votes: tuple[Vote, ...]
+
+
+def cast_in(run: Run) -> list[Cast]:
+    """Of each labelled row that has votes."""
+    rows = run.table(["row", "subgroup", "preferred", "votes"]).to_pylist()
+    return [
+        Cast(r["row"], r["subgroup"], r["preferred"], tuple(_vote(v) for v in r["votes"]))
+        for r in rows
+        if r["votes"] and r["preferred"] is not None
+    ]
+
+
+def _vote(stored: Mapping[str, Any]) -> Vote:
+    return Vote(
+        tuple(stored["order"]),
+        stored["text"] or "",
+        stored["choice"],
+        stored["log_odds"],
+        stored.get("problem") or "",
+    )
+
+
+def majority(votes: Sequence[Vote], preferred: int) -> str:
+    """One of AGREE, REJECT, NO_MATCH and SPLIT, as cal.py has it."""
+    said = [NO_MATCH if v.choice is None else AGREE if v.choice == preferred else REJECT for v in votes]
+    return next((what for what in (AGREE, REJECT, NO_MATCH) if said.count(what) > len(said) / 2), SPLIT)
+
+
+@dataclass(frozen=True)
+class AtK:
+    """Accuracy by the majority of k votes. counts: rows per majority. groups by name; macro is None where a group is empty.
+    rows: those with at least k votes."""
+
+    k: int
+    overall: Rate
+    groups: dict[str, Rate]
+    macro: float | None
+    counts: dict[str, int]
+    rows: int
+
+
+def voting_curve(
+    cast: Sequence[Cast], grouping: Grouping | None = None, ks: Sequence[int] = KS, seed: int = SEED
+) -> list[AtK]:
+    """Voting@K for each k for which there are rows with as many votes. Which k of a row's votes count is drawn once: those of
+    both orders are mixed, and the first k of the draw are those of every larger k too."""
+    shuffled = []
+    for c in sorted(cast, key=lambda c: c.row):
+        mixed = list(c.votes)
+        random.Random(f"{seed}-{c.row}").shuffle(mixed)
+        shuffled.append((c, mixed))
+    out = []
+    for k in ks:
+        able = [(c, mixed[:k]) for c, mixed in shuffled if len(mixed) >= k]
+        if not able:
+            continue
+        found = [majority(votes, c.preferred) for c, votes in able]
+        outcomes = pd.Series([OUTCOME[what] for what in found], dtype=object)
+        group = pd.Series(
+            [grouping.group_of.get(c.subgroup) if grouping else None for c, _ in able], dtype=object
+        )
+        groups = {name: rate(outcomes[group == name], "dropped") for name in sorted(set(group.dropna()))}
+        empty = not groups or any(r.n == 0 for r in groups.values())
+        out.append(AtK(
+            k, rate(outcomes, "dropped"), groups, None if empty else float(np.mean([r.value for r in groups.values()])),
+            {what: found.count(what) for what in (AGREE, REJECT, NO_MATCH, SPLIT)}, len(able),
+        ))  # fmt: skip
+    return out
+
+
+@dataclass(frozen=True)
+class Share:
+    """k of n, with a 95 % interval (Wilson)."""
+
+    k: int
+    n: int
+    value: float
+    low: float
+    high: float
+
+
+def share(k: int, n: int) -> Share:
+    if n == 0:
+        return Share(0, 0, *[float("nan")] * 3)
+    from statsmodels.stats.proportion import proportion_confint  # slow: not at every start
+
+    low, high = proportion_confint(k, n, alpha=1 - LEVEL, method="wilson")
+    return Share(k, n, k / n, float(low), float(high))
+
+
+@dataclass(frozen=True)
+class Order:
+    """consistent: pairs whose answers prefer the same response in both orders, of those that decide in both. first: answers
+    that prefer the response shown first, of all that decide, each order of a pair weighing the same. undecided: answers
+    without a verdict, by reason."""
+
+    consistent: Share
+    first: Share
+    undecided: dict[str, int]
+    answers: int
+
+
+def side(votes: Sequence[Vote]) -> int | None:
+    """The response that the answers of one order prefer: by their log-odds where all that decide have them, else by count;
+    None where they do not decide."""
+    decided = [v for v in votes if v.choice is not None or v.log_odds is not None]
+    if not decided:
+        return None
+    if all(v.log_odds is not None for v in decided):
+        total = sum(v.log_odds or 0.0 for v in decided)
+    else:
+        total = sum((v.choice == v.order[0]) - (v.choice == v.order[1]) for v in decided)
+    return votes[0].order[0] if total > 0 else votes[0].order[1] if total < 0 else None
+
+
+def depends_on_order(votes: Sequence[Vote]) -> bool | None:
+    """Of one record: whether some pair's winner is another one in the other order. None where no pair decides in both."""
+    found = _pairs(votes)
+    return None if not found else any(a != b for a, b in found)
+
+
+def _pairs(votes: Sequence[Vote]) -> list[tuple[int, int]]:
+    """(winner as shown in order i < j, winner in the other order) of each pair that decides in both."""
+    orders: dict[tuple[int, ...], list[Vote]] = {}
+    for v in votes:
+        orders.setdefault(v.order, []).append(v)
+    out = []
+    for (i, j), given in sorted(orders.items()):
+        if i < j and (j, i) in orders:
+            a, b = side(given), side(orders[j, i])
+            if a is not None and b is not None:
+                out.append((a, b))
+    return out
+
+
+def order_effects(cast: Sequence[Cast]) -> Order:
+    """Over pairs that were asked in both orders: a judge asked in one order only has no position preference to measure."""
+    pairs = [p for c in cast for p in _pairs(c.votes)]
+    answers = [v for c in cast for v in c.votes]
+    both = [
+        v
+        for c in cast
+        for v in c.votes
+        if any(w.order == v.order[::-1] for w in c.votes) and v.choice is not None
+    ]
+    undecided: dict[str, int] = {}
+    for v in answers:
+        if v.choice is None and v.log_odds is None:
+            undecided[v.problem or "no verdict"] = undecided.get(v.problem or "no verdict", 0) + 1
+    return Order(
+        share(sum(a == b for a, b in pairs), len(pairs)),
+        share(sum(v.choice == v.order[0] for v in both), len(both)),
+        undecided,
+        len(answers),
+    )

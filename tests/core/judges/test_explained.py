@@ -1,0 +1,102 @@
+"""Public scalar heads and judges that write are explained by the same methods as VL-MDR, and the sums hold."""
+
+import numpy as np
+import pytest
+import torch
+from checkpoints import qwen, value_head
+from PIL import Image
+
+from core.explain import METHODS, explain, methods_for
+from core.judges.opening import open_judge
+from core.judges.options import Options
+from core.judges.protocols import Differentiable
+from core.judges.verdicts import RULES
+from core.records import Comparison, Vote
+
+
+def noise(seed):
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 255, (84, 112, 3), dtype="uint8"))
+
+
+@pytest.fixture(scope="module")
+def comparison():
+    return Comparison("c", noise(3), "How many stars?", ("Two stars.", "I count five here."))
+
+
+@pytest.fixture(
+    scope="module", params=["scalar", "generative", "scalar on Qwen3-VL", "generative on Qwen3-VL"]
+)
+def judge(request, tmp_path_factory):
+    kind = "qwen3_vl" if "Qwen3" in request.param else "qwen2_5_vl"
+    folder = qwen(tmp_path_factory.mktemp("judge"), kind)
+    if request.param.startswith("scalar"):
+        value_head(folder)
+    return open_judge(str(folder), Options(device="cpu"))
+
+
+def test_it_can_be_explained(judge):
+    assert isinstance(judge, Differentiable) and set(methods_for(judge)) == {
+        k for k, m in METHODS.items() if not m.head
+    }
+
+
+def test_the_whole_input_is_the_judgements_margin_and_every_value_is_differentiable(judge, comparison):
+    judged = judge.judge(comparison)
+    with judge.lock:
+        forward = judge.masked(
+            comparison, judged, 0, 1, lambda o: o.rewards[:, 0] - o.rewards[:, 1], "word", "joint"
+        )
+        z = forward.ones().requires_grad_()
+        value = forward(z)
+        (slope,) = torch.autograd.grad(value.sum(), z)
+    assert float(value.detach()) == pytest.approx(judged.margin(0, 1), rel=1e-5, abs=1e-5)
+    assert slope.shape == z.shape and (slope[0] != 0).all()  # every word, the question and every region count
+
+
+def test_each_feature_is_replaced_by_its_own_tokens_alone(judge, comparison):
+    """Blanking a word of b leaves nothing of a changed: the same as a masked forward of all but that word."""
+    judged = judge.judge(comparison)
+    with judge.lock, torch.no_grad():
+        forward = judge.masked(
+            comparison, judged, 0, 1, lambda o: o.rewards[:, 0] - o.rewards[:, 1], "word", "joint"
+        )
+        swapped = judge.masked(
+            comparison, judged, 1, 0, lambda o: o.rewards[:, 0] - o.rewards[:, 1], "word", "joint"
+        )
+        first, second = len(forward.features.texts[0]), len(forward.features.texts[1])
+        for u in range(first + second):
+            z, other = forward.ones(), swapped.ones()
+            z[0, u] = 0
+            other[0, u + second if u < first else u - first] = 0
+            assert float(forward(z)) == pytest.approx(-float(swapped(other)), abs=1e-5)
+
+
+@pytest.mark.parametrize("method", ["gradient", "integrated_gradients", "ablation", "occlusion", "shapley"])
+def test_methods_run_and_complete_ones_add_up(judge, comparison, method):
+    judged = judge.judge(comparison)
+    found = explain(
+        judge, comparison, judged, method=method, **({"steps": 24} if METHODS[method].steps else {})
+    )
+    assert found.target_value == pytest.approx(judged.margin(0, 1), rel=1e-5, abs=1e-5)
+    assert len(found.token_values[0]) == 2 and len(found.token_values[1]) == 4
+    if METHODS[method].complete:
+        assert abs(found.convergence_delta) < 0.05 * max(1, abs(found.target_value - found.baseline_value))
+    assert explain(judge, comparison, judged, method="ablation", scope="responses").scope == "responses"
+
+
+def test_a_critique_is_held_fixed(tmp_path, comparison):
+    judge = open_judge(str(qwen(tmp_path / "m")), Options(device="cpu", prompt="think", votes=0))
+    texts = {
+        (0, 1): "<think>Five, I see.</think><answer>2</answer>",
+        (1, 0): "<think>Hm.</think><answer>1</answer>",
+    }
+    odds = {}
+    for order, text in texts.items():
+        asked = judge.prompt.fill(comparison.prompt, *(comparison.responses[i] for i in order))
+        with judge.lock, torch.inference_mode():
+            odds[order] = judge.log_odds(comparison.load_image(), asked, text[: RULES["answer-tag"](text).at])
+    votes = tuple(Vote(order, text, 1, odds[order]) for order, text in texts.items())
+    judged = judge.judge(comparison)
+    judged = type(judged)(**{**judged.__dict__, "votes": votes})
+    margin = (odds[0, 1] - odds[1, 0]) / 2
+    assert explain(judge, comparison, judged).target_value == pytest.approx(margin, abs=1e-5)

@@ -182,6 +182,8 @@ def _bare(asked: str, question: str, responses: Sequence[Answer]) -> tuple[Seque
             notes.append("the question, with which all its responses begin, taken out of them")
             texts = [r.strip() for r in rest]
             break
+    if any("\ufffd" in t for t in (question, *texts)):
+        notes.append("a character that could not be read stands as \ufffd")
     return [(c, t, before) for (c, _, before), t in zip(responses, texts, strict=True)], notes
 
 

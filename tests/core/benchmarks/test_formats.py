@@ -384,7 +384,7 @@ def test_equal_responses_are_said(tmp_path) -> None:
     assert check(tmp_path / "data.jsonl").equal == 1
     done = run(Job(BENCHMARKS["own"].open(tmp_path / "data.jsonl"), longer(), tmp_path / "run"))
     assert done and done.manifest.stats["findings"]["responses are the same text"]["first"][0][0] == [0]
-    assert done.manifest.stats["data"]["format"] == "the general form"
+    assert done.manifest.provenance["format"] == "the general form"
 
 
 def test_the_template_is_read_as_it_says(tmp_path) -> None:

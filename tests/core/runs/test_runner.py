@@ -241,7 +241,7 @@ def test_a_shuffled_image_is_never_the_one_of_the_minimal_pair(tmp_path) -> None
 
     judge.judge_batch = watch  # type: ignore[method-assign]
     loaded = BENCHMARKS["scene"].open().first(184)
-    assert run(Job(loaded, judge, tmp_path / "r", swap_images=True, keep_images=False))
+    assert run(Job(loaded, judge, tmp_path / "r", condition=Condition.SHUFFLED, keep_images=False))
     rows = list(loaded.rows())
     couples: dict[str, int] = {}
     for row in rows:

@@ -154,5 +154,6 @@ def make_run(
     if done is None:
         return 0, 0, []
     table = done.table(["outcome", "problem"])
-    judged = sum(outcome != "missing" for outcome in table["outcome"].to_pylist())
-    return len(table), judged, Reasons(table["problem"].to_pylist()).lines()
+    outcomes, problems = table["outcome"].to_pylist(), table["problem"].to_pylist()
+    missing = [p for o, p in zip(outcomes, problems, strict=True) if o == "missing"]
+    return len(table), len(table) - outcomes.count("missing"), Reasons(missing).lines()

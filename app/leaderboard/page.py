@@ -274,6 +274,7 @@ def provenance_html(provenance: dict[str, Any]) -> Markup:
         {%- for decision in p.decisions %}<li>{{ decision }}</li>{% endfor %}
         {%- for note, n in p.notes.items() %}<li>{{ n|f(",") }} row{{ "" if n == 1 else "s" }}: {{ note }}</li>{% endfor %}
         {%- for line in p.left_out %}<li>Not judged: {{ line }}</li>{% endfor %}
+        {%- for line in p.judged_all_the_same %}<li>Judged without a picture: {{ line }}</li>{% endfor %}
         </ul></details>
         """,
         p=p,

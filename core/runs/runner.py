@@ -389,7 +389,7 @@ def _merge(job: Job, windows: int, notes: Counter[str], seconds: float, processe
     in parts/ is not ours and is left out."""
     parts = [_part(job.folder / "parts", n) for n in range(windows)]
     temporary = job.folder / "judgements.parquet.tmp"
-    digest, count, left_out = hashlib.sha256(), 0, Reasons()
+    digest, count, left_out, all_the_same = hashlib.sha256(), 0, Reasons(), Reasons()
     with pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
         for part in parts:
             try:
@@ -403,17 +403,22 @@ def _merge(job: Job, windows: int, notes: Counter[str], seconds: float, processe
             for key, preferred in zip(table["key"].to_pylist(), table["preferred"].to_pylist(), strict=True):
                 digest.update(f"{key}:{preferred};".encode())
             count += len(table)
-            for problem in table["problem"].to_pylist():
-                left_out.add(problem)
+            for outcome, problem in zip(
+                table["outcome"].to_pylist(), table["problem"].to_pylist(), strict=True
+            ):
+                (left_out if outcome == "missing" else all_the_same).add(problem)
     manifest = Manifest.load(job.folder)
     manifest.stats = {"rows": count, "data_hash": digest.hexdigest()[:16], "seconds_of_last_start": round(seconds, 1),
                     "findings": oddities(temporary, job.loaded.benchmark.clustered), "processes": processes, "finished": time.strftime("%Y-%m-%d %H:%M:%S")}  # fmt: skip
     manifest.provenance = job.loaded.provenance | {
-        "notes": dict(notes),
-        "left_out": [line[:LONGEST] for line in left_out.lines(EXAMPLES)],
-    }
+        "notes": dict(notes), "left_out": _told(left_out), "judged_all_the_same": _told(all_the_same),
+    }  # fmt: skip
     manifest.save(job.folder)
     temporary.replace(job.folder / "judgements.parquet")
+
+
+def _told(reasons: Reasons) -> list[str]:
+    return [line[:LONGEST] for line in reasons.lines(EXAMPLES)]
 
 
 def _smaller(a: int | None, b: int | None) -> int | None:

@@ -34,7 +34,7 @@ Said = Annotated[str, Field(max_length=4000)]
 class Provenance(BaseModel):
     """What was understood of the data. columns: what is read from which column. decisions: what was decided for the whole
     file, in sentences. notes: what was done to how many rows. left_out: why rows were not judged, counted, the most
-    frequent first. Runs from before this was kept have none of it."""
+    frequent first; judged_all_the_same: what was wrong with rows that were judged, by a judge that needs no picture. Runs from before this was kept have none of it."""
 
     model_config = ConfigDict(extra="ignore")
     source: Said = ""
@@ -44,6 +44,7 @@ class Provenance(BaseModel):
     decisions: Annotated[list[Said], Field(max_length=100)] = []
     notes: Annotated[dict[Name, Whole], Field(max_length=100)] = {}
     left_out: Annotated[list[Said], Field(max_length=100)] = []
+    judged_all_the_same: Annotated[list[Said], Field(max_length=100)] = []
 
 
 def checked_provenance(provenance: dict[str, Any]) -> dict[str, Any]:

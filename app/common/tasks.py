@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -127,6 +128,14 @@ class RunWanted:
     condition: Condition = Condition.AS_GIVEN
 
 
+def _content(source: Path | None) -> str:
+    """So that another file of the same name is another run."""
+    if source is None or not source.is_file():
+        return ""
+    with source.open("rb") as file:
+        return f"-{hashlib.file_digest(file, 'sha256').hexdigest()[:8]}"
+
+
 def make_run(
     judge: VLMDRJudge,
     wanted: RunWanted,
@@ -139,7 +148,7 @@ def make_run(
     stem = re.sub(r"[^A-Za-z0-9]+", "-", Path(loaded.source).stem)[:40].strip("-") or "data"
     folder = (
         wanted.output
-        / f"{wanted.benchmark}-{stem}"
+        / f"{wanted.benchmark}-{stem}{_content(wanted.source)}"
         / f"{wanted.judge}{CONDITIONS[wanted.condition]}-{wanted.limit or 'all'}"
     )
     job = Job(

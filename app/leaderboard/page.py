@@ -268,7 +268,7 @@ def provenance_html(provenance: dict[str, Any]) -> Markup:
     p = Provenance.model_validate(provenance)
     return html(
         """
-        <details class="small" id="provenance"><summary>How the data were read{% if p.format %}: {{ p.format }}{% endif %}</summary><ul>
+        <details class="small" id="provenance" style="overflow-wrap: anywhere"><summary>How the data were read{% if p.format %}: {{ p.format }}{% endif %}</summary><ul>
         <li>Source: {{ p.source }}{% if p.revision %}, revision {{ p.revision }}{% endif %}</li>
         {%- for role, column in p.columns.items() %}<li>{{ roles.get(role, role)|capitalize }}: column {{ column }}</li>{% endfor %}
         {%- for decision in p.decisions %}<li>{{ decision }}</li>{% endfor %}

@@ -114,10 +114,6 @@ class Column:
             return NONE
         if t.kind == "tie":
             return Label(None, True, written)
-        if t.kind == "letter" and self.kind == "number":
-            raise RowProblem(
-                f"{shown(value)} is a letter, but the other labels of this column are numbers", self.name
-            )
         if t.kind == "number" and self.kind == "letter":
             raise RowProblem(
                 f"{shown(value)} where {self._letters(responses)} was expected: the other labels are letters",
@@ -139,7 +135,8 @@ class Column:
         if not 0 <= index < responses:
             start = self.start or 0
             numbers = f"{start} to {responses - 1 + start}"
-            expected = numbers if self.kind == "number" else self._letters(responses)
+            letters = self._letters(responses)
+            expected = f"{letters} or {numbers}" if self.kind == "number" else letters
             raise RowProblem(f"{shown(value)} where {expected} was expected", self.name)
         return Label(index, False, written)
 

@@ -39,7 +39,7 @@ from core.records import Comparison, Condition, Judgement, RecordError
 from core.runs.data_checks import oddities
 from core.runs.manifest import Manifest, RunError, write_whole
 from core.runs.run import Run, open_run
-from core.runs.schema import SCHEMA, completed, row_of
+from core.runs.schema import ADDED, SCHEMA, accepts, completed, row_of
 
 log = logging.getLogger(__name__)
 BATCH = 16
@@ -100,6 +100,8 @@ def run(
                 state.wait_for_everyone()
                 if state.is_main_process:
                     _merge(job, *read, time.perf_counter() - started, state.num_processes)
+            elif state.is_main_process:
+                _check_rows(job)
             state.wait_for_everyone()
     except Timeout as error:
         raise RunError(
@@ -137,6 +139,21 @@ def _check_manifest(job: Job, state: PartialState) -> None:
     elif state.is_main_process:
         wanted.save(job.folder)
     state.wait_for_everyone()
+
+
+def _check_rows(job: Job) -> None:
+    """A finished run must not answer for a file that has been changed since: its first window is compared. Raises RunError."""
+    if job.loaded.benchmark.built_in is not None:
+        return
+    most = _smaller(job.limit, job.batch * WINDOW) or 0
+    here = [(r.index, r.key) for r in islice(job.loaded.rows(), most)]
+    done = open_run(job.folder).rows([i for i, _ in here], ["row", "key"])
+    changed = [i for i, key in here if i not in done or done[i]["key"] != key]
+    if changed:
+        raise RunError(
+            f"{job.folder.name} holds a run of other data: row {changed[0]} of {job.loaded.source} is not the one that was "
+            "judged. Choose another folder, or delete that one."
+        )
 
 
 @dataclass(frozen=True)
@@ -208,7 +225,10 @@ def _finished(part: Path, rows: list[Row]) -> bool:
         return False
     try:
         table = pq.read_table(part)
-        fits = table.schema.equals(SCHEMA)
+        there = set(table.schema.names)
+        fits = set(SCHEMA.names) - there <= ADDED and all(
+            accepts(field, table.schema.field(field.name).type) for field in SCHEMA if field.name in there
+        )
         same = fits and table["row"].to_pylist() == [r.index for r in rows]
         if same and table["key"].to_pylist() == [r.key for r in rows]:
             return True

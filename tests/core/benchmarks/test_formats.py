@@ -305,7 +305,9 @@ F, S, R = "first", "second", "refused"
         (["A", "B", 1], [F, S, R]),
         (["A", "C"], [F, R]),
         (["A", "maybe"], [F, R]),
-        ([0, 1, -1, 0.5], [F, S, R, R]),
+        ([0, 1, -1], [R, R, R]),
+        ([0, 1, 0.5], [R, R, R]),
+        ([0, 1, 2.5], [F, S, R]),
     ],
 )
 def test_a_label_means_what_its_column_says(tmp_path, values, meaning, suffix) -> None:

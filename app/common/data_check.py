@@ -9,21 +9,32 @@ from pathlib import Path
 from app.common.html import html
 from core.benchmarks import BENCHMARKS, BenchmarkError
 from core.benchmarks.check import Report, check, template
+from core.benchmarks.formats import FORMATS
 
 SHOWN = 2000  # rows that are looked at while a person waits
 ELSEWHERE = "A page is given the file alone: write the pictures into it as base64, or use the command line with --images FOLDER."  # fmt: skip
 
 
-def understood(file: str | None, benchmark: str) -> str:
+def format_choices() -> list[tuple[str, str]]:
+    """The formats in which a file of one's own may be read, "" where its columns shall tell."""
+    return [("recognised by its columns", ""), *((f.title, f.name) for f in FORMATS.values())]
+
+
+def understood(file: str | None, benchmark: str, format: str | None = None) -> str:
     """HTML: the report of the file's first rows, or why it cannot be read; what a file holds as long as there is none."""
     if BENCHMARKS[benchmark].built_in is not None:
         return ""
     if not file:
         return columns() if benchmark == "own" else ""
     try:
-        return report_html(check(Path(file), benchmark, limit=SHOWN))
+        return report_html(check(Path(file), benchmark, format=own_format(benchmark, format), limit=SHOWN))
     except BenchmarkError as error:
         return in_lines([str(error)])
+
+
+def own_format(benchmark: str, format: str | None) -> str | None:
+    """The format that was chosen; a benchmark has its own."""
+    return format or None if benchmark == "own" else None
 
 
 def report_html(found: Report) -> str:

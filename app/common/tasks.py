@@ -117,7 +117,7 @@ def try_edits(
 
 @dataclass(frozen=True)
 class RunWanted:
-    """judge: a name of core.judges.registry. source: a file, or None for what the benchmark brings itself. output: the
+    """judge: a name of core.judges.registry. format: of core.benchmarks.formats, None where the columns tell. source: a file, or None for what the benchmark brings itself. output: the
     folder of all runs."""
 
     judge: str
@@ -126,6 +126,7 @@ class RunWanted:
     output: Path
     limit: int | None
     condition: Condition = Condition.AS_GIVEN
+    format: str | None = None
 
 
 def _content(source: Path | None) -> str:
@@ -143,12 +144,12 @@ def make_run(
 ) -> tuple[int, int, list[str]]:
     """Makes or continues a run: (rows, rows judged, why the others were not). Raises BenchmarkError, CheckpointError,
     RunError."""
-    loaded = BENCHMARKS[wanted.benchmark].open(wanted.source)
+    loaded = BENCHMARKS[wanted.benchmark].open(wanted.source, format=wanted.format)
     chosen: Judge = judge if wanted.judge == "vl-mdr" else JUDGES[wanted.judge](Options())
     stem = re.sub(r"[^A-Za-z0-9]+", "-", Path(loaded.source).stem)[:40].strip("-") or "data"
     folder = (
         wanted.output
-        / f"{wanted.benchmark}-{stem}{_content(wanted.source)}"
+        / f"{wanted.benchmark}-{stem}{_content(wanted.source)}{'-' + wanted.format if wanted.format else ''}"
         / f"{wanted.judge}{CONDITIONS[wanted.condition]}-{wanted.limit or 'all'}"
     )
     job = Job(

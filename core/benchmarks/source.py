@@ -18,7 +18,7 @@ from core.records import plain
 
 BATCH = 64
 MAX_LINE = 64 << 20  # bytes of one line or cell; a picture of 40 megapixels as base64 fits
-MAX_JSON = 1 << 30  # bytes of a JSON file, which is read whole
+MAX_JSON = 512 << 20  # bytes of a JSON file, which is read whole and takes twice its size for a moment
 LOOKED_AT = 1000  # rows among which the first good one is looked for
 SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")  # what every door offers
 csv.field_size_limit(MAX_LINE)
@@ -178,16 +178,18 @@ def _json(path: Path, columns: set[str] | None) -> Iterator[Raw]:
             "one object a line, in a .jsonl file."
         )
     content = path.read_bytes()
+    halves = b"\\ud" in content or b"\\uD" in content
     try:
-        data = json.loads(content.decode("utf-8-sig"))
+        text = content.decode("utf-8-sig")
+        del content
+        data = json.loads(text)
+        del text
     except UnicodeDecodeError as error:
         raise BenchmarkError(
             f"{path.name}: byte {error.start} is not UTF-8; save the file as UTF-8 and try again."
         ) from error
     except (ValueError, RecursionError) as error:
         raise BenchmarkError(f"{path.name}: not JSON ({str(error)[:120]})") from error
-    halves = b"\\ud" in content or b"\\uD" in content
-    del content
     if isinstance(data, dict):
         data = _list_in(data)
     if not isinstance(data, list):

@@ -272,3 +272,51 @@ def test_another_file_of_the_same_name_is_another_run_on_the_page(folder) -> Non
         )  # type: ignore[arg-type]
         assert (rows, judged) == (1, 1)
     assert len(list((folder / "runs").iterdir())) == 2
+
+
+# -- one picture in any form is one picture -------------------------------------------------------------------
+
+
+def test_the_same_bytes_in_any_form_and_file_give_the_same_key(folder) -> None:
+    import csv
+
+    import datasets
+    import pandas as pd
+
+    text = base64.b64encode(RED).decode()
+    wrapped = "\n".join(text[i : i + 76] for i in range(0, len(text), 76))
+    forms: list[Any] = [text, wrapped, text.rstrip("="), f"data:image/png;base64,{text}", [text], {"bytes": text}, list(RED)]  # fmt: skip
+    keys = {r.key for r in read(folder, [{**PAIR, "image": f} for f in forms])}
+    pd.DataFrame([{**PAIR, "image": RED}, {**PAIR, "image": RED}]).to_parquet(folder / "p.parquet")
+    keys |= {r.key for r in BENCHMARKS["own"].open(folder / "p.parquet").rows()}
+    pd.DataFrame([{**PAIR, "image": {"bytes": RED, "path": "elsewhere.png"}}]).to_parquet(
+        folder / "s.parquet"
+    )
+    keys |= {r.key for r in BENCHMARKS["own"].open(folder / "s.parquet").rows()}
+    with (folder / "c.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, [*PAIR, "image"])
+        writer.writeheader()
+        writer.writerows({**PAIR, "image": f} for f in (text, wrapped))
+    keys |= {r.key for r in BENCHMARKS["own"].open(folder / "c.csv").rows()}
+    saved = datasets.Dataset.from_list([{**PAIR, "image": {"bytes": RED, "path": None}}]).cast_column("image", datasets.Image())  # fmt: skip
+    saved.save_to_disk(str(folder / "saved"))
+    keys |= {r.key for r in BENCHMARKS["own"].open(folder / "saved").rows()}
+    assert len(keys) == 1
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_run_gives_back_what_was_read(folder, seed) -> None:
+    """Read, run, written out of the run as a table, read again: the same comparisons."""
+    import random
+
+    from core.judges.rules import longer
+    from core.runs.runner import Job, run
+
+    random.seed(seed)
+    texts = [f"{random.choice('äß猫🙂x')} {i} <b>" for i in range(12)]
+    rows = read(folder, [{"image": random.choice(["a.png", "b.png"]), "prompt": f"{t}?", "responses": [t, t + "!"], "preferred": random.choice("AB")} for t in texts])  # fmt: skip
+    table = run(Job(BENCHMARKS["own"].open(folder / "d.jsonl"), longer(), folder / "run")).table().to_pylist()  # type: ignore[union-attr]
+    again = read(folder, [{"prompt": r["prompt"], "responses": r["responses"], "preferred": "AB"[r["preferred"]]} for r in table])  # fmt: skip
+    assert [(r.comparison.prompt, r.comparison.responses, r.comparison.preferred) for r in rows if r.comparison] == [
+        (r.comparison.prompt, r.comparison.responses, r.comparison.preferred) for r in again if r.comparison
+    ]  # fmt: skip

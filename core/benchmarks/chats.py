@@ -17,6 +17,7 @@ ROLES = {
     "system": "system", "developer": "system", "user": "user", "human": "user", "prompter": "user", "assistant": "assistant",
     "gpt": "assistant", "bot": "assistant", "model": "assistant", "chatgpt": "assistant", "chatbot": "assistant",
 }  # fmt: skip
+OTHER_ROLES = ("tool", "function", "function_call", "observation", "ipython", "environment")
 ROLE_KEYS, TEXT_KEYS = ("role", "from"), ("content", "value")
 PICTURE_KEYS = ("image", "image_url", "url", "path", "bytes", "data", "base64", "source")
 HAS_ROLE = re.compile(r"""["'](role|from)["']\s*:""")
@@ -61,7 +62,7 @@ def chat(column: str, value: Any) -> list[Message] | None:
         found = literal(value)
         if found is None and looks:
             raise RowProblem("it begins like a chat, but it is not valid JSON", column)
-        if not found or not _all_messages(found):
+        if not found or not _all_messages(found) or not _spoken(found):
             return None  # an answer that is itself JSON
         value = found
     given = value
@@ -130,6 +131,15 @@ def _all_messages(value: Any) -> bool:
     if isinstance(value, dict):
         return any(k in value for k in ROLE_KEYS) and any(k in value for k in TEXT_KEYS)
     return isinstance(value, list | tuple) and all(isinstance(m, dict) and _all_messages(m) for m in value)
+
+
+def _spoken(value: Any) -> bool:
+    """Whether who speaks is a role: an answer may be JSON with "from" in it."""
+    messages = [value] if isinstance(value, dict) else value
+    return all(
+        str(next(m[k] for k in ROLE_KEYS if k in m)).strip().lower() in (*ROLES, *OTHER_ROLES)
+        for m in messages
+    )
 
 
 def _message(column: str, message: dict[str, Any]) -> Message:

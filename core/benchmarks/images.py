@@ -98,7 +98,12 @@ def each(value: Any) -> list[Any]:
         value = listed if listed is not None else value
     if not isinstance(value, list | tuple) or _are_bytes(value):
         value = [value]
-    return [inner for v in value for inner in (_within(v) if isinstance(v, list | tuple) else [v]) if _inner(inner) not in (None, "")]  # fmt: skip
+    return [inner for v in value for inner in (_within(v) if isinstance(v, list | tuple) else [v]) if not _nothing(_inner(inner))]  # fmt: skip
+
+
+def _nothing(value: Any) -> bool:
+    """Also as tools write it into a table of texts."""
+    return value is None or (isinstance(value, str) and value.strip().lower() in ("", "nan", "none", "null"))
 
 
 def _within(value: Any) -> list[Any]:

@@ -137,6 +137,8 @@ def one_comparison(
     Raises RowProblem where the parts contradict each other.
     """
     question = _agreed(question, responses)
+    if (tools := cells.find("tools", "functions")) and tools[1] not in ([], "[]", {}, "{}"):
+        raise RowProblem("tools that the model may call are not supported", tools[0])
     for kind in ("video", "videos", "audio", "audios"):
         if (found := cells.find(kind)) and found[1] not in ([], "[]", {}):
             column = found[0]

@@ -29,9 +29,9 @@ RANKS = ("human_ranking", "ranking", "rankings", "ranks", "rank")
 SCORES = ("scores", "ratings", "rewards")
 CHOSEN, REJECTED = ("chosen", "chosen_response"), ("rejected", "rejected_response", "rejected_responses")
 NUMBERED = re.compile(
-    r"(response|answer|output|completion|pred|prediction|candidate|option|text)[_ ]?([a-h]|[0-9])"
+    r"(response|answer|output|completion|pred|prediction|candidate|option|text)[_ ]?([a-h]|[0-9]{1,2})"
 )
-SCORE = re.compile(r"(score|rating|reward)[_ ]?([a-h]|[0-9])")
+SCORE = re.compile(r"(score|rating|reward)[_ ]?([a-h]|[0-9]{1,2})")
 LOOKED_AT = 1000  # rows of a stream, which cannot be read twice at no cost
 
 
@@ -41,12 +41,19 @@ def numbered(names: Mapping[str, Any]) -> list[str]:
     for name in names:
         if found := NUMBERED.fullmatch(name):
             kinds.setdefault(found[1], []).append(name)
-    return next((sorted(n) for n in kinds.values() if len(n) >= 2), [])
+    return next((sorted(n, key=_place) for n in kinds.values() if len(n) >= 2), [])
+
+
+def _place(name: str) -> tuple[int, str]:
+    """So that response_10 comes after response_9."""
+    found = NUMBERED.fullmatch(name) or SCORE.fullmatch(name)
+    which = found[2] if found else name
+    return (int(which), "") if which.isdigit() else (-1, which)
 
 
 def score_columns(names: Mapping[str, Any]) -> list[str]:
     """Columns such as score_a, score_b, in order; lower-case names."""
-    return sorted(n for n in names if SCORE.fullmatch(n))
+    return sorted((n for n in names if SCORE.fullmatch(n)), key=_place)
 
 
 def responses_of(cells: Cells) -> tuple[list[Answer], bool]:
@@ -97,7 +104,7 @@ def told(cells: Cells, responses: Sequence[Answer], meanings: Mapping[str, Colum
     if found := cells.find(*SCORES):
         return labels.scores(*found, n)
     single = score_columns(cells.names)
-    if [c[-1] for c in single] == [c[-1].lower() for c, _, _ in responses]:
+    if [_place(c) for c in single] == [_place(c.lower()) for c, _, _ in responses]:
         return labels.scores(single[0], [cells.raw[cells.names[c]] for c in single], n)
     return NONE
 
@@ -168,7 +175,7 @@ def meanings_of(opened: Opened) -> dict[str, Column]:
         if isinstance(found[1], str) and found[1].strip() in [str(cells.names[n]) for n in several]:
             continue  # it names the column
         seen.setdefault(found[0], Counter())[labels.token(found[1]), count(cells)] += 1
-    digits = [int(c[-1]) for c in columns if c[-1].isdigit()]
+    digits = [n for n, _ in map(_place, columns) if n >= 0]
     hint = min(digits) if digits and min(digits) in (0, 1) else None
     return {column: labels.decide(column, cells, hint) for column, cells in seen.items()}
 
@@ -176,8 +183,11 @@ def meanings_of(opened: Opened) -> dict[str, Column]:
 def understood(opened: Opened, name: str, read: Callable[..., list[Fields]] = parse) -> Reading:
     """The Reading of a file in this form."""
     meanings = meanings_of(opened)
-    columns = columns_of(Cells(opened.first or {}))
-    return Reading(name, lambda raw: read(raw, meanings), columns, tuple(m.said for m in meanings.values()))
+    cells = Cells(opened.first or {})
+    said = [m.said for m in meanings.values()]
+    if is_pair(cells) and (unread := cells.find(*(c for c in LABELS if c not in CHOSEN))):
+        said.append(f"Column {unread[0]} is not read: chosen and rejected say which response is preferred.")
+    return Reading(name, lambda raw: read(raw, meanings), columns_of(cells), tuple(said))
 
 
 def columns_of(cells: Cells) -> dict[str, str]:

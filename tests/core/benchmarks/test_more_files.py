@@ -198,6 +198,42 @@ def test_chosen_may_be_a_number_beside_a_list(folder) -> None:
     assert [label(r) for r in rows] == [F, S]
 
 
+def test_columns_of_ten_responses_are_in_their_order(folder) -> None:
+    rows = read(folder, [{"prompt": "?", **{f"response_{i}": f"r{i}" for i in range(1, 11)}, "label": n} for n in (10, 2)])  # fmt: skip
+    assert [label(r) for r in rows] == ["r10", "r2"]
+    (row,) = read(folder, [{"prompt": "?", **{f"answer{i}": f"a{i}" for i in range(1, 11)}, **{f"score{i}": -abs(i - 10) for i in range(1, 11)}}])  # fmt: skip
+    assert label(row) == "a10"
+
+
+def test_a_label_beside_chosen_and_rejected_is_said_not_to_be_read(folder) -> None:
+    read(folder, [{**PAIR, "label": 0}])
+    assert check(folder / "d.jsonl").provenance["decisions"] == [
+        "Column label is not read: chosen and rejected say which response is preferred."
+    ]
+    read(folder, [PAIR])
+    assert check(folder / "d.jsonl").provenance["decisions"] == []
+
+
+def test_an_answer_that_is_json_with_a_from_in_it_stays_text(folder) -> None:
+    answer = '{"from": "Berlin", "value": 3}'
+    row, tool = read(
+        folder, [{**PAIR, "chosen": answer}, {**PAIR, "chosen": '{"role": "tool", "content": "3"}'}]
+    )
+    assert label(row) == answer and "a turn of the role 'tool' is not supported" in tool.problem
+
+
+def test_tools_of_a_row_are_not_left_out_silently(folder) -> None:
+    rows = read(folder, [{**PAIR, "tools": t} for t in ("[]", None, '[{"name": "f"}]')])
+    assert [r.comparison is None for r in rows] == [False, False, True]
+    assert "column tools: tools that the model may call are not supported" in rows[2].problem
+
+
+@pytest.mark.parametrize("nothing", ["nan", "None", "null", " ", "", None, [], "[]"])
+def test_a_cell_without_a_picture_is_no_missing_file(folder, nothing) -> None:
+    (row,) = read(folder, [{**PAIR, "image": nothing}])
+    assert row.problem == "row 0, column image: the row has no image" and row.pictures == 0
+
+
 # -- files ----------------------------------------------------------------------------------------------------
 
 

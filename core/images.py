@@ -172,12 +172,19 @@ def small_copy(image: Image.Image, longest: int) -> Image.Image:
 
 
 def side_by_side(images: Sequence[Image.Image], gap: int = 16) -> Image.Image:
-    """One picture of several, on white: for people, not for judges."""
-    out = Image.new("RGB", (sum(i.width for i in images) + gap * (len(images) - 1), max(i.height for i in images)), "white")  # fmt: skip
-    left = 0
-    for image in images:
-        out.paste(image, (left, 0))
-        left += image.width + gap
+    """One picture of several, on white: for people, not for judges. In rows, so that eight are not too small to see."""
+    across = {1: 1, 2: 2, 3: 3, 4: 2}.get(len(images), 3 if len(images) <= 6 else 4)
+    rows = [images[i : i + across] for i in range(0, len(images), across)]
+    width = max(sum(i.width for i in row) + gap * (len(row) - 1) for row in rows)
+    heights = [max(i.height for i in row) for row in rows]
+    out = Image.new("RGB", (width, sum(heights) + gap * (len(rows) - 1)), "white")
+    top = 0
+    for row, height in zip(rows, heights, strict=True):
+        left = 0
+        for image in row:
+            out.paste(image, (left, top))
+            left += image.width + gap
+        top += height + gap
     return out
 
 

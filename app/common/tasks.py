@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -115,7 +116,7 @@ def try_edits(
 
 @dataclass(frozen=True)
 class RunWanted:
-    """judge: a name of core.judges.registry. source: a file, or None for what the benchmark brings itself. output: the
+    """judge: a name of core.judges.registry. format: of core.benchmarks.formats, None where the columns tell. source: a file, or None for what the benchmark brings itself. output: the
     folder of all runs."""
 
     judge: str
@@ -124,6 +125,15 @@ class RunWanted:
     output: Path
     limit: int | None
     condition: Condition = Condition.AS_GIVEN
+    format: str | None = None
+
+
+def _content(source: Path | None) -> str:
+    """So that another file of the same name is another run."""
+    if source is None or not source.is_file():
+        return ""
+    with source.open("rb") as file:
+        return f"-{hashlib.file_digest(file, 'sha256').hexdigest()[:8]}"
 
 
 def make_run(
@@ -133,12 +143,12 @@ def make_run(
 ) -> tuple[int, int, list[str]]:
     """Makes or continues a run: (rows, rows judged, why the others were not). Raises BenchmarkError, CheckpointError,
     RunError."""
-    loaded = BENCHMARKS[wanted.benchmark].open(wanted.source)
+    loaded = BENCHMARKS[wanted.benchmark].open(wanted.source, format=wanted.format)
     chosen: Judge = judge if wanted.judge == "vl-mdr" else JUDGES[wanted.judge](Options())
     stem = re.sub(r"[^A-Za-z0-9]+", "-", Path(loaded.source).stem)[:40].strip("-") or "data"
     folder = (
         wanted.output
-        / f"{wanted.benchmark}-{stem}"
+        / f"{wanted.benchmark}-{stem}{_content(wanted.source)}{'-' + wanted.format if wanted.format else ''}"
         / f"{wanted.judge}{CONDITIONS[wanted.condition]}-{wanted.limit or 'all'}"
     )
     job = Job(
@@ -153,5 +163,6 @@ def make_run(
     if done is None:
         return 0, 0, []
     table = done.table(["outcome", "problem"])
-    judged = sum(outcome != "missing" for outcome in table["outcome"].to_pylist())
-    return len(table), judged, Reasons(table["problem"].to_pylist()).lines()
+    outcomes, problems = table["outcome"].to_pylist(), table["problem"].to_pylist()
+    missing = [p for o, p in zip(outcomes, problems, strict=True) if o == "missing"]
+    return len(table), len(table) - outcomes.count("missing"), Reasons(missing).lines()

@@ -22,6 +22,7 @@ from core.runs.library import Library
 from core.runs.manifest import RunError
 from core.runs.metrics import POLICIES, Rate
 from core.runs.run import Run
+from core.runs.stats import Provenance
 
 if TYPE_CHECKING:
     from app.leaderboard.run_maker import RunMaker
@@ -158,7 +159,11 @@ class LeaderboardPage:
             return ("", None, None, None, None)
         chosen = runs[name]
         e = leaderboard.entry(chosen, ties)
-        text = detail_html(chosen, e, ties) + findings_html(chosen.manifest.stats.get("findings", {}), name)
+        text = (
+            detail_html(chosen, e, ties)
+            + provenance_html(chosen.manifest.provenance)
+            + findings_html(chosen.manifest.stats.get("findings", {}), name)
+        )
         if other and other in runs and other != name:
             text += paired_html(chosen, runs[other])
         text += html(
@@ -254,6 +259,30 @@ def detail_html(chosen: Run, e: leaderboard.Entry, ties: str) -> Markup:
         controls=", ".join(f"{n} {100 * r.value:.1f}" for n, r in e.controls.items() if r.n),
         rows=[(r, _groups(r.groups), f"{100 * r.macro:.2f}" if r.macro is not None else r.refused) for r in e.reports],
     )  # fmt: skip
+
+
+ROLES = {"prompt": "question"}
+
+
+def provenance_html(provenance: dict[str, Any]) -> Markup:
+    """What was understood of the run's data, and which rows were left out and why."""
+    if not provenance:
+        return NOTHING
+    p = Provenance.model_validate(provenance)
+    return html(
+        """
+        <details class="small" id="provenance" style="overflow-wrap: anywhere"><summary>How the data were read{% if p.format %}: {{ p.format }}{% endif %}</summary><ul>
+        <li>Source: {{ p.source }}{% if p.revision %}, revision {{ p.revision }}{% endif %}</li>
+        {%- for role, column in p.columns.items() %}<li>{{ roles.get(role, role)|capitalize }}: column {{ column }}</li>{% endfor %}
+        {%- for decision in p.decisions %}<li>{{ decision }}</li>{% endfor %}
+        {%- for note, n in p.notes.items() %}<li>{{ n|f(",") }} row{{ "" if n == 1 else "s" }}: {{ note }}</li>{% endfor %}
+        {%- for line in p.left_out %}<li>Not judged: {{ line }}</li>{% endfor %}
+        {%- for line in p.judged_all_the_same %}<li>Judged without a picture: {{ line }}</li>{% endfor %}
+        </ul></details>
+        """,
+        p=p,
+        roles=ROLES,
+    )
 
 
 def _groups(groups: dict[str, Rate]) -> str:

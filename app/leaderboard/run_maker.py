@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from app.common import lane
-from app.common.data_check import in_lines, understood
+from app.common.data_check import format_choices, in_lines, own_format, understood
 from app.common.lane import LANE
 from app.common.tasks import RunWanted, make_run
 from core.benchmarks import BENCHMARKS, BenchmarkError
@@ -48,6 +48,9 @@ class RunMaker:
             self.limit = gr.Number(value=200, precision=0, minimum=1, label="At most so many rows")
         self.upload = gr.File(label="Your file (not needed for the scene world)", elem_id="upload", file_count="single", type="filepath",
                               file_types=list(SUFFIXES))  # fmt: skip
+        self.format = gr.Dropdown(
+            format_choices(), value="", label="How your file is read", elem_id="new-format"
+        )
         self.understood = gr.HTML(elem_id="understood")
         with gr.Row():
             self.make = gr.Button("Run", variant="primary", elem_id="make-run")
@@ -56,21 +59,27 @@ class RunMaker:
 
     def made_one(self, show: Callable[[str], Any], outputs: list[Any]) -> Any:
         """Wires the buttons; `show` gets the benchmark's name once a run is finished. Gives that event."""
-        gr.on([self.upload.change, self.new_benchmark.change], understood, [self.upload, self.new_benchmark],
-              [self.understood], **PRIVATE)  # fmt: skip
-        inputs = [self.new_judge, self.condition, self.new_benchmark, self.upload, self.limit]
+        read: list[Any] = [self.upload, self.new_benchmark, self.format]
+        gr.on([box.change for box in read], understood, read, [self.understood], **PRIVATE)
+        inputs = [self.new_judge, self.condition, self.new_benchmark, self.upload, self.limit, self.format]
         making = self.make.click(self.on_make, inputs, [self.made], **LANE, **PRIVATE)
         said = "Stopped; the same choice continues it."
         self.stop.click(lambda: said, None, [self.made], cancels=[making], queue=False, **PRIVATE)
         return making.success(show, [self.new_benchmark], outputs, **PRIVATE)
 
     def on_make(
-        self, judge: str, condition: str, benchmark: str, file: str | None, limit: float | None,
+        self, judge: str, condition: str, benchmark: str, file: str | None, limit: float | None, format: str | None = None,
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> str:  # fmt: skip
         source = Path(file) if file and benchmark != "scene" else None
         wanted = RunWanted(
-            judge, benchmark, source, self.output, int(limit) if limit else None, Condition(condition)
+            judge,
+            benchmark,
+            source,
+            self.output,
+            int(limit) if limit else None,
+            Condition(condition),
+            own_format(benchmark, format),
         )
         started = time.perf_counter()
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from app.common.data_check import understood
+from app.common.data_check import format_choices, own_format, understood
 from app.common.identity import Identity
 from app.common.turns import takes_turns
 from core.benchmarks import BENCHMARKS
@@ -54,7 +54,10 @@ class QueueMaker:
             self.file = gr.File(label="Your file", elem_id="queue-file", type="filepath",
                                 file_types=list(SUFFIXES))  # fmt: skip
             known = [(b.title, b.name) for b in BENCHMARKS.values() if b.built_in is None]
-            self.format = gr.Dropdown(known, value="own", label="Its format", elem_id="queue-format")
+            self.format = gr.Dropdown(known, value="own", label="Data", elem_id="queue-format")
+            self.read_as = gr.Dropdown(
+                format_choices(), value="", label="How your file is read", elem_id="queue-read-as"
+            )
             self.understood = gr.HTML(understood(None, "own"), elem_id="queue-understood")
         self.make = gr.Button("Make the queue", variant="primary", elem_id="make-queue")
 
@@ -63,10 +66,10 @@ class QueueMaker:
         self.order.input(
             lambda o: gr.Dropdown(visible=o == "disagreement"), [self.order], [self.of], **PRIVATE
         )
-        gr.on([self.file.change, self.format.change], understood, [self.file, self.format], [self.understood],
-              **PRIVATE)  # fmt: skip
+        read: list[Any] = [self.file, self.format, self.read_as]
+        gr.on([box.change for box in read], understood, read, [self.understood], **PRIVATE)
         made = gr.State(None)
-        inputs = [self.identity.secret, self.runs, self.file, self.format, self.order, self.of, self.name, self.most, self.overlap, self.seed]  # fmt: skip
+        inputs = [self.identity.secret, self.runs, self.file, self.format, self.order, self.of, self.name, self.most, self.overlap, self.seed, self.read_as]  # fmt: skip
         self.make.click(
             takes_turns(self.on_make), inputs, [made], show_progress_on=self.make, **PRIVATE
         ).success(then, [self.identity.secret, made], outputs, **PRIVATE)
@@ -79,12 +82,21 @@ class QueueMaker:
         return gr.Dropdown(choices=titles), gr.Dropdown(choices=finished)
 
     def on_make(self, secret: str, runs: list[str] | None, file: str | None, format_: str, order: str, of: str | None, name: str,
-                most: float | None, overlap: float | None, seed: float | None, request: gr.Request) -> str:  # fmt: skip
+                most: float | None, overlap: float | None, seed: float | None, read_as: str | None, request: gr.Request) -> str:  # fmt: skip
         who = self.identity.annotator(request, secret)
         try:
             size = {"most": int(most or 0), "overlap": int(overlap or 0)}
             return self._made(
-                who, runs or [], file, format_, order, of, name or "", abs(int(seed or 0)), size
+                who,
+                runs or [],
+                file,
+                format_,
+                own_format(format_, read_as),
+                order,
+                of,
+                name or "",
+                abs(int(seed or 0)),
+                size,
             ).id
         except (
             ValueError,
@@ -94,12 +106,12 @@ class QueueMaker:
                 str(error), title="No queue was made", duration=15, print_exception=False
             ) from error
 
-    def _made(self, who: str, names: list[str], file: str | None, format_: str, order: str, of: str | None, name: str,
+    def _made(self, who: str, names: list[str], file: str | None, format_: str, read_as: str | None, order: str, of: str | None, name: str,
               seed: int, size: dict[str, Any]) -> Queue:  # fmt: skip
         if order == "disagreement":
             return queues.from_disagreement(self.store, self.store.queue(of), by=who, **size)
         if file:
-            chosen = self._of_file(Path(file), format_)
+            chosen = self._of_file(Path(file), format_, read_as)
         else:
             known = self.library.runs()
             if missing := [n for n in names if n not in known]:
@@ -107,7 +119,7 @@ class QueueMaker:
             chosen = {n: known[n] for n in names}
         return queues.from_runs(self.store, chosen, name=name, by=who, order=order, seed=seed, **size)
 
-    def _of_file(self, file: Path, format_: str) -> dict[str, Run]:
+    def _of_file(self, file: Path, format_: str, read_as: str | None) -> dict[str, Run]:
         """The file's rows as a run in which no judge has spoken."""
         from core.judges.rules import no_judge
         from core.runs.runner import (  # these import torch, which a replay does without until it is needed
@@ -115,7 +127,7 @@ class QueueMaker:
             run,
         )
 
-        loaded = BENCHMARKS[format_].open(file)
+        loaded = BENCHMARKS[format_].open(file, format=read_as)
         found = report(loaded, open_pictures=False)
         if not found.labelled:
             raise LabelError(_nothing_to_check(found))
@@ -123,7 +135,7 @@ class QueueMaker:
             gr.Warning(said, title="Not all of the file", duration=30)
         stem = re.sub(r"[^A-Za-z0-9]+", "-", file.stem)[:40].strip("-") or "data"
         content = hashlib.sha256(file.read_bytes()).hexdigest()[:12]
-        name = f"{format_}-{stem}/{content}"
+        name = f"{format_}-{stem}/{content}{'-' + read_as if read_as else ''}"
         done = run(Job(loaded, no_judge(), self.folder / name))
         assert done
         return {name: done}

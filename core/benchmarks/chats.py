@@ -17,10 +17,18 @@ ROLES = {
     "system": "system", "developer": "system", "user": "user", "human": "user", "prompter": "user", "assistant": "assistant",
     "gpt": "assistant", "bot": "assistant", "model": "assistant", "chatgpt": "assistant", "chatbot": "assistant",
 }  # fmt: skip
+OTHER_ROLES = ("tool", "function", "function_call", "observation", "ipython", "environment")
 ROLE_KEYS, TEXT_KEYS = ("role", "from"), ("content", "value")
 PICTURE_KEYS = ("image", "image_url", "url", "path", "bytes", "data", "base64", "source")
+HAS_ROLE = re.compile(r"""["'](role|from)["']\s*:""")
 LOOKS_LIKE_CHAT = re.compile(r"""^\s*\[?\s*\{\s*["'](role|from|content|value)["']\s*:""")
-HH_TURN = re.compile(r"\n\n(Human|Assistant):")  # the text form of Anthropic's HH-RLHF
+HH_TURN = re.compile(r"(?:\A|\n)\s*(Human|Assistant):")  # the text form of Anthropic's HH-RLHF
+CHATML = re.compile(r"<\|im_start\|>[ ]*(\w+)[ ]*\n?(.*?)(?:<\|im_end\|>|(?=<\|im_start\|>)|\Z)", re.DOTALL)
+NOT_READ = {
+    "tool_calls": "tool calls", "function_call": "tool calls", "reasoning_content": "reasoning beside its content",
+    "reasoning": "reasoning beside its content", "thinking": "reasoning beside its content", "audio": "audio",
+    "audios": "audio", "video": "a video", "videos": "videos",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -44,22 +52,27 @@ class Question:
 def chat(column: str, value: Any) -> list[Message] | None:
     """The messages, or None where the value is plain text. Raises RowProblem for a chat that cannot be read."""
     if isinstance(value, str):
-        if value.startswith("\n\nHuman:") and "\n\nAssistant:" in value:
+        if value.lstrip().startswith("Human:") and "\nAssistant:" in value:
             return _hh(value)
-        if not LOOKS_LIKE_CHAT.match(value):
+        if value.lstrip().startswith("<|im_start|>"):
+            return _chatml(column, value)
+        looks = LOOKS_LIKE_CHAT.match(value)
+        if not looks and not (value.lstrip()[:1] in ("[", "{") and HAS_ROLE.search(value)):
             return None
         found = literal(value)
-        if found is None:
+        if found is None and looks:
             raise RowProblem("it begins like a chat, but it is not valid JSON", column)
-        if not _all_messages(found):
+        if not found or not _all_messages(found) or not _spoken(found):
             return None  # an answer that is itself JSON
         value = found
+    given = value
     if isinstance(value, dict):
         value = [value]
     if not isinstance(value, list | tuple):
         raise RowProblem(f"{type(value).__name__} where text was expected", column)
     if not _all_messages(value):
-        raise RowProblem("a list that is not a chat of messages with a role and content", column)
+        what = "an object" if len(value) == 1 and given is not value else "a list"
+        raise RowProblem(f"{what} that is not a chat of messages with a role and content", column)
     return [_message(column, m) for m in value]
 
 
@@ -120,15 +133,26 @@ def _all_messages(value: Any) -> bool:
     return isinstance(value, list | tuple) and all(isinstance(m, dict) and _all_messages(m) for m in value)
 
 
+def _spoken(value: Any) -> bool:
+    """Whether who speaks is a role: an answer may be JSON with "from" in it."""
+    messages = [value] if isinstance(value, dict) else value
+    return all(
+        str(next(m[k] for k in ROLE_KEYS if k in m)).strip().lower() in (*ROLES, *OTHER_ROLES)
+        for m in messages
+    )
+
+
 def _message(column: str, message: dict[str, Any]) -> Message:
     role = next(message[k] for k in ROLE_KEYS if k in message)
     known = ROLES.get(str(role).strip().lower())
     if known is None:
         raise RowProblem(f"a turn of the role {str(role)[:40]!r} is not supported", column)
-    if message.get("tool_calls"):
-        raise RowProblem("a turn with tool calls is not supported", column)
+    if extra := next((words for key, words in NOT_READ.items() if message.get(key)), None):
+        raise RowProblem(f"a turn with {extra} is not supported", column)
     content = next(message[k] for k in TEXT_KEYS if k in message)
     texts, pictures = _parts(column, content)
+    for beside in (message.get("images"), message.get("image")):
+        pictures += (beside if isinstance(beside, list | tuple) else [beside]) if beside else []
     return Message(known, "\n".join(t for t in texts if t), tuple(pictures))
 
 
@@ -150,13 +174,30 @@ def _parts(column: str, content: Any) -> tuple[list[str], list[Any]]:
         kind = part.get("type") if isinstance(part, dict) else type(part).__name__
         if kind is None and isinstance(part, dict):
             kind = "text" if isinstance(part.get("text"), str) else "image" if "image" in part else None
-        if kind in ("text", "input_text", "output_text") and isinstance(part.get("text"), str | None):
-            texts.append(part.get("text") or "")
+        if kind in ("text", "input_text", "output_text") and _only_text(part):
+            texts.append(part.get("text") or part.get("content") or "")
         elif kind in ("image", "image_url", "input_image"):
             pictures.append(next((part[k] for k in PICTURE_KEYS if part.get(k) is not None), None))
         else:
             raise RowProblem(f"a part of the kind {str(kind)[:40]!r} in a message is not supported", column)
     return texts, pictures
+
+
+def _only_text(part: dict[str, Any]) -> bool:
+    """Whether the part of a message holds a text, or nothing at all."""
+    held = {k: v for k, v in part.items() if k not in ("type", "annotations", "cache_control", "index") and v not in (None, [], {})}  # fmt: skip
+    return len(held) <= 1 and all(k in ("text", "content") and isinstance(v, str) for k, v in held.items())
+
+
+def _chatml(column: str, text: str) -> list[Message]:
+    """<|im_start|>user ... <|im_end|>: the text that a chat template made. An open assistant turn at its end only asks."""
+    found = CHATML.findall(text)
+    if CHATML.sub("", text).strip():
+        raise RowProblem("it begins with <|im_start|>, but it is not a chat of turns from there to <|im_end|>", column)  # fmt: skip
+    messages = [_message(column, {"role": role, "content": said.strip()}) for role, said in found]
+    if len(messages) > 1 and messages[-1] == Message("assistant", ""):
+        messages.pop()
+    return messages
 
 
 def _hh(text: str) -> list[Message]:
@@ -170,9 +211,18 @@ def _hh(text: str) -> list[Message]:
 # -- places of pictures in a text ---------------------------------------------------------------------------
 
 PLACEHOLDER = re.compile(
-    r"<\|vision_start\|>(?:<\|image_pad\|>)+<\|vision_end\|>|<\|image_pad\|>|<\|image(?:_\d+)?\|>|<image[ _]?\d*>"
-    r"|<im_start><image><im_end>|<img>[^<\n]{0,300}</img>|<img>|<IMG[ _]?\d*>|<ImageHere>|<IMAGE_PLACEHOLDER>|<start_of_image>"
+    r"<\|vision_start\|>(?:<\|image_pad\|>)*<\|vision_end\|>|<\|image_pad\|>|<\|image(?:_\d+)?\|>"
+    r"|\(<image>\./</image>\)|<im_start><image><im_end>|<(?P<tag>img|image)>[^<\n]{0,300}</(?P=tag)>|<image[ _]?\d*>"
+    r"|<img[ _]?\d*>|\[IMG\]|<ImageHere>|<IMAGE_PLACEHOLDER>|<start_of_image>|<\|begin_of_image\|>(?:<\|image\|>)*<\|end_of_image\|>",
+    re.IGNORECASE,
 )
+ENDS = re.compile(r"\s*(?:<\|im_end\|>|<\|eot_id\|>|<\|endoftext\|>|<end_of_turn>|</s>)\s*\Z")
+
+
+def without_end(text: str) -> str:
+    """A response less the mark with which a chat template ends it."""
+    found = ENDS.search(text)
+    return text[: found.start()] if found else text
 
 
 def without_placeholders(text: str, pictures: int) -> tuple[str, int]:

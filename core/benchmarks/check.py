@@ -54,8 +54,10 @@ class Report:
         """Pictures that are named and are not there."""
         return self.named - self.found
 
-    def lines(self) -> list[str]:
-        """The report in sentences, for a terminal or a page."""
+    def lines(
+        self, elsewhere: str = "If the pictures are in another folder, name it (--images FOLDER)."
+    ) -> list[str]:
+        """The report in sentences. elsewhere: what to do about pictures that are not there."""
         p = self.provenance
         out = [f"{p['source']}: {_many(self.rows, 'row')}{' (the first ones)' if self.more else ''}, read as {p['format']}."]  # fmt: skip
         out += [f"  {role}: column {column}" for role, column in p["columns"].items()]
@@ -69,7 +71,7 @@ class Report:
             out.append(f"  The preferred response is {place} the first in the file; they are shown in another order.")  # fmt: skip
         out.append(f"  Pictures: {self.found:,} of {self.named:,} found{_shares(self.pictures)}.")
         if self.missing:
-            out.append("  If the pictures are in another folder, name it (--images FOLDER).")
+            out.append(f"  {elsewhere}")
         if self.with_turns:
             out.append(f"  {_many(self.with_turns, 'row')} with earlier turns or a system message: kept, and judged only by judges that read them.")  # fmt: skip
         if self.equal:

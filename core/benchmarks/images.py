@@ -49,6 +49,8 @@ class ImageFinder:
     def _one(self, value: Any) -> tuple[ImageSource | None, str | bytes, str]:
         """(picture, what tells it apart, the reason why there is none)"""
         value = _inner(value)
+        if _are_bytes(value):
+            value = bytes(value)
         if isinstance(value, bytes | bytearray | memoryview):
             return bytes(value), bytes(value), ""
         if isinstance(value, Image.Image):
@@ -58,7 +60,7 @@ class ImageFinder:
         if not isinstance(value, str):
             return (
                 None,
-                repr(value)[:200],
+                repr(value),
                 f"{type(value).__name__} where a path, bytes or base64 was expected",
             )
         try:
@@ -94,11 +96,24 @@ def each(value: Any) -> list[Any]:
     if isinstance(value, str):
         listed = literal(value)
         value = listed if listed is not None else value
-    if isinstance(value, dict):
+    if not isinstance(value, list | tuple) or _are_bytes(value):
         value = [value]
-    if not isinstance(value, list | tuple):
-        value = [value]
-    return [v for v in value if _inner(v) not in (None, "")]
+    return [inner for v in value for inner in (_within(v) if isinstance(v, list | tuple) else [v]) if not _nothing(_inner(inner))]  # fmt: skip
+
+
+def _nothing(value: Any) -> bool:
+    """Also as tools write it into a table of texts."""
+    return value is None or (isinstance(value, str) and value.strip().lower() in ("", "nan", "none", "null"))
+
+
+def _within(value: Any) -> list[Any]:
+    """A list inside the list of pictures: the bytes of one as numbers, or some of them."""
+    return [value] if _are_bytes(value) else list(value)
+
+
+def _are_bytes(value: Any) -> bool:
+    """Bytes as JSON writes them, a list of numbers."""
+    return isinstance(value, list | tuple) and len(value) > 8 and all(type(v) is int and 0 <= v < 256 for v in value)  # fmt: skip
 
 
 def _inner(value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,19 @@ from typing import Any
 
 from core.benchmarks.fields import RowProblem, literal, shown
 
-TIES = {"tie", "tied", "draw", "equal", "same", "both equal", "equally good", "tie (both good)"}
+TIES = {
+    "tie",
+    "tied",
+    "draw",
+    "equal",
+    "same",
+    "both equal",
+    "equally good",
+    "both good",
+    "both bad",
+    "bothbad",
+}
+MORE = re.compile(r"([a-z])\s*(>{1,3}|<{1,3}|=)\s*([a-z])")  # A>B, A>>B, A=B
 ORDINALS = {"first": 0, "second": 1, "third": 2, "fourth": 3, "left": 0, "right": 1}
 NAMED = re.compile(
     r"[\[({<\s]*(?:the\s+)?(?:(?P<noun>response|answer|output|option|model|assistant|candidate|completion|pred|prediction|image|text)[\s_-]*)?"
@@ -38,7 +51,7 @@ CHOSEN = Label(0)  # of formats whose chosen response comes first
 
 @dataclass(frozen=True)
 class Token:
-    """kind: "none", "letter", "number" (bare), "named" (a number with a word), "tie", "bool" or "other"."""
+    """kind: "none", "letter", "number" (bare), "named" (a number with a word), "fraction", "tie", "bool" or "other"."""
 
     kind: str
     value: int = 0
@@ -51,10 +64,17 @@ def token(value: Any) -> Token:
     if isinstance(value, bool):
         return Token("bool")
     if isinstance(value, int | float):
-        return Token("number", int(value)) if value == value // 1 else Token("other")
+        if value != value // 1:
+            return Token("fraction" if 0 < value < 1 else "other")
+        return Token("number", int(value))
     if not isinstance(value, str):
         return Token("other")
-    word = value.strip().lower()
+    value = unicodedata.normalize("NFKC", value)  # full-width letters
+    word = value.strip().strip("[]").lower()
+    if found := MORE.fullmatch(word):
+        if found[2] == "=":
+            return Token("tie")
+        return Token("letter", ord(found[1] if ">" in found[2] else found[3]) - ord("a"))
     if word in ("", "nan", "none", "null", "n/a"):
         return Token("none")
     if word in ("true", "false"):
@@ -65,6 +85,8 @@ def token(value: Any) -> Token:
         return Token("letter", ORDINALS[word])
     if re.fullmatch(r"[+-]?\d{1,9}(\.0*)?", word, re.ASCII):
         return Token("number", int(float(word)))
+    if re.fullmatch(r"0?\.\d{1,18}", word, re.ASCII):
+        return Token("fraction")
     found = NAMED.fullmatch(value)
     if not found:
         return Token("other")
@@ -93,10 +115,6 @@ class Column:
             return NONE
         if t.kind == "tie":
             return Label(None, True, written)
-        if t.kind == "letter" and self.kind == "number":
-            raise RowProblem(
-                f"{shown(value)} is a letter, but the other labels of this column are numbers", self.name
-            )
         if t.kind == "number" and self.kind == "letter":
             raise RowProblem(
                 f"{shown(value)} where {self._letters(responses)} was expected: the other labels are letters",
@@ -117,7 +135,9 @@ class Column:
             index = -1
         if not 0 <= index < responses:
             start = self.start or 0
-            expected = f"{self._letters(responses)} or {start} to {responses - 1 + start}"
+            numbers = f"{start} to {responses - 1 + start}"
+            letters = self._letters(responses)
+            expected = f"{letters} or {numbers}" if self.kind == "number" else letters
             raise RowProblem(f"{shown(value)} where {expected} was expected", self.name)
         return Label(index, False, written)
 
@@ -130,7 +150,7 @@ def decide(name: str, cells: Mapping[tuple[Token, int], int], hint: int | None =
     count from (answer1, answer2), where the numbers alone do not tell."""
     kinds: Counter[str] = Counter()
     numbers: set[tuple[int, int]] = set()  # (value, responses)
-    named_zero = False
+    named_zero, between, below = False, False, False
     for (t, responses), rows in cells.items():
         kinds[t.kind] += rows
         if (
@@ -138,6 +158,8 @@ def decide(name: str, cells: Mapping[tuple[Token, int], int], hint: int | None =
         ):  # one response is no comparison
             numbers.add((t.value, responses))
         named_zero |= t.kind == "named" and t.value == 0
+        between |= t.kind == "fraction"
+        below |= t.kind == "number" and t.value == -1
     words_start = 0 if named_zero else 1
     if kinds["letter"] + kinds["named"] >= kinds["number"]:
         if kinds["letter"] or kinds["named"]:
@@ -146,11 +168,18 @@ def decide(name: str, cells: Mapping[tuple[Token, int], int], hint: int | None =
         if kinds["bool"]:
             return Column(name, "letter", 0, f"Column {name} holds true and false, which do not say which response "
                           "is preferred: its rows are left out.")  # fmt: skip
+        if kinds["other"] or kinds["fraction"]:
+            return Column(name, "letter", 0, f"Column {name} holds values that do not say which response is preferred: "
+                          "its rows are left out. Write A, B, and so on.")  # fmt: skip
         return Column(name, "letter", 0, f"Column {name} holds no label." if not kinds["tie"] else f"Column {name} holds ties only.")  # fmt: skip
     zero = any(v == 0 for v, _ in numbers)
     top = any(v == n for v, n in numbers)
     found = ", ".join(str(v) for v in sorted({v for v, _ in numbers})[:8])
-    if zero and top:
+    if between:
+        doubt = "this column holds fractions too, so its numbers may be shares or scores"
+    elif below and (zero or not top):
+        doubt = f"this column holds -1, {found}, so 0 may stand for a tie"
+    elif zero and top:
         doubt = f"this column holds {found}, and whether its numbers count from 0 or from 1 cannot be told"
     elif zero or (hint == 0 and not top):
         return Column(name, "number", 0, f"Column {name} counts the responses from 0: 0 is the first.")

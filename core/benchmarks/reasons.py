@@ -51,7 +51,9 @@ class Reasons:
         """The most frequent first."""
         found = sorted(self.found.values(), key=lambda r: (-r.count, r.row))
         more = sum(r.count for r in found[most:])
-        return [str(r) for r in found[:most]] + ([f"{more:,} rows for other reasons"] if more else [])
+        return [str(r) for r in found[:most]] + (
+            [f"{more:,} row{'s' * (more > 1)} for other reasons"] if more else []
+        )
 
 
 __all__ = ["Reason", "Reasons"]

@@ -14,6 +14,7 @@ from core.benchmarks.labels import NONE, Label
 from core.benchmarks.source import BenchmarkError, Broken, Opened, open_source
 from core.records import Comparison, RecordError, Truth, Turn, content_hash
 
+LONGEST = 1000  # characters of what is told of a file: its columns may have any names
 UNEXPECTED = "the row is of a form that was not expected"
 
 
@@ -277,9 +278,11 @@ class Loaded:
     def provenance(self) -> dict[str, Any]:
         """Where the rows came from and how they were read: plain values, for a run's manifest."""
         reading = self.reading or Reading(self.benchmark.title, lambda raw: [])
+        decisions = [*self.notes, *reading.decisions]
         return {
-            "source": self.source, "revision": self.revision, "format": reading.format,
-            "columns": dict(reading.columns), "decisions": [*self.notes, *reading.decisions],
+            "source": self.source[:LONGEST], "revision": self.revision, "format": reading.format,
+            "columns": {role: column[:LONGEST] for role, column in reading.columns.items()},
+            "decisions": [d[:LONGEST] for d in decisions],
         }  # fmt: skip
 
     def first(self, n: int) -> Loaded:

@@ -18,7 +18,7 @@ from core.records import plain
 
 BATCH = 64
 MAX_LINE = 64 << 20  # bytes of one line or cell; a picture of 40 megapixels as base64 fits
-MAX_JSON = 1 << 30  # bytes of a JSON file, which is read whole
+MAX_JSON = 512 << 20  # bytes of a JSON file, which is read whole and takes twice its size for a moment
 LOOKED_AT = 1000  # rows among which the first good one is looked for
 SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")  # what every door offers
 csv.field_size_limit(MAX_LINE)
@@ -178,16 +178,18 @@ def _json(path: Path, columns: set[str] | None) -> Iterator[Raw]:
             "one object a line, in a .jsonl file."
         )
     content = path.read_bytes()
+    halves = b"\\ud" in content or b"\\uD" in content
     try:
-        data = json.loads(content.decode("utf-8-sig"))
+        text = content.decode("utf-8-sig")
+        del content
+        data = json.loads(text)
+        del text
     except UnicodeDecodeError as error:
         raise BenchmarkError(
             f"{path.name}: byte {error.start} is not UTF-8; save the file as UTF-8 and try again."
         ) from error
     except (ValueError, RecursionError) as error:
         raise BenchmarkError(f"{path.name}: not JSON ({str(error)[:120]})") from error
-    halves = b"\\ud" in content or b"\\uD" in content
-    del content
     if isinstance(data, dict):
         data = _list_in(data)
     if not isinstance(data, list):
@@ -203,6 +205,10 @@ def _list_in(data: dict[str, Any]) -> Any:
     if len(lists) == 1 and len(data) - len(lists) <= 3 and not ({"chosen", "rejected"} & set(data)):
         rows = lists[0]
         return [r["row"] if isinstance(r.get("row"), dict) and "row_idx" in r else r for r in rows]
+    if data and all(isinstance(v, dict) for v in data.values()):  # rows by their id
+        return [{"id": key, **row} for key, row in data.items()]
+    if data and len(lists) != 1 and all(isinstance(v, list) for v in data.values()) and len({len(v) for v in data.values()}) == 1:  # fmt: skip
+        return [dict(zip(data, row, strict=True)) for row in zip(*data.values(), strict=True)]  # columns
     return [data] if texts and len(data) > 2 else data
 
 
@@ -217,6 +223,7 @@ def _csv(path: Path, columns: set[str] | None) -> Iterator[Raw]:
         reader = csv.reader(_Lines(file), delimiter=delimiter)
         header: list[str] | None = None
         while True:
+            before = reader.line_num
             try:
                 cells = next(reader)
             except StopIteration:
@@ -232,7 +239,8 @@ def _csv(path: Path, columns: set[str] | None) -> Iterator[Raw]:
                     raise BenchmarkError(f"{path.name}: two columns are called {twice!r}; give each its own name.")  # fmt: skip
                 continue
             if len(cells) != len(header):
-                yield Broken(f"{len(cells)} cells where the header has {len(header)} (up to line {reader.line_num})")  # fmt: skip
+                lines = f"lines {before + 1} to {reader.line_num}: is a quote left open?" if reader.line_num > before + 1 else f"line {reader.line_num}"  # fmt: skip
+                yield Broken(f"{len(cells)} cells where the header has {len(header)} ({lines})")
             elif bad := next((c for c, v in zip(header, cells, strict=True) if not _is_utf8(v)), None):
                 yield Broken(f"column {bad}: it holds a byte that is not UTF-8; save the file as UTF-8")
             else:
@@ -283,7 +291,7 @@ def _delimiter(path: Path) -> str:
         return "\t"
     with path.open("rb") as file:
         header = file.readline(1 << 16)
-    counts = {d: header.count(d.encode()) for d in (",", ";", "\t")}
+    counts = {d: header.count(d.encode()) for d in (",", ";", "\t", "|")}
     return max(counts, key=lambda d: (counts[d], d == ","))
 
 

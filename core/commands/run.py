@@ -143,13 +143,16 @@ def _progress(done: int, total: int | None, each: float) -> None:
 
 
 def _say(done: Run) -> None:
-    outcomes = Counter(done.table(["outcome"])["outcome"].to_pylist())
+    told = [done.table([name])[name].to_pylist() for name in ("outcome", "problem")]
+    outcomes = Counter(told[0])
     rows = sum(outcomes.values())
     print(
         f"{done.folder}: {rows - outcomes['missing']:,} of {rows:,} rows judged: "
         + ", ".join(f"{n:,} {name}" for name, n in sorted(outcomes.items()))
     )
-    for line in Reasons(done.table(["problem"])["problem"].to_pylist()).lines():
+    for line in Reasons(p for o, p in zip(*told, strict=True) if o == "missing").lines():
         print(f"  {line}")
+    for line in Reasons(p for o, p in zip(*told, strict=True) if o != "missing").lines():
+        print(f"  judged without a picture: {line}")
     for kind, found in done.manifest.stats.get("findings", {}).items():
         print(f"  data: {kind}: {found['count']:,}, first in rows {found['first'][0][0]}")

@@ -6,6 +6,7 @@ is the PIL image processor and the tokenizer; the ids are those of the official 
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +32,7 @@ class RewardProcessor(ProcessorMixin):
         self.image_token = getattr(tokenizer, "image_token", None) or "<|image_pad|>"
         self.control_tokens = [t.content for t in tokenizer.added_tokens_decoder.values() if t.special]
         self._turn: tuple[str, str] | None = None
+        self._opens: str | None = None
         self.image_token_id = tokenizer.convert_tokens_to_ids(self.image_token)
         super().__init__(image_processor, tokenizer, chat_template=chat_template or tokenizer.chat_template)
 
@@ -125,10 +127,36 @@ def _plain(processor: RewardProcessor, text: str) -> str:
 
 def _prefix(processor: RewardProcessor, prompt: str) -> str:
     content = [{"type": "image"}, {"type": "text", "text": _plain(processor, prompt.strip())}]
-    return processor.tokenizer.apply_chat_template(
-        [{"role": "user", "content": content}],
-        chat_template=processor.chat_template, tokenize=False, add_generation_prompt=True,
-    )  # fmt: skip
+    asked = _rendered(processor, [{"role": "user", "content": content}], add_generation_prompt=True)
+    return asked.removesuffix(_opens_with(processor))
+
+
+def _rendered(processor: RewardProcessor, messages: list[dict[str, Any]], **how: Any) -> str:
+    return processor.tokenizer.apply_chat_template(messages, chat_template=processor.chat_template, tokenize=False, **how)  # fmt: skip
+
+
+def _probe(processor: RewardProcessor) -> tuple[str, str, str]:
+    """A question, the question with the assistant's turn opened, and with that turn."""
+    user = {"role": "user", "content": [{"type": "text", "text": "x"}]}
+    assistant = {"role": "assistant", "content": [{"type": "text", "text": MARK}]}
+    opened = _rendered(processor, [user], add_generation_prompt=True)
+    return _rendered(processor, [user]), opened, _rendered(processor, [user, assistant])
+
+
+def _opens_with(processor: RewardProcessor) -> str:
+    """What the generation prompt writes into the response, as <think> of models that think first: a response that is
+    there already does not begin with it. Raises RecordError where the template writes a finished turn quite otherwise."""
+    if processor._opens is None:
+        question, opened, whole = _probe(processor)
+        fits = whole.startswith(opened)
+        common = opened if fits else os.path.commonprefix([opened, whole]).rstrip(" ")
+        if not fits and len(common) <= len(question.rstrip()):
+            raise RecordError(
+                "This model's chat template opens the assistant's turn otherwise than it writes a finished one, so where a "
+                "response begins cannot be told. Mend the chat_template of the checkpoint."
+            )
+        processor._opens = opened[len(common) :]
+    return processor._opens
 
 
 def _with_image(processor: RewardProcessor, text: str, inputs: Any, i: int) -> str:
@@ -140,16 +168,7 @@ def _around_response(processor: RewardProcessor) -> tuple[str, str]:
     """What the chat template puts between the generation prompt and the response, and after the response."""
     if processor._turn:
         return processor._turn
-    user = {"role": "user", "content": [{"type": "text", "text": "x"}]}
-    assistant = {"role": "assistant", "content": [{"type": "text", "text": MARK}]}
-
-    def render(messages: list[dict], **kwargs: Any) -> str:
-        return processor.tokenizer.apply_chat_template(
-            messages, chat_template=processor.chat_template, tokenize=False, **kwargs
-        )
-
-    prefix = render([user], add_generation_prompt=True)
-    whole = render([user, assistant])
-    before, after = whole.removeprefix(prefix).split(MARK)
+    _, opened, whole = _probe(processor)
+    before, after = whole.removeprefix(opened.removesuffix(_opens_with(processor))).split(MARK)
     processor._turn = before, after.rstrip("\n")
     return processor._turn

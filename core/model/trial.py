@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from core.model.processor import RewardProcessor, _around_response, _prefix, encode_prefix, encode_response
+from core.records import RecordError
 
 SECONDS = 20.0  # for a chat template
 PIXELS = 1 << 26  # that a picture may be scaled to
@@ -84,6 +85,9 @@ def _check_template(processor: RewardProcessor) -> None:
     try:
         prefix = _prefix(processor, "Zebra?")
         _around_response(processor)
+    except RecordError as error:
+        raise TrialError("its chat template opens the assistant's turn otherwise than it writes a finished one, so where a "
+                         "response begins cannot be told.") from error  # fmt: skip
     except Exception as error:
         raise TrialError(f"its chat template cannot be used ({type(error).__name__}).") from error
     if prefix.count(processor.image_token) != 1 or "Zebra?" not in prefix:

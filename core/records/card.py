@@ -23,7 +23,8 @@ class JudgeCard:
 
     kind: one of KINDS; "none" only holds rows for labelling. revision: of a hub checkpoint. fingerprint: of the weights
     (core.model.loading.fingerprint), "" without weights. parameters: their number. about: one sentence. reads_images: False
-    where a judgement needs no picture. dimensions: empty where a judge has none. top_k: how many are active per input.
+    where a judgement needs no picture. max_images: how many pictures of one prompt it takes, None for any number; it says
+    nothing where reads_images is False. dimensions: empty where a judge has none. top_k: how many are active per input.
     embedded: whether the weights came with Rewardscope.
     """
 
@@ -40,13 +41,19 @@ class JudgeCard:
     trained_on: str = ""
     about: str = ""
     reads_images: bool = True
+    max_images: int | None = 1
     embedded: bool = False
     top_k: int | None = None
     dimensions: tuple[Dimension, ...] = ()
 
     def to_row(self) -> dict[str, Any]:
         """For JSON: empty fields are left out."""
-        return {k: v for k, v in asdict(self).items() if v not in ("", None, (), [])}
+        row = {k: v for k, v in asdict(self).items() if v not in ("", None, (), [])}
+        if self.max_images == 1:  # as all judges were before
+            row.pop("max_images")
+        elif self.max_images is None:
+            row["max_images"] = None
+        return row
 
     @classmethod
     def from_row(cls, row: object) -> JudgeCard:
@@ -61,11 +68,17 @@ class JudgeCard:
         given: dict[str, Any] = {}
         for field in fields(cls):
             value = row.get(field.name)
+            if field.name == "max_images" and "max_images" in row and value is None:
+                given["max_images"] = None
             if value is None or field.name == "dimensions":
                 continue
-            wanted = {"reads_images": bool, "embedded": bool, "parameters": int, "top_k": int}.get(
-                field.name, str
-            )
+            wanted = {
+                "reads_images": bool,
+                "embedded": bool,
+                "parameters": int,
+                "top_k": int,
+                "max_images": int,
+            }.get(field.name, str)
             if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
                 raise CardError(
                     f"the judge's card says {field.name} = {str(value)[:60]!r}, which cannot be read"

@@ -11,7 +11,7 @@ from typing import Any
 
 from core.records import CardError, Condition, JudgeCard, plain
 from core.records.checked import FormError
-from core.runs.stats import checked_stats
+from core.runs.stats import checked_provenance, checked_stats
 from core.taxonomy import KEYS
 
 FORMAT = 2
@@ -125,6 +125,7 @@ def _read(row: object, name: str) -> Manifest:
             )
         out[f.name] = value
     out["stats"] = checked_stats(out.get("stats", {}))
+    out["provenance"] = checked_provenance(out.get("provenance", {}))
     return Manifest(**out)
 
 

@@ -116,9 +116,10 @@ def report(frame: pd.DataFrame, grouping: Grouping, ties: str = "wrong") -> Repo
         for name in sorted(set(group.dropna()))
     }
     refused = check_groups(frame, grouping)
-    if not refused and any(r.n == 0 for r in groups.values()):
-        refused = "no row was scored in " + ", ".join(g for g, r in groups.items() if r.n == 0)
-    macro = None if refused or not groups else float(np.mean([r.value for r in groups.values()]))
+    named = {g: r for g, r in groups.items() if g}  # rows that cannot be read belong to no group
+    if not refused and any(r.n == 0 for r in named.values()):
+        refused = "no row was scored in " + ", ".join(g for g, r in named.items() if r.n == 0)
+    macro = None if refused or not named else float(np.mean([r.value for r in named.values()]))
     return Report(grouping.name, rate(frame["outcome"], ties, points), groups, macro, refused)
 
 

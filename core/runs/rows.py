@@ -9,7 +9,7 @@ from PIL import Image
 
 from core.benchmarks import BENCHMARKS
 from core.images import open_image
-from core.records import Comparison, Condition
+from core.records import Comparison, Condition, RecordError
 from core.runs import browse
 from core.runs.run import Run
 
@@ -25,10 +25,16 @@ def picture_of(run: Run, stored: dict[str, Any]) -> Image.Image | None:
 
 
 def comparison_of(run: Run, row: int) -> Comparison | None:
-    """The record of a run's row as far as the run knows it."""
+    """The record of a run's row as far as the run knows it. Raises RecordError for a row of several pictures: the run
+    keeps one small copy of all, side by side, which must not be judged as if it were the picture."""
     stored = browse.record(run, row)
     if stored is None or len(stored["responses"]) < 2:
         return None
+    if (stored["pictures"] or 0) > 1:
+        raise RecordError(
+            f"Row {row} has {stored['pictures']} pictures, of which the run keeps one small copy, side by side: open it on "
+            "the Failures page. It can be judged again only from its file, by a judge of several pictures."
+        )
     picture = picture_of(run, stored)
     return Comparison(
         id=f"{stored['row']}-{stored['key']}", image=_bytes(picture) if picture else None, prompt=stored["prompt"],

@@ -15,7 +15,8 @@ import logging
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -29,7 +30,8 @@ from filelock import FileLock, Timeout
 from PIL import Image
 
 from core.benchmarks import Row
-from core.benchmarks.rows import Loaded, Problem
+from core.benchmarks.reasons import Reasons
+from core.benchmarks.rows import LONGEST, Loaded, Problem
 from core.images import ImageError, side_by_side, small_copy
 from core.judges.conditions import BLANK, blank_image, shuffled
 from core.judges.protocols import Judge, Prepares
@@ -43,6 +45,7 @@ log = logging.getLogger(__name__)
 BATCH = 16
 WINDOW = 4  # batches
 NO_OTHER = "no other picture in its group to shuffle with"
+EXAMPLES = 10  # reasons why rows were left out that the manifest tells
 THUMBNAIL = 512  # pixels, longest side, of the images kept for browsing
 
 Progress = Callable[[int, int | None, float], None]
@@ -74,6 +77,7 @@ class Job:
             code=code_version(),
             seed=0,
             blank=BLANK if self.condition is Condition.BLANK else "",
+            provenance=self.loaded.provenance,
         )
 
 
@@ -90,12 +94,14 @@ def run(
             _check_manifest(job, state)
             if not (job.folder / "judgements.parquet").exists():
                 started = time.perf_counter()
-                windows = _windows(job, state, progress, cancelled)
-                if windows is None:
+                read = _windows(job, state, progress, cancelled)
+                if read is None:
                     return None
                 state.wait_for_everyone()
                 if state.is_main_process:
-                    _merge(job, windows, time.perf_counter() - started, state.num_processes)
+                    _merge(job, *read, time.perf_counter() - started, state.num_processes)
+            elif state.is_main_process:
+                _check_rows(job)
             state.wait_for_everyone()
     except Timeout as error:
         raise RunError(
@@ -135,25 +141,45 @@ def _check_manifest(job: Job, state: PartialState) -> None:
     state.wait_for_everyone()
 
 
+def _check_rows(job: Job) -> None:
+    """A finished run must not answer for a file that has been changed since: its first window is compared. Raises RunError."""
+    if job.loaded.benchmark.built_in is not None:
+        return
+    most = _smaller(job.limit, job.batch * WINDOW) or 0
+    here = [(r.index, r.key) for r in islice(job.loaded.rows(), most)]
+    done = open_run(job.folder).rows([i for i, _ in here], ["row", "key"])
+    changed = [i for i, key in here if i not in done or done[i]["key"] != key]
+    if changed:
+        raise RunError(
+            f"{job.folder.name} holds a run of other data: row {changed[0]} of {job.loaded.source} is not the one that was "
+            "judged. Choose another folder, or delete that one."
+        )
+
+
 @dataclass(frozen=True)
 class Ready:
-    """A window that is decoded and prepared. batches: (places in the window, what the judge's `prepare` gave)."""
+    """A window that is decoded and prepared. images: of each row, all that its judge is shown; kept: their small copy. batches: (places in the window, what the judge's `prepare` gave)."""
 
     rows: list[Row]
-    images: list[Image.Image | None]
+    images: list[tuple[Image.Image, ...]]
     batches: list[tuple[list[int], Any]]
     problems: dict[int, str]
+    kept: list[bytes | None]
 
 
-def _windows(job: Job, state: PartialState, progress: Progress, cancelled: Callable[[], bool]) -> int | None:
-    """How many windows the data has, those of other processes too; None where it was cancelled."""
+def _windows(
+    job: Job, state: PartialState, progress: Progress, cancelled: Callable[[], bool]
+) -> tuple[int, Counter[str]] | None:
+    """How many windows the data has, those of other processes too, and what was done to how many of its rows; None
+    where it was cancelled."""
     parts = job.folder / "parts"
     parts.mkdir(exist_ok=True)
     started, judged = time.perf_counter(), 0
     every: list[int] = []
     total = _smaller(job.loaded.length, job.limit)
+    notes: Counter[str] = Counter()
     with ThreadPoolExecutor(1) as ahead:
-        for number, rows, ready in _prefetched(job, state, parts, ahead, every):
+        for number, rows, ready in _prefetched(job, state, parts, ahead, every, notes):
             if cancelled():
                 return None
             if ready is not None:
@@ -161,17 +187,23 @@ def _windows(job: Job, state: PartialState, progress: Progress, cancelled: Calla
                 judged += len(rows)
             done = number * job.batch * WINDOW + len(rows)
             progress(done, total, (time.perf_counter() - started) / judged if judged else 0.0)
-    return len(every)
+    return len(every), notes
 
 
 def _prefetched(
-    job: Job, state: PartialState, parts: Path, ahead: ThreadPoolExecutor, every: list[int]
+    job: Job,
+    state: PartialState,
+    parts: Path,
+    ahead: ThreadPoolExecutor,
+    every: list[int],
+    notes: Counter[str],
 ) -> Iterator[tuple[int, list[Row], Future[Ready] | None]]:
     """Windows of this process; the future is None for those that are finished. One window is prepared ahead. every: gets the
-    numbers of all windows."""
+    numbers of all windows; notes: counts what was done to their rows."""
     waiting: tuple[int, list[Row], Future[Ready] | None] | None = None
     for number, rows in _split(job):
         every.append(number)
+        notes.update(note for row in rows if row.comparison for note in row.notes)
         if number % state.num_processes != state.process_index:
             continue
         finished = _finished(_part(parts, number), rows)
@@ -237,19 +269,26 @@ def _shuffled(rows: list[Row]) -> list[Row]:
     return out
 
 
-def _decode(row: Row, condition: Condition) -> tuple[Image.Image | None, str]:
+def _decode(row: Row, condition: Condition) -> tuple[tuple[Image.Image, ...], str]:
     if row.comparison is None or row.comparison.image is None:
-        return None, row.problem
+        return (), row.problem
     try:
-        image = row.comparison.load_images()[0]
-        return (blank_image(image) if condition is Condition.BLANK else image), ""
+        images = row.comparison.load_images()
+        return tuple(blank_image(i) if condition is Condition.BLANK else i for i in images), ""
     except ImageError as error:
-        return None, f"row {row.index}, column image: {error}"
+        return (), f"row {row.index}, column image: {error}"
 
 
 def _refused(judge: Judge, row: Row) -> str:
-    """Earlier turns are a part of the question, and none of the judges that read it reads them too, so far."""
-    if row.comparison and row.comparison.turns and judge.card.reads_images:
+    """Why this judge cannot be asked, although the row can be read. Earlier turns are a part of the question, and none
+    of the judges that look at pictures reads them too, so far; nor do all of them take several pictures."""
+    if row.comparison is None or not judge.card.reads_images:
+        return ""
+    most, pictures = judge.card.max_images, 1 + len(row.comparison.more_images)
+    if most is not None and pictures > most:
+        takes = "one picture" if most == 1 else f"at most {most} pictures"
+        return f"row {row.index}, column image: it has {pictures} pictures, and this judge takes {takes}"
+    if row.comparison.turns:
         n = len(row.comparison.turns)
         return (
             f"row {row.index}, column prompt: it is a chat with {n} earlier turn{'s' * (n > 1)} (system messages "
@@ -263,12 +302,14 @@ def _prepare_window(job: Job, rows: list[Row]) -> Ready:
     take its batch with it: then each is prepared alone."""
     decoded = [_decode(row, job.condition) for row in rows]
     needs_image = job.judge.card.reads_images
-    ready = Ready(rows, [image for image, _ in decoded], [], {i: p for i, (_, p) in enumerate(decoded) if p})
+    kept = [_thumbnail(images) if job.keep_images else None for images, _ in decoded]
     refused = {i: why for i, row in enumerate(rows) if (why := _refused(job.judge, row))}
-    ready.problems.update(refused)
+    problems = refused | {i: p for i, (_, p) in enumerate(decoded) if p}
+    shown = [() if i in refused else images for i, (images, _) in enumerate(decoded)]
+    ready = Ready(rows, shown, [], problems, kept)
     able = [
         i for i, row in enumerate(rows)
-        if row.comparison and (decoded[i][0] is not None or not needs_image) and i not in refused
+        if row.comparison and (shown[i] or not needs_image) and i not in refused
     ]  # fmt: skip
     able.sort(key=lambda i: (_length(rows[i]), i))
     for start in range(0, len(able), job.batch):
@@ -281,7 +322,8 @@ def _prepare_batch(judge: Judge, ready: Ready, batch: list[int]) -> None:
     for i in batch:
         comparison = ready.rows[i].comparison
         assert comparison
-        comparisons.append(replace(comparison, image=ready.images[i]))
+        image, *more = ready.images[i] or (None,)
+        comparisons.append(replace(comparison, image=image, more_images=tuple(more)))
     try:
         ready.batches.append(
             (batch, judge.prepare(comparisons) if isinstance(judge, Prepares) else comparisons)
@@ -307,7 +349,7 @@ def _judge_window(job: Job, ready: Ready) -> pa.Table:
             row,
             _under(judgements.get(i), job.condition),
             ready.problems.get(i, ""),
-            _thumbnail(row, ready.images[i]) if job.keep_images else None,
+            ready.kept[i],
         )
         for i, row in enumerate(ready.rows)
     ]
@@ -341,14 +383,13 @@ def _length(row: Row) -> int:
     return len(row.comparison.prompt) + max(map(len, row.comparison.responses))
 
 
-def _thumbnail(row: Row, image: Image.Image | None) -> bytes | None:
+def _thumbnail(images: Sequence[Image.Image]) -> bytes | None:
     """Of all pictures of the row, so that people see what the question is about."""
-    if image is None:
+    if not images:
         return None
-    if row.comparison and row.comparison.more_images:
-        small = [small_copy(picture, THUMBNAIL) for picture in row.comparison.load_images()]
-        image = side_by_side(small)
-    kept = small_copy(image, 2 * THUMBNAIL if row.comparison and row.comparison.more_images else THUMBNAIL)
+    kept = small_copy(images[0], THUMBNAIL)
+    if len(images) > 1:
+        kept = small_copy(side_by_side([small_copy(i, THUMBNAIL) for i in images]), 2 * THUMBNAIL)
     out = io.BytesIO()
     kept.save(out, "WEBP", quality=80, method=4)
     return out.getvalue()
@@ -360,12 +401,12 @@ def _write_part(path: Path, table: pa.Table) -> None:
     write_whole(path, out.getvalue())
 
 
-def _merge(job: Job, windows: int, seconds: float, processes: int) -> None:
+def _merge(job: Job, windows: int, notes: Counter[str], seconds: float, processes: int) -> None:
     """parts/ -> judgements.parquet, in the order of rows; the digest of keys and labels goes into the manifest. What else lies
     in parts/ is not ours and is left out."""
     parts = [_part(job.folder / "parts", n) for n in range(windows)]
     temporary = job.folder / "judgements.parquet.tmp"
-    digest, count = hashlib.sha256(), 0
+    digest, count, left_out, all_the_same = hashlib.sha256(), 0, Reasons(), Reasons()
     with pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
         for part in parts:
             try:
@@ -379,11 +420,22 @@ def _merge(job: Job, windows: int, seconds: float, processes: int) -> None:
             for key, preferred in zip(table["key"].to_pylist(), table["preferred"].to_pylist(), strict=True):
                 digest.update(f"{key}:{preferred};".encode())
             count += len(table)
+            for outcome, problem in zip(
+                table["outcome"].to_pylist(), table["problem"].to_pylist(), strict=True
+            ):
+                (left_out if outcome == "missing" else all_the_same).add(problem)
     manifest = Manifest.load(job.folder)
     manifest.stats = {"rows": count, "data_hash": digest.hexdigest()[:16], "seconds_of_last_start": round(seconds, 1),
-                    "findings": oddities(temporary, job.loaded.benchmark.clustered), "data": job.loaded.provenance, "processes": processes, "finished": time.strftime("%Y-%m-%d %H:%M:%S")}  # fmt: skip
+                    "findings": oddities(temporary, job.loaded.benchmark.clustered), "processes": processes, "finished": time.strftime("%Y-%m-%d %H:%M:%S")}  # fmt: skip
+    manifest.provenance = job.loaded.provenance | {
+        "notes": dict(notes), "left_out": _told(left_out), "judged_all_the_same": _told(all_the_same),
+    }  # fmt: skip
     manifest.save(job.folder)
     temporary.replace(job.folder / "judgements.parquet")
+
+
+def _told(reasons: Reasons) -> list[str]:
+    return [line[:LONGEST] for line in reasons.lines(EXAMPLES)]
 
 
 def _smaller(a: int | None, b: int | None) -> int | None:

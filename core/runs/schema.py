@@ -27,10 +27,10 @@ SCHEMA = pa.schema([
     ("selected", _numbers), ("weights", _floats), ("weight_logits", _floats), ("scores", _floats),
     ("problem", pa.string()),
     ("critique", pa.string()), ("choice", pa.int32()), ("votes", _votes),
-    ("ood", pa.bool_()), ("ood_score", pa.float32()), ("ood_threshold", pa.float32()),
+    ("ood", pa.bool_()), ("ood_score", pa.float32()), ("ood_threshold", pa.float32()), ("pictures", pa.int32()),
 ])  # fmt: skip
 # Format 2. Runs of format 1 (release 0.1) lack these, and hold small numbers in a byte.
-ADDED = frozenset({"critique", "choice", "votes", "ood", "ood_score", "ood_threshold"})
+ADDED = frozenset({"critique", "choice", "votes", "ood", "ood_score", "ood_threshold", "pictures"})
 
 
 def accepts(column: pa.Field, found: pa.DataType) -> bool:
@@ -84,7 +84,7 @@ def row_of(row: Row, judgement: Judgement | None, problem: str, image: bytes | N
         "critique": (judgement.critique or None) if judgement else None, "choice": judgement.choice if judgement else None,
         "votes": [{**asdict(v), "order": list(v.order)} for v in judgement.votes] if judgement and judgement.votes else None,
         "ood": ood.outside if ood else None, "ood_score": ood.score if ood else None,
-        "ood_threshold": ood.threshold if ood else None,
+        "ood_threshold": ood.threshold if ood else None, "pictures": row.pictures,
     }  # fmt: skip
 
 

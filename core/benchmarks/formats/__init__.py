@@ -9,7 +9,8 @@ cells.py               what they share
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from core.benchmarks import chats
@@ -32,6 +33,9 @@ class Format:
     columns: tuple[tuple[str, str], ...] = ()
     several: bool = False
     labelled: bool = False
+
+
+TYPICAL = 50  # rows among which a value of each column is looked for
 
 
 def _has(*columns: str) -> Callable[[Cells], bool]:
@@ -123,6 +127,7 @@ FORMATS: dict[str, Format] = {
 
 def understand(opened: Opened, name: str | None) -> Reading:
     """How this file is read. Raises BenchmarkError where no format fits, or there is none of this name."""
+    opened = replace(opened, first=_typical(opened))
     cells = Cells(opened.first or {})
     if name is not None and name not in FORMATS:
         raise BenchmarkError(f"There is no format {name!r}: use one of {', '.join(FORMATS)}.")
@@ -144,6 +149,21 @@ def understand(opened: Opened, name: str | None) -> Reading:
         return Reading(found.title, reading.parse, columns, reading.decisions, found.several)
     read: Any = found.read
     return Reading(found.title, read, columns, (), found.several)
+
+
+def _typical(opened: Opened) -> dict[str, Any]:
+    """The first row, with what it lacks from the rows after it: by it the format is recognised."""
+    first = dict(opened.first or {})
+    lacking = {c for c in opened.columns if Cells(first).find(c) is None}
+    if lacking and not opened.streaming:
+        for raw in islice(opened.rows(), TYPICAL):
+            if isinstance(raw, dict):
+                cells = Cells(raw)
+                first |= {c: raw[c] for c in list(lacking) if c in raw and cells.find(c) is not None}
+                lacking = {c for c in lacking if Cells(first).find(c) is None}
+            if not lacking:
+                break
+    return first
 
 
 def _asks(cells: Cells) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +22,9 @@ PICTURES = (
 )  # fmt: skip
 IDS = ("id", "question_id", "idx", "index", "uid", "pair_id")
 GROUPS = ("category", "group", "subset", "criterion", "task")
+
+
+PICTURE_NUMBERED = re.compile(r"(?:image|img|picture)(?:_path)?[_ ]?(\d)")
 
 
 class Cells:
@@ -44,6 +48,21 @@ class Cells:
         if found is None:
             raise RowProblem("missing", " or ".join(columns))
         return found
+
+    def pictures(self) -> tuple[str, Any] | None:
+        """(column, value) of the first column that gives a picture, or (columns, values) of image_1, image_2, ..."""
+        for column in PICTURES:
+            name = self.names.get(column)
+            if name is not None and images.each(self.raw[name]):
+                return str(name), self.raw[name]
+        numbered = sorted(
+            (int(m[1]), self.names[n]) for n in self.names if (m := PICTURE_NUMBERED.fullmatch(n))
+        )
+        given = [(str(name), images.each(self.raw[name])) for _, name in numbered]
+        given = [(name, each) for name, each in given if each]
+        return (
+            (", ".join(name for name, _ in given), [p for _, each in given for p in each]) if given else None
+        )
 
     def text(self, *columns: str) -> str:
         """A text or a number as text, empty where there is none."""
@@ -118,13 +137,15 @@ def one_comparison(
     Raises RowProblem where the parts contradict each other.
     """
     question = _agreed(question, responses)
+    if (tools := cells.find("tools", "functions")) and tools[1] not in ([], "[]", {}, "{}"):
+        raise RowProblem("tools that the model may call are not supported", tools[0])
     for kind in ("video", "videos", "audio", "audios"):
         if (found := cells.find(kind)) and found[1] not in ([], "[]", {}):
             column = found[0]
             plural = "audio" if kind.startswith("audio") else "videos"
             return _fields(cells, question, responses, told, found[1], id, group, cluster, notes,
                            f"column {column}: {plural} are not supported")  # fmt: skip
-    column, given = picture or cells.find(*PICTURES) or ("image", None)
+    column, given = picture or cells.pictures() or ("image", None)
     pictures = _pictures(column, given, question)
     text, places = chats.without_placeholders(question.text, len(pictures))
     turns = []
@@ -134,9 +155,38 @@ def one_comparison(
         turns.append(Turn(turn.role, said))
     if places > len(pictures) and pictures and not chats.numbered(question.text):
         raise RowProblem(f"{places} places for pictures, but the row has {_many(len(pictures))}", "prompt")
+    responses, changed = _bare(question.text, text, responses)
+    notes = (*notes, *changed)
     if places:
         notes = (*notes, "places of pictures such as <image> taken out of the prompt")
     return _fields(cells, Question(text, tuple(turns)), responses, told, pictures, id, group, cluster, notes)
+
+
+REPEATED = 8  # characters of a question that no answer begins with by chance
+
+
+def _bare(asked: str, question: str, responses: Sequence[Answer]) -> tuple[Sequence[Answer], list[str]]:
+    """The responses less what is not theirs: the mark with which a template ends them, and the question where all of
+    them begin with it. And what was done, in words."""
+    notes, texts = [], [t for _, t, _ in responses]
+    ended = [chats.without_end(t) for t in texts]
+    if ended != texts and all(t.strip() for t in ended):
+        notes.append("end marks of a chat template taken out of the responses")
+        texts = ended
+    for start in (asked, question):
+        start = start.strip()
+        rest = [t.lstrip()[len(start) :] for t in texts if t.lstrip().startswith(start)]
+        if (
+            len(start) >= REPEATED
+            and len(rest) == len(texts)
+            and all(r[:1].isspace() and r.strip() for r in rest)
+        ):
+            notes.append("the question, with which all its responses begin, taken out of them")
+            texts = [r.strip() for r in rest]
+            break
+    if any("\ufffd" in t for t in (question, *texts)):
+        notes.append("a character that could not be read stands as \ufffd")
+    return [(c, t, before) for (c, _, before), t in zip(responses, texts, strict=True)], notes
 
 
 def _fields(

@@ -86,7 +86,7 @@ def mllm_judge(raw: dict[str, Any]) -> list[Fields]:
         value = literal(value) if isinstance(value, str) and value.lstrip().startswith("{") else value
         pair.append((column, value.get("answer") if isinstance(value, dict) else value))
     column, human = cells.need("human_answer", "human")
-    written = str(human).strip().upper()
+    written = "C" if labels.token(human).kind == "tie" else str(human).strip().upper()
     if written not in ("A", "B", "C"):
         raise RowProblem(f"{shown(human)} where A, B or C (a tie) was expected", column)
     label = Label(None, True, "C") if written == "C" else Label("AB".index(written), False, written)

@@ -11,7 +11,6 @@ from core.benchmarks import labels
 from core.benchmarks.fields import RowProblem, literal
 from core.benchmarks.formats.cells import (
     IDS,
-    PICTURES,
     PROMPTS,
     RESPONSES,
     Answer,
@@ -30,9 +29,9 @@ RANKS = ("human_ranking", "ranking", "rankings", "ranks", "rank")
 SCORES = ("scores", "ratings", "rewards")
 CHOSEN, REJECTED = ("chosen", "chosen_response"), ("rejected", "rejected_response", "rejected_responses")
 NUMBERED = re.compile(
-    r"(response|answer|output|completion|pred|prediction|candidate|option|text)[_ ]?([a-h]|[0-9])"
+    r"(response|answer|output|completion|pred|prediction|candidate|option|text)[_ ]?([a-h]|[0-9]{1,2})"
 )
-SCORE = re.compile(r"(score|rating|reward)[_ ]?([a-h]|[0-9])")
+SCORE = re.compile(r"(score|rating|reward)[_ ]?([a-h]|[0-9]{1,2})")
 LOOKED_AT = 1000  # rows of a stream, which cannot be read twice at no cost
 
 
@@ -42,19 +41,26 @@ def numbered(names: Mapping[str, Any]) -> list[str]:
     for name in names:
         if found := NUMBERED.fullmatch(name):
             kinds.setdefault(found[1], []).append(name)
-    return next((sorted(n) for n in kinds.values() if len(n) >= 2), [])
+    return next((sorted(n, key=_place) for n in kinds.values() if len(n) >= 2), [])
+
+
+def _place(name: str) -> tuple[int, str]:
+    """So that response_10 comes after response_9."""
+    found = NUMBERED.fullmatch(name) or SCORE.fullmatch(name)
+    which = found[2] if found else name
+    return (int(which), "") if which.isdigit() else (-1, which)
 
 
 def score_columns(names: Mapping[str, Any]) -> list[str]:
     """Columns such as score_a, score_b, in order; lower-case names."""
-    return sorted(n for n in names if SCORE.fullmatch(n))
+    return sorted((n for n in names if SCORE.fullmatch(n)), key=_place)
 
 
 def responses_of(cells: Cells) -> tuple[list[Answer], bool]:
     """(responses in the order of the file, whether the first is the chosen one)"""
     chosen, rejected = cells.find(*CHOSEN), cells.find(*REJECTED)
     several = numbered(cells.names)
-    if chosen and rejected or not several and (chosen or rejected):
+    if chosen and rejected or not several and (chosen or rejected) and not cells.find(*RESPONSES):
         column, value = cells.need(*CHOSEN)
         other, worse = cells.need(*REJECTED)
         listed_worse = worse if isinstance(worse, list) and worse and all(isinstance(w, str) for w in worse) else [worse]  # fmt: skip
@@ -91,14 +97,39 @@ def told(cells: Cells, responses: Sequence[Answer], meanings: Mapping[str, Colum
         label = meaning.read(value, n)
         if label is not NONE:
             return label
+    if (won := _won(cells, n)) is not NONE:
+        return won
     if found := cells.find(*RANKS):
         return labels.ranks(*found, n)
     if found := cells.find(*SCORES):
         return labels.scores(*found, n)
     single = score_columns(cells.names)
-    if [c[-1] for c in single] == [c[-1].lower() for c, _, _ in responses]:
+    if [_place(c) for c in single] == [_place(c.lower()) for c, _, _ in responses]:
         return labels.scores(single[0], [cells.raw[cells.names[c]] for c in single], n)
     return NONE
+
+
+WON = re.compile(r"winner_(?:model_|response_)?([a-h]|tie.*)")
+
+
+def winners(names: Mapping[str, Any]) -> list[str]:
+    """Columns such as winner_model_a, winner_model_b, winner_tie, of which one holds 1; lower-case names."""
+    return sorted(n for n in names if WON.fullmatch(n))
+
+
+def _won(cells: Cells, responses: int) -> Label:
+    columns = winners(cells.names)
+    held = {c: str(cells.raw[cells.names[c]]).strip().lower() for c in columns}
+    ones = [c for c in columns if held[c] in ("1", "1.0", "true")]
+    if not ones:
+        return NONE
+    which = [WON.fullmatch(c)[1] for c in ones]  # type: ignore[index]
+    place = ord(which[0]) - ord("a") if len(which[0]) == 1 else None
+    if len(ones) > 1 or (place is not None and place >= responses):
+        raise RowProblem(
+            f"{' and '.join(ones)} where one winner among {responses} responses was expected", ones[0]
+        )
+    return Label(place, place is None, ones[0])
 
 
 def _named(value: Any, responses: Sequence[Answer]) -> int | None:
@@ -144,7 +175,7 @@ def meanings_of(opened: Opened) -> dict[str, Column]:
         if isinstance(found[1], str) and found[1].strip() in [str(cells.names[n]) for n in several]:
             continue  # it names the column
         seen.setdefault(found[0], Counter())[labels.token(found[1]), count(cells)] += 1
-    digits = [int(c[-1]) for c in columns if c[-1].isdigit()]
+    digits = [n for n, _ in map(_place, columns) if n >= 0]
     hint = min(digits) if digits and min(digits) in (0, 1) else None
     return {column: labels.decide(column, cells, hint) for column, cells in seen.items()}
 
@@ -152,24 +183,33 @@ def meanings_of(opened: Opened) -> dict[str, Column]:
 def understood(opened: Opened, name: str, read: Callable[..., list[Fields]] = parse) -> Reading:
     """The Reading of a file in this form."""
     meanings = meanings_of(opened)
-    columns = columns_of(Cells(opened.first or {}))
-    return Reading(name, lambda raw: read(raw, meanings), columns, tuple(m.said for m in meanings.values()))
+    cells = Cells(opened.first or {})
+    said = [m.said for m in meanings.values()]
+    if is_pair(cells) and (unread := cells.find(*(c for c in LABELS if c not in CHOSEN))):
+        said.append(f"Column {unread[0]} is not read: chosen and rejected say which response is preferred.")
+    return Reading(name, lambda raw: read(raw, meanings), columns_of(cells), tuple(said))
 
 
 def columns_of(cells: Cells) -> dict[str, str]:
     """What is read from which column, by the first row."""
     out: dict[str, str] = {}
     names: tuple[str, ...]
-    for role, names in (("prompt", PROMPTS), ("picture", PICTURES), ("id", IDS)):
-        if found := cells.find(*names):
+    for role, found in (
+        ("prompt", cells.find(*PROMPTS)),
+        ("picture", cells.pictures()),
+        ("id", cells.find(*IDS)),
+    ):
+        if found:
             out[role] = found[0]
     if is_pair(cells):
         chosen, rejected = cells.need(*CHOSEN), cells.need(*REJECTED)
         return {**out, "responses": f"{chosen[0]} (preferred), {rejected[0]}"}
     if several := numbered(cells.names):
         out["responses"] = ", ".join(str(cells.names[n]) for n in several)
-    elif found := cells.find(*RESPONSES):
-        out["responses"] = found[0]
+    elif listed_in := cells.find(*RESPONSES):
+        out["responses"] = listed_in[0]
+    if won := winners(cells.names):
+        out["label"] = ", ".join(str(cells.names[c]) for c in won)
     if single := score_columns(cells.names):
         out["scores, the highest best"] = ", ".join(str(cells.names[c]) for c in single)
     for role, names in (
@@ -177,8 +217,8 @@ def columns_of(cells: Cells) -> dict[str, str]:
         ("ranks, the lowest best", RANKS),
         ("scores, the highest best", SCORES),
     ):
-        if found := cells.find(*names):
-            return {**out, role: found[0]}
+        if role not in out and (labelled := cells.find(*names)):
+            return {**out, role: labelled[0]}
     return out
 
 

@@ -155,7 +155,7 @@ def test_paths_cannot_leave_their_folder(tmp_path, path) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"preferred": "Z"}, ["row 1", "column preferred", "'Z'", "A or B or C or 0 to 2"]),
+        ({"preferred": "Z"}, ["row 1", "column preferred", "'Z'", "A or B or C was expected"]),
         ({"preferred": 3}, ["row 1", "column preferred", "3"]),
         ({"preferred": True}, ["column preferred"]),
         ({"responses": ["one"]}, ["row 1", "column responses", "1 response"]),

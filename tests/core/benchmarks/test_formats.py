@@ -305,7 +305,9 @@ F, S, R = "first", "second", "refused"
         (["A", "B", 1], [F, S, R]),
         (["A", "C"], [F, R]),
         (["A", "maybe"], [F, R]),
-        ([0, 1, -1, 0.5], [F, S, R, R]),
+        ([0, 1, -1], [R, R, R]),
+        ([0, 1, 0.5], [R, R, R]),
+        ([0, 1, 2.5], [F, S, R]),
     ],
 )
 def test_a_label_means_what_its_column_says(tmp_path, values, meaning, suffix) -> None:
@@ -384,7 +386,7 @@ def test_equal_responses_are_said(tmp_path) -> None:
     assert check(tmp_path / "data.jsonl").equal == 1
     done = run(Job(BENCHMARKS["own"].open(tmp_path / "data.jsonl"), longer(), tmp_path / "run"))
     assert done and done.manifest.stats["findings"]["responses are the same text"]["first"][0][0] == [0]
-    assert done.manifest.stats["data"]["format"] == "the general form"
+    assert done.manifest.provenance["format"] == "the general form"
 
 
 def test_the_template_is_read_as_it_says(tmp_path) -> None:

@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from core.model.processor import Response, encode_prefix, encode_response, pad_responses
+from core.model.loading import EMBEDDED
+from core.model.processor import Response, RewardProcessor, encode_prefix, encode_response, pad_responses
+from core.records import RecordError
 from core.training.tokenizer import SPECIAL
 from core.world.splits import held_out
 
@@ -114,6 +116,41 @@ def test_a_blank_after_the_right_answer_costs_nothing(embedded_judge):
         for texts in ((a + " ", b), (a, b + "\n"), ("  " + a, b + " ")):
             assert embedded_judge.judge(replace(record, responses=texts)).rewards == plain
         assert embedded_judge.judge(replace(record, prompt=f" {record.prompt}\n")).rewards == plain
+
+
+@pytest.mark.parametrize("opening", [" think:", "\n<think>\n", "<think>"])
+def test_what_a_generation_prompt_writes_into_the_response_is_left_out(opening):
+    """Models that think first: the truth is again the template over the whole conversation."""
+    processor = RewardProcessor.from_pretrained(EMBEDDED)
+    end = "<|im_start|>assistant{% endif %}"
+    template = processor.tokenizer.chat_template
+    assert end in template
+    processor.chat_template = template.replace(end, end.replace("{% endif %}", opening + "{% endif %}"))
+    said = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "Which?"}]},
+            {"role": "assistant", "content": [{"type": "text", "text": "red"}]}]  # fmt: skip
+    before, after = processor.tokenizer.apply_chat_template(said, tokenize=False).split(
+        processor.image_token, 1
+    )
+    expected = processor.tokenizer(before + processor.image_token * 16 + after, add_special_tokens=False)[
+        "input_ids"
+    ]
+    prefix = encode_prefix(processor, [BLANK], ["Which?"])["input_ids"][0].tolist()
+    assert prefix + encode_response(processor, "red").ids == expected
+
+
+def test_a_template_that_writes_a_finished_turn_otherwise_is_refused(processor_with):
+    with pytest.raises(RecordError, match="otherwise than it writes a finished one"):
+        encode_response(processor_with("{% for m in messages %}{{ m.role }}: {{ m.content[-1].text }};{% endfor %}{% if add_generation_prompt %}>>>{% endif %}"), "red")  # fmt: skip
+
+
+@pytest.fixture
+def processor_with():
+    def made(template):
+        processor = RewardProcessor.from_pretrained(EMBEDDED)
+        processor.chat_template = template
+        return processor
+
+    return made
 
 
 # -- what a person may type ------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from core.judges.options import Options
 from core.judges.padded import Prepared, card_of
 from core.judges.scalar import ScalarJudge
 from core.model.backbones import load_vlm, open_processor
-from core.model.deepstack import reader_of
+from core.model.readers import reader_of
 from core.model.loading import EMBEDDED_SCALAR, CheckpointError
 from core.model.processor import RewardProcessor
 from core.model.value_head import find_layout, load_head
@@ -90,13 +90,15 @@ def set_turn(processor: RewardProcessor, title: str, pooled: str = "newline") ->
         raise CheckpointError(f"The chat template of '{title}' cannot be used: {str(error)[:200]}") from error
     if whole.count(mark) != 1:
         raise CheckpointError(f"The chat template of '{title}' does not write what the assistant said.")
-    if not whole.startswith(opened):
+    begun = opened if whole.startswith(opened) else opened.rstrip()  # LLaVA-OneVision ends it in other white space
+    if not whole.startswith(begun):
         raise CheckpointError(
             f"The chat template of '{title}' opens a reply with {opened[-24:]!r}, which does not stand before a finished "
             "reply: it is made for a model that thinks first, and a reward head cannot be read behind it. Put the template "
             "with which the head was trained into the folder."
         )
-    before, after = whole.removeprefix(opened).split(mark)
+    before, after = whole.removeprefix(begun).split(mark)
+    processor._opens = opened.removeprefix(begun)
     processor._turn = before, after if pooled == "newline" else after.rstrip("\n")
 
 

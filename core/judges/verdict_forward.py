@@ -18,7 +18,7 @@ from torch import Tensor
 from core.judges.conditions import blank_image
 from core.judges.features import Features, Outputs, TargetFunction
 from core.judges.inputs import BASELINE
-from core.judges.masked import SCOPES
+from core.judges.masked import SCOPES, regions_of
 from core.judges.pieces import Piece, pieces
 from core.judges.prompts import PLACES, Prompt
 from core.judges.verdicts import RULES
@@ -150,22 +150,18 @@ def _side(
     inputs, tokens = judge.before_verdict(image, asked, written, verdicts)
     plain, _ = judge.before_verdict(blank, asked, written, verdicts)
     reader, ids = judge.reader, inputs["input_ids"]
-    vision = {"image_grid_thw": inputs["image_grid_thw"]}
+    vision = {k: v for k, v in inputs.items() if k not in ("input_ids", "attention_mask", "mm_token_type_ids", "pixel_values")}
     with torch.no_grad():
         given = reader.embed(ids, reader.image_features(inputs["pixel_values"], **vision))
         base = reader.embed(ids, reader.image_features(plain["pixel_values"], **vision))
         at_image = reader.at_image(ids)[0]
-        merge = judge.processor.image_processor.merge_size
-        rows, columns = (int(v) // merge for v in inputs["image_grid_thw"][0][1:])
-        block = max(1, -(-max(rows, columns) // most_regions))
-        grid = (-(-rows // block), -(-columns // block))
+        grid, region = regions_of(judge.processor.layout(inputs, 0, int(at_image.sum())), most_regions)
         offsets, start = judge.offsets(image, asked, written, verdicts)
         feature = _words(offsets[: ids.shape[1]], start, places, split, sign)
         mean = reader.backbone.get_input_embeddings().weight.mean(0)
         base[0, feature.to(base.device) >= 0, : len(mean)] = mean
-        y, x = torch.meshgrid(torch.arange(rows) // block, torch.arange(columns) // block, indexing="ij")
         texts = len(split[0]) + len(split[1]) + 1
-        feature[at_image.cpu()] = (texts + y * grid[1] + x).flatten()
+        feature[at_image.cpu()] = torch.where(region < 0, -1, texts + region)
         positions = reader.positions(ids, inputs["attention_mask"], **vision)
     device = given.device
     side = Side(

@@ -11,10 +11,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import AddedToken
 from transformers import (
+    AutoTokenizer,
     InternVLConfig,
     InternVLForConditionalGeneration,
+    InternVLProcessor,
     LlavaOnevisionConfig,
     LlavaOnevisionForConditionalGeneration,
+    LlavaOnevisionProcessor,
     Qwen2_5_VLConfig,
     Qwen2_5_VLForConditionalGeneration,
     Qwen2VLConfig,
@@ -183,6 +186,24 @@ def tiled(folder: Path, kind: str, *, text: str | None = None, seed: int = 0) ->
     path.write_text(json.dumps({**json.loads(path.read_text()), "extra_special_tokens": named}))
     write_template(folder, "chat_template.jinja", text or (ONEVISION_TEMPLATE if onevision else INTERNVL_TEMPLATE))
     return folder
+
+
+def official_processor(kind: str, folder: Path) -> Any:
+    """transformers' own class for a `tiled` folder, less its part for video, which needs torchvision."""
+    onevision = kind == "llava_onevision"
+    base: Any = LlavaOnevisionProcessor if onevision else InternVLProcessor
+
+    class Own(base):
+        @classmethod
+        def get_attributes(cls) -> list[str]:
+            return ["image_processor", "tokenizer"]
+
+        def check_argument_for_proper_class(self, *_: Any) -> None:
+            pass
+
+    images = (LlavaOnevisionImageProcessorPil if onevision else GotOcr2ImageProcessorPil).from_pretrained(folder)
+    sizes = {"num_image_tokens": 16, "vision_feature_select_strategy": "full", "vision_aspect_ratio": "anyres_max_3"}
+    return Own(images, AutoTokenizer.from_pretrained(folder), None, **(sizes if onevision else {"image_seq_length": 16}))
 
 
 def write_template(folder: Path, where: str, text: str) -> None:

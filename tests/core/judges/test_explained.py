@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from checkpoints import qwen, value_head
+from checkpoints import qwen, tiled, value_head
 from PIL import Image
 
 from core.explain import METHODS, explain, methods_for
@@ -23,12 +23,16 @@ def comparison():
     return Comparison("c", noise(3), "How many stars?", ("Two stars.", "I count five here."))
 
 
-@pytest.fixture(
-    scope="module", params=["scalar", "generative", "scalar on Qwen3-VL", "generative on Qwen3-VL"]
-)
+KINDS = {
+    "scalar": "qwen2_5_vl", "generative": "qwen2_5_vl", "scalar on Qwen3-VL": "qwen3_vl", "generative on Qwen3-VL": "qwen3_vl",
+    "scalar on LLaVA-OneVision": "llava_onevision", "generative on InternVL": "internvl",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=KINDS)
 def judge(request, tmp_path_factory):
-    kind = "qwen3_vl" if "Qwen3" in request.param else "qwen2_5_vl"
-    folder = qwen(tmp_path_factory.mktemp("judge"), kind)
+    kind = KINDS[request.param]
+    folder = (qwen if kind.startswith("qwen") else tiled)(tmp_path_factory.mktemp("judge"), kind)
     if request.param.startswith("scalar"):
         value_head(folder)
     return open_judge(str(folder), Options(device="cpu"))

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from checkpoints import tiled
+from checkpoints import official_processor, tiled
 from PIL import Image
-from transformers import InternVLProcessor, LlavaOnevisionProcessor
 
 from core.judges.masked import regions_of
 from core.model.backbones import load_vlm, open_processor
@@ -23,22 +22,6 @@ def noise(seed, size):
     return Image.fromarray(np.random.default_rng(seed).integers(0, 255, (size[1], size[0], 3), dtype="uint8"))
 
 
-def official(kind, processor):
-    """transformers' own class, less its part for video, which needs torchvision."""
-    base = {"llava_onevision": LlavaOnevisionProcessor, "internvl": InternVLProcessor}[kind]
-
-    class Own(base):
-        @classmethod
-        def get_attributes(cls):
-            return ["image_processor", "tokenizer"]
-
-        def check_argument_for_proper_class(self, *_):
-            pass
-
-    sizes = {"num_image_tokens": 16, "vision_feature_select_strategy": "full", "vision_aspect_ratio": "anyres_max_3"}
-    return Own(processor.image_processor, processor.tokenizer, None, **(sizes if kind == "llava_onevision" else {"image_seq_length": 16}))  # fmt: skip
-
-
 @pytest.fixture(scope="module", params=KINDS)
 def loaded(request, tmp_path_factory):
     folder = tiled(tmp_path_factory.mktemp("m") / "m", request.param)
@@ -46,8 +29,8 @@ def loaded(request, tmp_path_factory):
 
 
 def test_inputs_are_those_of_the_official_processor(loaded):
-    kind, _, processor, _ = loaded
-    own = official(kind, processor)
+    kind, _, processor, folder = loaded
+    own = official_processor(kind, folder)
     asked = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "How many?"}]}]
     text = processor.tokenizer.apply_chat_template(asked, tokenize=False, add_generation_prompt=True)
     for i, size in enumerate(SIZES):

@@ -14,6 +14,7 @@ from core.explain import memory
 from core.explain.capabilities import checked, explainable
 from core.explain.faithfulness import faithfulness
 from core.explain.methods import ALIASES, Method
+from core.explain.refine import OutOfTime
 from core.explain.targets import CUSTOM, Target
 from core.judges.features import TargetFunction
 from core.judges.protocols import Differentiable, MaskedForward
@@ -37,7 +38,8 @@ class Request:
     pair: responses a and b by index; positive values speak for a. target: its key (core.explain.targets), or a function of
     a judge's Outputs that gives one number a point. method: a key of METHODS. steps: None for the method's own.
     level: "word", "sentence", or "auto". scope: "joint", or "responses" (image and prompt stay as they are; only words are
-    attributed, much faster). check: also remove what is marked and say what that did (None: unless the input is long).
+    attributed, much faster). seconds: that a method which can stop at any time may take, checks not counted (None: as long as
+    its steps last). check: also remove what is marked and say what that did (None: unless the input is long).
     """
 
     pair: tuple[int, int] = (0, 1)
@@ -47,6 +49,7 @@ class Request:
     level: str = "auto"
     scope: str = "joint"
     check: bool | None = None
+    seconds: float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "method", ALIASES.get(self.method, self.method))
@@ -62,6 +65,7 @@ class Asked(TypedDict, total=False):
     level: str
     scope: str
     check: bool | None
+    seconds: float | None
 
 
 @dataclass(frozen=True)
@@ -145,7 +149,8 @@ def explain(
         forward = ready.forward
         one = forward.ones()
         value, base = (float(memory.evaluate(forward, z, 1)) for z in (one, torch.zeros_like(one)))
-        found = _run(ready, on_step, cancelled).double().cpu()
+        progress = Progress(ready.plan.points, on_step, cancelled, request.seconds if ready.method.timed else None)
+        found = _run(ready, progress).double().cpu()
         check = forward.positions <= CHECKED if request.check is None else request.check
         held = faithfulness(forward, found, value) if check else None
     features, how = forward.features, ready.method
@@ -155,7 +160,7 @@ def explain(
         target=ready.target.label(*request.pair),
         method=how.name,
         baseline=forward.baseline,
-        steps=ready.steps,
+        steps=progress.done if how.timed else ready.steps,
         tokens=features.texts,
         token_values=tuple(tuple(found[features.of_text(n)].tolist()) for n in (0, 1)),
         patch_values=tuple(tuple(row) for row in found[features.regions].view(features.grid).tolist()),
@@ -169,7 +174,7 @@ def explain(
         level=ready.level,
         scope=request.scope,
         peak_memory=peak.bytes,
-        points=ready.plan.points,
+        points=progress.done if how.timed else ready.plan.points,
         faithfulness=held,
         pair=request.pair,
         target_key=request.target if isinstance(request.target, str) else CUSTOM,
@@ -179,25 +184,56 @@ def explain(
 
 def attribute(ready: Prepared) -> Tensor:
     """(U,) what the method gives each feature, and nothing else. Call under the judge's lock."""
-    return _run(ready, None, None)
+    return _run(ready, Progress(ready.plan.points))
 
 
-def _run(
-    ready: Prepared, on_step: Callable[[int, int], None] | None, cancelled: Callable[[], bool] | None
-) -> Tensor:
-    points = ready.plan.points
+class Progress:
+    """How far a method has come: told on, asked whether to go on, and stopped when its time is up.
 
+    seconds: from the first evaluation, which is always made. What would not end in time is not begun.
+    """
+
+    def __init__(
+        self,
+        points: int,
+        on_step: Callable[[int, int], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+        seconds: float | None = None,
+    ) -> None:
+        self.points, self.on_step, self.cancelled, self.seconds = points, on_step, cancelled, seconds
+        self.restart()
+
+    def restart(self) -> None:
+        """From the first evaluation on, with what is left of the time."""
+        self.done = 0
+        self.began = getattr(self, "began", time.perf_counter())
+        self.last: tuple[float, int] | None = None  # when the last evaluation began, and of how many points it was
+
+    def before(self, points: int) -> None:
+        """Raises Cancelled or OutOfTime."""
+        if self.cancelled and self.cancelled():
+            raise Cancelled
+        now = time.perf_counter()
+        if self.seconds is not None and self.last:
+            each = (now - self.last[0]) / self.last[1]
+            if now - self.began + each * points > self.seconds:
+                raise OutOfTime
+        self.last = now, points
+
+    def after(self, points: int) -> None:
+        self.done = min(self.done + points, self.points)
+        if self.on_step:
+            self.on_step(self.done, self.points)
+
+
+def _run(ready: Prepared, progress: Progress) -> Tensor:
     def run(batch: int) -> Tensor:
-        done = 0
+        progress.restart()
 
         def forward(z: Tensor) -> Tensor:
-            nonlocal done
-            if cancelled and cancelled():
-                raise Cancelled
+            progress.before(len(z))
             value = ready.forward(z)
-            done = min(done + len(z), points)
-            if on_step:
-                on_step(done, points)
+            progress.after(len(z))
             return value
 
         return ready.method.run(forward, ready.forward, ready.steps, batch)

@@ -34,7 +34,9 @@ def with_judge(args: argparse.Namespace, desk: Desk) -> gr.Blocks:
 
     try:
         judge = open_judge(
-            args.model, Options(None, args.revision, args.device, args.dtype, prompt=args.prompt)
+            args.model,
+            Options(None, args.revision, args.device, args.dtype, args.max_pixels, prompt=args.prompt),
+            lambda sentence: print(sentence, flush=True),
         )
     except CheckpointError as error:
         sys.exit(f"Rewardscope cannot start: {error}")
@@ -90,6 +92,9 @@ def main() -> None:
     )
     parser.add_argument(
         "--revision", default=os.environ.get("REWARDSCOPE_REVISION"), help="revision of a hub checkpoint"
+    )
+    parser.add_argument(
+        "--max-pixels", type=int, metavar="N", help="largest picture shown to a checkpoint; without it, its own limit"
     )
     parser.add_argument("--device", help="cuda, mps or cpu; chosen by itself")
     parser.add_argument("--dtype", help="float32, bfloat16 or float16; chosen by itself")

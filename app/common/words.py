@@ -120,6 +120,8 @@ def about(card: JudgeCard) -> str:
     lines = [
         f"**{card.name}** · {size_words} parameters · backbone `{card.backbone}` · {card.device}, {card.dtype}",
     ]
+    if card.about:
+        lines.append(card.about[:1].upper() + card.about[1:].rstrip(".") + ".")
     if card.trained_on:
         lines.append(f"Trained on: {card.trained_on}.")
     if card.embedded:

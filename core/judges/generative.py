@@ -247,17 +247,16 @@ def open_generative(contents: Contents, options: Options) -> GenerativeJudge:
         raise CheckpointError(f"--votes is {votes}: it must be from 0 (the verdict at once) to {MOST_VOTES}.")
     processor = open_processor(contents.local, contents.title, options.max_pixels)
     model = load_vlm(contents.local, contents.title, options.device, options.dtype)
-    return GenerativeJudge(model, processor, _card(contents, model, prompt, votes, options), prompt, votes)
+    return GenerativeJudge(model, processor, _card(contents, model, processor, prompt, votes), prompt, votes)
 
 
-def _card(contents: Contents, model: Any, prompt: Prompt, votes: int, options: Options) -> JudgeCard:
+def _card(contents: Contents, model: Any, processor: RewardProcessor, prompt: Prompt, votes: int) -> JudgeCard:
     how = f"{votes} answers in each order" if votes else "the verdict at once, in both orders"
-    limit = f", at most {options.max_pixels:,} pixels" if options.max_pixels else ""
     return JudgeCard(
         contents.title, contents.title, "generative", revision=contents.revision or "",
         fingerprint=fingerprint(contents.source), backbone=contents.model_type,
         parameters=sum(p.numel() for p in model.parameters()), dtype=str(model.dtype).removeprefix("torch."),
-        device=str(model.device), about=f"Prompt '{prompt.name}' ({prompt.fingerprint[:8]}), {how}{limit}.",
+        device=str(model.device), about=f"Prompt '{prompt.name}' ({prompt.fingerprint[:8]}), {how}; {processor.limit}.",
     )  # fmt: skip
 
 

@@ -61,7 +61,7 @@ def open_head(contents: Contents, options: Options, heads: Contents | None = Non
     head = load_head(heads.local, layout, model.config.get_text_config().hidden_size)
     reward = reader_of(model, head.to(model.device))
     last = processor.tokenizer.convert_ids_to_tokens(processor.tokenizer(turn_of(processor)[1], add_special_tokens=False)["input_ids"])[-1:]  # fmt: skip
-    about = f"{layout.name}, read at {POOLED[options.pooled]} ({_shown(last)})"
+    about = f"{layout.name}, read at {POOLED[options.pooled]} ({_shown(last)}); {processor.limit}"
     source = contents.source if contents.hub else contents.folder
     return HeadJudge(
         reward, processor, card_of(reward, source, "scalar", EMBEDDED_SCALAR, contents.revision, about=about)

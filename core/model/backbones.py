@@ -11,6 +11,7 @@ from transformers import AutoConfig, AutoModelForImageTextToText, AutoTokenizer
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from core.model.loading import CheckpointError, choose_device, choose_dtype
+from core.model.need import need_of
 from core.model.processor import RewardProcessor
 from core.model.tiles import PROCESSORS
 
@@ -29,11 +30,14 @@ WHY_NOT = {
 def load_vlm(
     folder: Path, title: str, device: str | None, dtype: str | None, may_lack: tuple[str, ...] = ()
 ) -> Any:
-    """The whole model with its language head, in eval mode. may_lack: weights whose absence does not matter.
+    """The whole model with its language head, in eval mode, its weights frozen. may_lack: weights whose absence does not
+    matter.
 
     Only safetensors are read and no code of the checkpoint is run. Raises CheckpointError.
     """
     place = choose_device(device)
+    if need := need_of(title, folder, device, dtype):
+        need.check()
     try:
         loaded: Any = AutoModelForImageTextToText.from_pretrained(
             folder, dtype=choose_dtype(place, dtype), use_safetensors=True, trust_remote_code=False, output_loading_info=True,
@@ -53,7 +57,7 @@ def load_vlm(
         raise CheckpointError(
             f"The weights of '{title}' hold values that are not numbers (NaN), the first in {bad}."
         )
-    return model.to(place).eval()
+    return model.to(place).eval().requires_grad_(False)
 
 
 def open_processor(folder: Path, title: str, max_pixels: int | None = None) -> RewardProcessor:

@@ -69,6 +69,11 @@ class RewardProcessor(ProcessorMixin):
         """What a model is given of them, and what is needed to say where their visual tokens look."""
         return self.image_processor(images=images, return_tensors="pt")
 
+    @property
+    def limit(self) -> str:
+        """The largest picture that the model is shown, in words."""
+        return f"pictures of at most {int(self.image_processor.size['longest_edge']):,} pixels"
+
     def layout(self, inputs: Any, i: int, tokens: int) -> Layout:
         """Of picture i, which has so many visual tokens: a square, or else one row, where there is no grid."""
         if "image_grid_thw" in inputs:

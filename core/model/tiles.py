@@ -43,6 +43,12 @@ class OneVisionProcessor(RewardProcessor):
         image_processor.image_grid_pinpoints = [list(size) for size in config.image_grid_pinpoints]
         self.max_pixels = max_pixels
 
+    @property
+    def limit(self) -> str:
+        tile = self.image_processor.size["height"]
+        most = f", of at most {self.max_pixels:,} pixels" if self.max_pixels else ""
+        return f"pictures in the space of up to {self.vision_aspect_ratio.removeprefix('anyres_max_')} tiles of {tile} x {tile}{most}"
+
     _get_unpadded_features = LlavaOnevisionProcessor._get_unpadded_features
 
     def pictures(self, images: list[Image.Image]) -> BatchFeature:
@@ -91,6 +97,11 @@ class InternVLProcessor(RewardProcessor):
         tile, least, most = (p.size["height"], p.size["width"]), min(p.min_patches, p.max_patches), p.max_patches
         cut = [get_optimal_tiled_canvas((image.height, image.width), tile, least, most) for image in images]
         return BatchFeature({**inputs, "tiles": torch.tensor([(rows, columns) for columns, rows in cut])})
+
+    @property
+    def limit(self) -> str:
+        p = self.image_processor
+        return f"pictures in up to {p.max_patches} tiles of {p.size['height']} x {p.size['width']}"
 
     def replace_image_token(self, image_inputs: Any, image_idx: int, **_: Any) -> str:
         many = self.side**2 * count(image_inputs["tiles"])[image_idx]

@@ -94,7 +94,10 @@ def main() -> None:
         "--revision", default=os.environ.get("REWARDSCOPE_REVISION"), help="revision of a hub checkpoint"
     )
     parser.add_argument(
-        "--max-pixels", type=int, metavar="N", help="largest picture shown to a checkpoint; without it, its own limit"
+        "--max-pixels",
+        type=int,
+        metavar="N",
+        help="largest picture shown to a checkpoint; without it, its own limit",
     )
     parser.add_argument("--device", help="cuda, mps or cpu; chosen by itself")
     parser.add_argument("--dtype", help="float32, bfloat16 or float16; chosen by itself")

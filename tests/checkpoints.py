@@ -153,11 +153,19 @@ def tiled(folder: Path, kind: str, *, text: str | None = None, seed: int = 0) ->
     onevision = kind == "llava_onevision"
     named = ({"image_token": "<image>", "video_token": "<video>"} if onevision else
              {"context_image_token": "<IMG_CONTEXT>", "start_image_token": "<img>", "end_image_token": "</img>", "video_token": "<video>"})  # fmt: skip
-    tokenizer.add_tokens([AddedToken(t, special=True, normalized=False) for t in named.values()], special_tokens=True)
+    tokenizer.add_tokens(
+        [AddedToken(t, special=True, normalized=False) for t in named.values()], special_tokens=True
+    )
     words = {k: v for k, v in _TEXT.items() if k != "rope_parameters"} | {
         "model_type": "qwen2", "vocab_size": len(tokenizer), "eos_token_id": token("<|im_end|>"), "pad_token_id": token("<|endoftext|>"),
     }  # fmt: skip
-    eyes = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 56}
+    eyes = {
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "image_size": 56,
+    }
     if onevision:
         size, images = {"height": 56, "width": 56}, LlavaOnevisionImageProcessorPil
         pinpoints = [[56 * h, 56 * w] for h in range(1, 5) for w in range(1, 5)]
@@ -177,14 +185,18 @@ def tiled(folder: Path, kind: str, *, text: str | None = None, seed: int = 0) ->
         model = InternVLForConditionalGeneration(config)
         pictures = GotOcr2ImageProcessorPil(size=size, max_patches=6)
     for name, parameter in model.named_parameters():
-        torch.nn.init.normal_(parameter, std=0.15 if parameter.ndim > 1 else 0.5) if "norm" not in name else None
+        torch.nn.init.normal_(
+            parameter, std=0.15 if parameter.ndim > 1 else 0.5
+        ) if "norm" not in name else None
     model.eval().save_pretrained(folder, max_shard_size="200KB")
     pictures.save_pretrained(folder)
     tokenizer.chat_template = None
     tokenizer.save_pretrained(folder)
     path = folder / "tokenizer_config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "extra_special_tokens": named}))
-    write_template(folder, "chat_template.jinja", text or (ONEVISION_TEMPLATE if onevision else INTERNVL_TEMPLATE))
+    write_template(
+        folder, "chat_template.jinja", text or (ONEVISION_TEMPLATE if onevision else INTERNVL_TEMPLATE)
+    )
     return folder
 
 
@@ -201,9 +213,20 @@ def official_processor(kind: str, folder: Path) -> Any:
         def check_argument_for_proper_class(self, *_: Any) -> None:
             pass
 
-    images = (LlavaOnevisionImageProcessorPil if onevision else GotOcr2ImageProcessorPil).from_pretrained(folder)
-    sizes = {"num_image_tokens": 16, "vision_feature_select_strategy": "full", "vision_aspect_ratio": "anyres_max_3"}
-    return Own(images, AutoTokenizer.from_pretrained(folder), None, **(sizes if onevision else {"image_seq_length": 16}))
+    images = (LlavaOnevisionImageProcessorPil if onevision else GotOcr2ImageProcessorPil).from_pretrained(
+        folder
+    )
+    sizes = {
+        "num_image_tokens": 16,
+        "vision_feature_select_strategy": "full",
+        "vision_aspect_ratio": "anyres_max_3",
+    }
+    return Own(
+        images,
+        AutoTokenizer.from_pretrained(folder),
+        None,
+        **(sizes if onevision else {"image_seq_length": 16}),
+    )
 
 
 def write_template(folder: Path, where: str, text: str) -> None:

@@ -24,7 +24,17 @@ from app.inspect.views import needed
 from app.inspect.views import told as _told
 from app.inspect.what_if import WhatIf
 from app.replay.bundle_view import open_bundle
-from core.explain import METHODS, Cancelled, Plan, Request, default_method, explain, has_dimensions, methods_for, plan
+from core.explain import (
+    METHODS,
+    Cancelled,
+    Plan,
+    Request,
+    default_method,
+    explain,
+    has_dimensions,
+    methods_for,
+    plan,
+)
 from core.records import Comparison, letter, plain
 from core.records.bundle import Bundle, write
 from core.runs.library import Library
@@ -134,7 +144,14 @@ class InspectPage:
                 min_width=110,
             )  # fmt: skip
             self.seconds = gr.Number(
-                SECONDS, label="seconds", minimum=1, maximum=MOST_SECONDS, precision=0, visible=False, elem_id="seconds", min_width=110
+                SECONDS,
+                label="seconds",
+                minimum=1,
+                maximum=MOST_SECONDS,
+                precision=0,
+                visible=False,
+                elem_id="seconds",
+                min_width=110,
             )
             with gr.Column(min_width=220):
                 self.exact = gr.Button("Explain", elem_id="exact", size="md")
@@ -324,7 +341,9 @@ class InspectPage:
             view = needed(view)
             try:
                 allowed = min(max(seconds or SECONDS, 1), MOST_SECONDS) if METHODS[method].timed else None
-                asked = Request(view.pair, target or "margin", method, level=level, check=True, seconds=allowed)
+                asked = Request(
+                    view.pair, target or "margin", method, level=level, check=True, seconds=allowed
+                )
                 found = lane.run_on_model(
                     explain, self.judge, view.comparison, view.judgement, asked, seconds=lane.time_for(self.judge, allowed),
                     watch={

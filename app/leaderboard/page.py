@@ -97,7 +97,15 @@ class LeaderboardPage:
 
     def _events(self, demo: gr.Blocks) -> None:
         board = [self.address, self.chart, self.table, self.refused, self.published, self.run, self.other]
-        detail = [self.detail, self.groups, self.dimensions, self.calibration, self.margins, self.voted, self.voting]
+        detail = [
+            self.detail,
+            self.groups,
+            self.dimensions,
+            self.calibration,
+            self.margins,
+            self.voted,
+            self.voting,
+        ]
         chosen = [self.benchmark, self.ties]
         show_detail = {
             "fn": self.on_detail,
@@ -301,14 +309,18 @@ def voting_html(votes: leaderboard.Voting | None) -> Markup:
         {%- for at in curve %}<tr><td>{{ at.k }}</td><td>{% if at.overall.n %}{{ (100 * at.overall.value)|f(".2f") }} ({{ at.overall.points|f("g") }}/{{ at.overall.n }}){% endif %}</td>
         <td>{{ "" if at.macro is none else (100 * at.macro)|f(".2f") }}</td>{% for n in at.counts.values() %}<td>{{ n|f(",") }}</td>{% endfor %}</tr>{% endfor %}
         </tbody></table></div>
-        <p class="small">Majorities as in VL-RewardBench's script: rows without a verdict and split rows leave the denominator.</p>
+        <p class="small">Majorities as in VL-RewardBench's script: rows without a verdict and split rows are excluded.</p>
         """,
         o=votes.order, curve=votes.curve, share=_share,
     )  # fmt: skip
 
 
 def _share(s: Share) -> str:
-    return f"{100 * s.value:.2f} % ({s.k:,}/{s.n:,}; 95 %: {100 * s.low:.1f} to {100 * s.high:.1f})" if s.n else "not measured"
+    return (
+        f"{100 * s.value:.2f} % ({s.k:,}/{s.n:,}; 95 %: {100 * s.low:.1f} to {100 * s.high:.1f})"
+        if s.n
+        else "not measured"
+    )
 
 
 ROLES = {"prompt": "question"}

@@ -29,17 +29,25 @@ SPLITS = {"open-ended": "open-ended", "openended": "open-ended", "reasoning": "r
 def parse(raw: dict[str, Any]) -> Fields:
     split = SPLITS.get(fields.text(raw, "split").strip().lower().replace("_", "-"))
     if split is None:
-        raise fields.RowProblem(f"{fields.shown(raw['split'])} where {' or '.join(CRITERIA)} was expected", "split")
+        raise fields.RowProblem(
+            f"{fields.shown(raw['split'])} where {' or '.join(CRITERIA)} was expected", "split"
+        )
     criterion = fields.text(raw, "criterion").strip().lower()
     if criterion not in CRITERIA[split]:
         known = ", ".join(CRITERIA[split])
-        raise fields.RowProblem(f"{fields.shown(raw['criterion'])} where one of {known} was expected", "criterion")
+        raise fields.RowProblem(
+            f"{fields.shown(raw['criterion'])} where one of {known} was expected", "criterion"
+        )
     pair = [fields.text(raw, "pred_a"), fields.text(raw, "pred_b")]
-    preferred = fields.choice("preference", fields.text(raw, "preference").strip().lower(), ("model_a", "model_b"))
+    preferred = fields.choice(
+        "preference", fields.text(raw, "preference").strip().lower(), ("model_a", "model_b")
+    )
     _, item = fields.first_of(raw, "prompt_id")
     _, id_ = fields.first_of(raw, "question_id")
     asked = f"{fields.text(raw, 'question')}\n\nCompare the responses by one criterion only: {CRITERIA[split][criterion]}."
-    return Fields(str(id_), asked, pair, preferred, raw.get("image"), f"{split}--{criterion}", f"{split} {item}")
+    return Fields(
+        str(id_), asked, pair, preferred, raw.get("image"), f"{split}--{criterion}", f"{split} {item}"
+    )
 
 
 MULTI_CRIT = Benchmark(

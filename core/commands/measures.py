@@ -19,8 +19,14 @@ def lines(run: Run) -> list[str]:
     found, first = entry.reports[0].overall, entry.reports[0]
     if not found.n:
         return []
-    out = [f"accuracy {100 * found.value:.2f} % ({found.points:g}/{found.n}; 95 %: {100 * found.low:.1f} to {100 * found.high:.1f}), a tie counts as wrong"]
-    out += [f"  {name}: {100 * rate.value:.2f} % ({rate.points:g}/{rate.n})" for name, rate in first.groups.items() if rate.n]
+    out = [
+        f"accuracy {100 * found.value:.2f} % ({found.points:g}/{found.n}; 95 %: {100 * found.low:.1f} to {100 * found.high:.1f}), a tie counts as wrong"
+    ]
+    out += [
+        f"  {name}: {100 * rate.value:.2f} % ({rate.points:g}/{rate.n})"
+        for name, rate in first.groups.items()
+        if rate.n
+    ]
     if first.macro is not None and len(first.groups) > 1:
         out.append(f"  macro average {100 * first.macro:.2f} %")
     for criteria in entry.criteria:
@@ -51,11 +57,19 @@ def _voting(v: Voting) -> list[str]:
         out.append(f"answers without a verdict: {why}, of {v.order.answers:,}")
     for at in v.curve:
         macro = f", macro average {100 * at.macro:.2f} %" if at.macro is not None else ""
-        value = f"{100 * at.overall.value:.2f} % ({at.overall.points:g}/{at.overall.n})" if at.overall.n else "nothing was scored"
+        value = (
+            f"{100 * at.overall.value:.2f} % ({at.overall.points:g}/{at.overall.n})"
+            if at.overall.n
+            else "nothing was scored"
+        )
         counts = ", ".join(f"{n:,} {what}" for what, n in at.counts.items() if n)
         out.append(f"Voting@{at.k} {value}{macro}; rows: {counts}")
     return out
 
 
 def _share(s: Share) -> str:
-    return f"{100 * s.value:.2f} % ({s.k:,}/{s.n:,}; 95 %: {100 * s.low:.1f} to {100 * s.high:.1f})" if s.n else "not measured (0)"
+    return (
+        f"{100 * s.value:.2f} % ({s.k:,}/{s.n:,}; 95 %: {100 * s.low:.1f} to {100 * s.high:.1f})"
+        if s.n
+        else "not measured (0)"
+    )

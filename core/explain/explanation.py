@@ -149,7 +149,9 @@ def explain(
         forward = ready.forward
         one = forward.ones()
         value, base = (float(memory.evaluate(forward, z, 1)) for z in (one, torch.zeros_like(one)))
-        progress = Progress(ready.plan.points, on_step, cancelled, request.seconds if ready.method.timed else None)
+        progress = Progress(
+            ready.plan.points, on_step, cancelled, request.seconds if ready.method.timed else None
+        )
         found = _run(ready, progress).double().cpu()
         check = forward.positions <= CHECKED if request.check is None else request.check
         held = faithfulness(forward, found, value) if check else None
@@ -207,7 +209,9 @@ class Progress:
         """From the first evaluation on, with what is left of the time."""
         self.done = 0
         self.began = getattr(self, "began", time.perf_counter())
-        self.last: tuple[float, int] | None = None  # when the last evaluation began, and of how many points it was
+        self.last: tuple[float, int] | None = (
+            None  # when the last evaluation began, and of how many points it was
+        )
 
     def before(self, points: int) -> None:
         """Raises Cancelled or OutOfTime."""

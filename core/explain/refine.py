@@ -124,6 +124,7 @@ def _shared_out(found: dict[Group, float | None], slope: Tensor) -> Tensor:
         at = list(group.features)
         if effect is not None:
             within = slope[at].abs()
-            out[at] = effect * (within / within.sum() if within.sum() > 0 else torch.full_like(within, 1 / len(at)))
+            out[at] = effect * (
+                within / within.sum() if within.sum() > 0 else torch.full_like(within, 1 / len(at))
+            )
     return out
-

@@ -28,9 +28,9 @@ from core.judges.prompts import Prompt, find_prompt
 from core.judges.verdict_forward import VerdictForward, build_sides
 from core.judges.verdicts import RULES, problem_of
 from core.model.backbones import load_vlm, open_processor
-from core.model.readers import reader_of
 from core.model.loading import CheckpointError, fingerprint
 from core.model.processor import RewardProcessor, _plain
+from core.model.readers import reader_of
 from core.records import Comparison, JudgeCard, Judgement, RecordError, Vote, content_hash
 
 SECONDS = 600.0  # that one answer may take
@@ -250,7 +250,9 @@ def open_generative(contents: Contents, options: Options) -> GenerativeJudge:
     return GenerativeJudge(model, processor, _card(contents, model, processor, prompt, votes), prompt, votes)
 
 
-def _card(contents: Contents, model: Any, processor: RewardProcessor, prompt: Prompt, votes: int) -> JudgeCard:
+def _card(
+    contents: Contents, model: Any, processor: RewardProcessor, prompt: Prompt, votes: int
+) -> JudgeCard:
     how = f"{votes} answers in each order" if votes else "the verdict at once, in both orders"
     return JudgeCard(
         contents.title, contents.title, "generative", revision=contents.revision or "",

@@ -16,9 +16,9 @@ from core.judges.options import Options
 from core.judges.padded import Prepared, card_of
 from core.judges.scalar import ScalarJudge
 from core.model.backbones import load_vlm, open_processor
-from core.model.readers import reader_of
 from core.model.loading import EMBEDDED_SCALAR, CheckpointError
 from core.model.processor import RewardProcessor
+from core.model.readers import reader_of
 from core.model.value_head import find_layout, load_head
 from core.records import Comparison, Judgement, RecordError
 
@@ -90,7 +90,9 @@ def set_turn(processor: RewardProcessor, title: str, pooled: str = "newline") ->
         raise CheckpointError(f"The chat template of '{title}' cannot be used: {str(error)[:200]}") from error
     if whole.count(mark) != 1:
         raise CheckpointError(f"The chat template of '{title}' does not write what the assistant said.")
-    begun = opened if whole.startswith(opened) else opened.rstrip()  # LLaVA-OneVision ends it in other white space
+    begun = (
+        opened if whole.startswith(opened) else opened.rstrip()
+    )  # LLaVA-OneVision ends it in other white space
     if not whole.startswith(begun):
         raise CheckpointError(
             f"The chat template of '{title}' opens a reply with {opened[-24:]!r}, which does not stand before a finished "

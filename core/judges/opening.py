@@ -16,7 +16,7 @@ from core.judges.registry import JUDGES
 from core.model.backbones import SUPPORTED, WHY_NOT
 from core.model.loading import CheckpointError
 from core.model.need import need_of
-from core.model.value_head import find_layout
+from core.model.value_head import find_layout, half_a_head
 
 SERVE = (
     "serve it behind the OpenAI protocol (vLLM, SGLang, LMDeploy) and give the address as --model http://..."
@@ -53,7 +53,9 @@ def open_judge(
         return open_remote(source, options)
     contents = look_at(source, options.revision)
     kind = kind_of(contents)
-    if kind.opens and (need := need_of(contents.title, contents.folder, options.device, options.dtype, contents.parameters)):
+    if kind.opens and (
+        need := need_of(contents.title, contents.folder, options.device, options.dtype, contents.parameters)
+    ):
         say(need.sentence())
         need.check()
     return kind.load(contents, options)
@@ -241,6 +243,14 @@ KINDS: tuple[Kind, ...] = (
     ),
     _refuse("another kind of model", lambda c: c.model_type not in SUPPORTED, _unknown),
     Kind("scalar head", _has_head, _head),
+    _refuse(
+        "half a head",
+        lambda c: bool(half_a_head(c.names)),
+        lambda c: (
+            f"'{{title}}' is an incomplete checkpoint: it holds {half_a_head(c.names)}, but no weight that goes with it, so its reward head "
+            "is missing a part."
+        ),
+    ),
     _refuse(
         "a value head as a pickle",
         lambda c: any(f.startswith("value_head") for f in c.pickles),

@@ -150,7 +150,11 @@ def _side(
     inputs, tokens = judge.before_verdict(image, asked, written, verdicts)
     plain, _ = judge.before_verdict(blank, asked, written, verdicts)
     reader, ids = judge.reader, inputs["input_ids"]
-    vision = {k: v for k, v in inputs.items() if k not in ("input_ids", "attention_mask", "mm_token_type_ids", "pixel_values")}
+    vision = {
+        k: v
+        for k, v in inputs.items()
+        if k not in ("input_ids", "attention_mask", "mm_token_type_ids", "pixel_values")
+    }
     with torch.no_grad():
         given = reader.embed(ids, reader.image_features(inputs["pixel_values"], **vision))
         base = reader.embed(ids, reader.image_features(plain["pixel_values"], **vision))

@@ -125,7 +125,9 @@ class VLMDRJudge(PaddedJudge):
         if (kept := self._readings.get(key)) is not None:
             return kept
         inputs = encode_prefix(self.processor, [image], [prompt]).to(self.model.device)
-        return self._readings.put(key, self._read_inputs(inputs, [pixel_statistics(image)] if self.ood else []))
+        return self._readings.put(
+            key, self._read_inputs(inputs, [pixel_statistics(image)] if self.ood else [])
+        )
 
     def _read_inputs(self, inputs: BatchFeature, statistics: list[Tensor]) -> Read:
         """One vision pass serves the judgement and the out-of-distribution score."""

@@ -65,7 +65,9 @@ def open_processor(folder: Path, title: str, max_pixels: int | None = None) -> R
     try:
         config: Any = AutoConfig.from_pretrained(folder, trust_remote_code=False)
         kind = PROCESSORS.get(config.model_type)
-        images: Any = (kind.image_processor_class if kind else Qwen2VLImageProcessorPil).from_pretrained(folder)
+        images: Any = (kind.image_processor_class if kind else Qwen2VLImageProcessorPil).from_pretrained(
+            folder
+        )
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
         template = tokenizer.chat_template or _template_of(folder)
         tokenizer.chat_template = template

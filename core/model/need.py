@@ -68,7 +68,9 @@ class Need:
         )
 
 
-def need_of(title: str, folder: Path, device: str | None, dtype: str | None, parameters: int | None = None) -> Need | None:
+def need_of(
+    title: str, folder: Path, device: str | None, dtype: str | None, parameters: int | None = None
+) -> Need | None:
     """folder: with config.json, and the weights unless `parameters` is given. None where there is nothing to count.
 
     Raises CheckpointError for a device or number type that is none.
@@ -85,7 +87,16 @@ def need_of(title: str, folder: Path, device: str | None, dtype: str | None, par
     except Exception:  # the config will be complained of when it is loaded
         pass
     size = torch.finfo(number).bits // 8
-    return Need(title, parameters, parameters * size, judging, kept, memory_there(place), str(place), str(number).removeprefix("torch."))
+    return Need(
+        title,
+        parameters,
+        parameters * size,
+        judging,
+        kept,
+        memory_there(place),
+        str(place),
+        str(number).removeprefix("torch."),
+    )
 
 
 def count(folder: Path) -> int:
@@ -121,8 +132,15 @@ def _available() -> int | None:
 def _container(folder: Path = Path("/sys/fs/cgroup")) -> int | None:
     """What a container's limit (cgroup 2) leaves: pages that hold files are given back when they are needed."""
     try:
-        limit, used = (folder / "memory.max").read_text().strip(), int((folder / "memory.current").read_text())
-        files = [int(line.split()[1]) for line in (folder / "memory.stat").read_text().splitlines() if line.startswith("file ")]
+        limit, used = (
+            (folder / "memory.max").read_text().strip(),
+            int((folder / "memory.current").read_text()),
+        )
+        files = [
+            int(line.split()[1])
+            for line in (folder / "memory.stat").read_text().splitlines()
+            if line.startswith("file ")
+        ]
         return None if limit == "max" else max(0, int(limit) - used + sum(files))
     except (OSError, ValueError):
         return None

@@ -77,7 +77,9 @@ class RewardProcessor(ProcessorMixin):
     def layout(self, inputs: Any, i: int, tokens: int) -> Layout:
         """Of picture i, which has so many visual tokens: a square, or else one row, where there is no grid."""
         if "image_grid_thw" in inputs:
-            _, rows, columns = (int(v) // self.image_processor.merge_size for v in inputs["image_grid_thw"][i])
+            _, rows, columns = (
+                int(v) // self.image_processor.merge_size for v in inputs["image_grid_thw"][i]
+            )
         else:
             side = math.isqrt(tokens)
             rows, columns = (side, side) if side * side == tokens else (1, tokens)

@@ -34,7 +34,9 @@ class OneVisionProcessor(RewardProcessor):
     model_keys = ("pixel_values", "image_sizes", "batch_num_images")
     image_processor_class = LlavaOnevisionImageProcessorPil
 
-    def __init__(self, image_processor: Any, tokenizer: Any, config: Any, max_pixels: int | None = None) -> None:
+    def __init__(
+        self, image_processor: Any, tokenizer: Any, config: Any, max_pixels: int | None = None
+    ) -> None:
         super().__init__(image_processor, tokenizer)
         vision = config.vision_config
         self.side = vision.image_size // vision.patch_size
@@ -49,7 +51,7 @@ class OneVisionProcessor(RewardProcessor):
         most = f", of at most {self.max_pixels:,} pixels" if self.max_pixels else ""
         return f"pictures in the space of up to {self.vision_aspect_ratio.removeprefix('anyres_max_')} tiles of {tile} x {tile}{most}"
 
-    _get_unpadded_features = LlavaOnevisionProcessor._get_unpadded_features
+    _get_unpadded_features: Any = LlavaOnevisionProcessor._get_unpadded_features
 
     def pictures(self, images: list[Image.Image]) -> BatchFeature:
         return super().pictures([smaller(image, self.max_pixels) for image in images])
@@ -68,8 +70,10 @@ class OneVisionProcessor(RewardProcessor):
         """Rows and columns of tokens of the picture in tiles, after its padding is taken off."""
         height, width = (int(v) for v in inputs["image_sizes"][i])
         tile = inputs["pixel_values"].shape[-1]
-        best = select_best_resolution([height, width], self.image_processor.image_grid_pinpoints)
-        shown, rows = self._get_unpadded_features(height, width, self.side, self.side, best[0] // tile, best[1] // tile)
+        best = select_best_resolution((height, width), self.image_processor.image_grid_pinpoints)
+        shown, rows = self._get_unpadded_features(
+            height, width, self.side, self.side, best[0] // tile, best[1] // tile
+        )
         return rows, shown // rows
 
 
@@ -80,21 +84,32 @@ class InternVLProcessor(RewardProcessor):
     model_keys = ("pixel_values",)
     image_processor_class = GotOcr2ImageProcessorPil
 
-    def __init__(self, image_processor: Any, tokenizer: Any, config: Any, max_pixels: int | None = None) -> None:
+    def __init__(
+        self, image_processor: Any, tokenizer: Any, config: Any, max_pixels: int | None = None
+    ) -> None:
         super().__init__(image_processor, tokenizer)
-        self.around = tuple(getattr(tokenizer, n, None) or t for n, t in (("start_image_token", "<img>"), ("end_image_token", "</img>")))
+        self.around = tuple(
+            getattr(tokenizer, n, None) or t
+            for n, t in (("start_image_token", "<img>"), ("end_image_token", "</img>"))
+        )
         vision = config.vision_config
         self.side = int(vision.image_size[0] // vision.patch_size[0] * config.downsample_ratio)
         image_processor.crop_to_patches = True  # as its processor class does, whatever the file says
         if max_pixels is not None:
             size = image_processor.size
-            image_processor.max_patches = max(1, min(image_processor.max_patches, max_pixels // (size["height"] * size["width"])))
+            image_processor.max_patches = max(
+                1, min(image_processor.max_patches, max_pixels // (size["height"] * size["width"]))
+            )
 
     def pictures(self, images: list[Image.Image]) -> BatchFeature:
         p = self.image_processor
         inputs = super().pictures(images)
         del inputs["num_patches"]
-        tile, least, most = (p.size["height"], p.size["width"]), min(p.min_patches, p.max_patches), p.max_patches
+        tile, least, most = (
+            (p.size["height"], p.size["width"]),
+            min(p.min_patches, p.max_patches),
+            p.max_patches,
+        )
         cut = [get_optimal_tiled_canvas((image.height, image.width), tile, least, most) for image in images]
         return BatchFeature({**inputs, "tiles": torch.tensor([(rows, columns) for columns, rows in cut])})
 

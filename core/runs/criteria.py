@@ -56,7 +56,9 @@ def _of_split(split: str, rows: pd.DataFrame) -> Criteria:
         all_right.append(all(ok for *_, ok in item))
         conflicts = [(a, b) for a, b in itertools.combinations(item, 2) if a[0] != b[0]]
         if conflicts:
-            sensitive.append(any(not pd.isna(a[1]) and not pd.isna(b[1]) and a[1] != b[1] for a, b in conflicts))
+            sensitive.append(
+                any(not pd.isna(a[1]) and not pd.isna(b[1]) and a[1] != b[1] for a, b in conflicts)
+            )
             matched.append((sum(a[2] and b[2] for a, b in conflicts), len(conflicts)))
     criterion = rows["subgroup"].str.partition("--")[2]
     found = {str(name): share(int(ok.sum()), len(ok)) for name, ok in right.groupby(criterion, sort=True)}

@@ -236,7 +236,10 @@ def table(runs: list[Run], ties: str = "wrong") -> pd.DataFrame:
                 "Acc+ to": _percent(e.plus.high),
             }
         for c in e.criteria:
-            row |= {f"{c.split}: {name}": _percent(s.value) for name, s in (("PAcc", c.pacc), ("TOS", c.tos), ("CMR", c.cmr))}
+            row |= {
+                f"{c.split}: {name}": _percent(s.value)
+                for name, s in (("PAcc", c.pacc), ("TOS", c.tos), ("CMR", c.cmr))
+            }
         if v := voting(run):
             row |= {
                 "order consistency": _percent(v.order.consistent.value),

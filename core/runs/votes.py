@@ -43,12 +43,14 @@ def cast_in(file: Path) -> list[Cast]:
         return []
     with duckdb.connect() as db:
         rows = db.execute(
-            'SELECT "row", subgroup, preferred, list_transform(votes, lambda v: {\'order\': v."order", \'choice\': v.choice, '
+            "SELECT \"row\", subgroup, preferred, list_transform(votes, lambda v: {'order': v.\"order\", 'choice': v.choice, "
             "'log_odds': v.log_odds, 'problem': v.problem}) FROM read_parquet(?) "
             'WHERE len(votes) > 0 AND preferred IS NOT NULL ORDER BY "row"',
             [str(file)],
         ).fetchall()
-    return [Cast(row, subgroup, preferred, tuple(map(_vote, votes))) for row, subgroup, preferred, votes in rows]
+    return [
+        Cast(row, subgroup, preferred, tuple(map(_vote, votes))) for row, subgroup, preferred, votes in rows
+    ]
 
 
 def _vote(stored: Mapping[str, Any]) -> Vote:

@@ -73,7 +73,11 @@ def write_checkpoint(folder: Path, size: str) -> int:
         shard.clear()
 
     for name, dims in shapes.items():
-        tensor = torch.ones(dims, dtype=torch.bfloat16) if len(dims) == 1 else torch.empty(dims, dtype=torch.bfloat16).normal_(std=0.02)
+        tensor = (
+            torch.ones(dims, dtype=torch.bfloat16)
+            if len(dims) == 1
+            else torch.empty(dims, dtype=torch.bfloat16).normal_(std=0.02)
+        )
         shard[old_name(name)] = torch.zeros_like(tensor) if name.endswith("bias") else tensor
         if sum(t.nbytes for t in shard.values()) >= SHARD:
             write()
@@ -105,7 +109,9 @@ def explained(folder: str, args: argparse.Namespace) -> None:
         print(f"{what:12} {time.perf_counter() - started:8.1f} s {more}", flush=True)
 
     started = time.perf_counter()
-    judge: Any = open_judge(folder, Options(device=args.device, dtype="bfloat16", max_pixels=args.max_pixels), print)
+    judge: Any = open_judge(
+        folder, Options(device=args.device, dtype="bfloat16", max_pixels=args.max_pixels), print
+    )
     told("open", started, f"   {judge.card.about}")
     comparison = Comparison("photograph", open_image(Path(args.photograph)), QUESTION, ANSWERS)
     started = time.perf_counter()
@@ -126,13 +132,17 @@ def _mib(size: int | None) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("photograph")
     parser.add_argument("--size", choices=sorted(SIZES), default="3b")
     parser.add_argument("--max-pixels", type=int, default=448 * 448)
     parser.add_argument("--budget", type=float, default=240, help="seconds of the refinement")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--scratch", type=Path, help="where the folder is made; without it, the system's own place")
+    parser.add_argument(
+        "--scratch", type=Path, help="where the folder is made; without it, the system's own place"
+    )
     parser.add_argument("--explained", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.explained:
@@ -150,7 +160,10 @@ def main() -> None:
         started = time.perf_counter()
         subprocess.run(command, cwd=ROOT, check=True)
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
-        print(f"command      {time.perf_counter() - started:8.1f} s, loading included; peak {_mib(peak)}", flush=True)
+        print(
+            f"command      {time.perf_counter() - started:8.1f} s, loading included; peak {_mib(peak)}",
+            flush=True,
+        )
         again = [sys.executable, __file__, args.photograph, "--explained", str(folder), "--max-pixels", str(args.max_pixels),
                  "--budget", str(args.budget), "--device", args.device]  # fmt: skip
         subprocess.run(again, cwd=ROOT, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})

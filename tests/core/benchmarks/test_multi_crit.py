@@ -41,7 +41,9 @@ def official(records):
     pacc = [all(hit(r) for r in p.values()) for p in prompts.values()]
     tos, cmr = [], []
     for p in prompts.values():
-        pairs = [(x, y) for x, y in itertools.combinations(p.values(), 2) if x["preference"] != y["preference"]]
+        pairs = [
+            (x, y) for x, y in itertools.combinations(p.values(), 2) if x["preference"] != y["preference"]
+        ]
         cmr += [hit(x) and hit(y) for x, y in pairs]
         if pairs:
             tos.append(any(x["prediction"] != y["prediction"] and "error" not in (x["prediction"], y["prediction"]) for x, y in pairs))  # fmt: skip
@@ -115,7 +117,10 @@ def test_a_run_is_measured_by_item_and_the_criterion_is_asked(tmp_path, capsys):
     data.write_text("\n".join(map(json.dumps, rows)))
     loaded = BENCHMARKS["multi-crit"].open(data)
     read = list(loaded.rows())
-    assert read[0].cluster == "open-ended p1" == read[1].cluster and read[0].subgroup == "open-ended--completeness"
+    assert (
+        read[0].cluster == "open-ended p1" == read[1].cluster
+        and read[0].subgroup == "open-ended--completeness"
+    )
     assert read[0].comparison.prompt.endswith("Compare the responses by one criterion only: Completeness and coverage.")  # fmt: skip
     done = run(Job(loaded, ByLength(), tmp_path / "run", keep_images=False))
     entry = leaderboard.entry(done)
@@ -134,7 +139,11 @@ def test_rows_that_are_not_of_it_are_told(tmp_path):
     data = tmp_path / "data.jsonl"
     data.write_text("\n".join(map(json.dumps, bad)))
     read = list(BENCHMARKS["multi-crit"].open(data).rows())
-    words = ("column criterion: 'charm' where one of completeness", "column split: 'video'", "column preference: 'both'")
+    words = (
+        "column criterion: 'charm' where one of completeness",
+        "column split: 'video'",
+        "column preference: 'both'",
+    )
     assert all(w in r.problem for w, r in zip(words, read, strict=False)) and not read[3].problem
     data.write_text(json.dumps({"question": "x", "pred_a": "a", "pred_b": "b"}))
     with pytest.raises(BenchmarkError, match="Multi-Crit needs prompt_id"):

@@ -29,7 +29,11 @@ class Function:
         config = SimpleNamespace(get_text_config=lambda: text)
         self.model = SimpleNamespace(config=config, dtype=torch.float32, device=torch.device("cpu"))
         split = tuple(tuple(pieces(t, "word")) for t in (WORDS, "Two."))
-        self.features, self.target, self.value = Features(split, grid, torch.zeros(4), torch.zeros(2, 3)), Target("margin"), value
+        self.features, self.target, self.value = (
+            Features(split, grid, torch.zeros(4), torch.zeros(2, 3)),
+            Target("margin"),
+            value,
+        )
         self.points = 0
 
     def outputs(self, z):
@@ -73,7 +77,9 @@ def test_fully_divided_it_is_ablation():
 def test_a_group_that_was_not_divided_adds_up_to_what_blanking_it_did():
     weights = torch.linspace(-1, 2, 1 + 18 + 1 + 256)
     f = Function(lambda z: z @ weights, (16, 16))
-    found = refine(f, f, 9, 4)  # the gradient, the input as given, and the first groups: two responses, prompt, four quarters
+    found = refine(
+        f, f, 9, 4
+    )  # the gradient, the input as given, and the first groups: two responses, prompt, four quarters
     assert f.points == 9
     for group in first_groups(f.features):
         at = list(group.features)
@@ -92,7 +98,9 @@ def test_what_matters_is_found_in_few_evaluations():
 
 @pytest.fixture(scope="module")
 def comparison():
-    return Comparison("c", noise(0), "How many stars are there?", ("The number of stars is 3.", "I count 2 of them."))
+    return Comparison(
+        "c", noise(0), "How many stars are there?", ("The number of stars is 3.", "I count 2 of them.")
+    )
 
 
 def test_with_time_enough_it_equals_ablation_of_a_real_model(random_judge, comparison):
@@ -106,7 +114,9 @@ def test_with_time_enough_it_equals_ablation_of_a_real_model(random_judge, compa
     assert slow.steps == slow.points < 10_000
 
 
-def test_the_time_is_kept_and_what_was_found_is_given_and_can_be_found_again(random_judge, comparison, monkeypatch):
+def test_the_time_is_kept_and_what_was_found_is_given_and_can_be_found_again(
+    random_judge, comparison, monkeypatch
+):
     """On a clock of its own, which every evaluation moves on by 30 ms a point: this machine may be busy."""
     judged = random_judge.judge(comparison)
     masked, clock = random_judge.masked, [0.0]

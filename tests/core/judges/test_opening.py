@@ -63,6 +63,7 @@ UNSUPPORTED = {
     "AWQ": ({"model_type": "qwen2_5_vl", "vision_config": {}, "quantization_config": {"quant_method": "awq"}}, ("x",), (), "quantised"),
     "no weights": ({"model_type": "qwen2_5_vl", "vision_config": {}}, (), (), "no .safetensors weights"),
     "a classifier without its head": ({"model_type": "qwen2_5_vl", "vision_config": {}, "num_labels": 1}, ("x",), (), "says that it gives one reward, but it holds no reward head"),
+    "half a head": ({"model_type": "qwen2_5_vl", "vision_config": {}}, ("v_head.summary.bias",), (), "holds v_head.summary.bias, but no weight that goes with it"),
     "only weights": (None, ("v_head.summary.weight",), (), "weights but no config.json"),
     "only a pickle": (None, (), ("adapter_model.bin",), "pickles"),
     "nothing": (None, (), (), "no config.json, so it is not a checkpoint"),
@@ -141,6 +142,7 @@ def test_a_hub_id_is_looked_at_before_it_is_downloaded(tmp_path, monkeypatch):
             "v_head.summary.weight": "value_head.safetensors",
             "v_head.summary.bias": "value_head.safetensors",
         }
+        parameter_count = {"F32": HIDDEN + 1}
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
     monkeypatch.setattr(huggingface_hub, "get_safetensors_metadata", lambda *a, **k: Metadata)

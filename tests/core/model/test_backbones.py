@@ -10,8 +10,8 @@ from checkpoints import qwen, tiled
 from PIL import Image
 
 from core.model.backbones import SUPPORTED, WHY_NOT, load_vlm, open_processor
-from core.model.readers import reader_of
 from core.model.processor import encode_prefix, encode_response, pad_responses
+from core.model.readers import reader_of
 from core.model.tiles import PROCESSORS
 from core.model.value_head import HeadedReward
 

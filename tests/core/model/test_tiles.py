@@ -39,7 +39,9 @@ def test_inputs_are_those_of_the_official_processor(loaded):
         n = ours["input_ids"].shape[1]
         assert torch.equal(ours["input_ids"], theirs["input_ids"][:, :n])
         rest = processor.tokenizer.decode(theirs["input_ids"][0, n:])
-        assert not rest.strip()  # LLaVA-OneVision's template writes the turn's first newline once more before a response
+        assert (
+            not rest.strip()
+        )  # LLaVA-OneVision's template writes the turn's first newline once more before a response
         assert torch.equal(ours["pixel_values"], theirs["pixel_values"])
 
 

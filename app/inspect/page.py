@@ -324,7 +324,7 @@ class InspectPage:
             found = lane.run_on_model(plan, self.judge, view.comparison, view.judgement, asked)
         except ValueError as error:
             return _small(error)
-        return _small(_cost(found))
+        return _small(f"{'at most ' if METHODS[method].timed else ''}{_cost(found)}")
 
     def on_exact(
         self,

@@ -62,6 +62,5 @@ MULTI_CRIT = Benchmark(
     hub="txiong23/Multi-Crit",
     split="open_ended+reasoning",
     needs=(("prompt_id",), ("question_id",), ("question",), ("pred_a",), ("pred_b",), ("preference",), ("criterion",), ("split",)),
-    clustered=True,
     criteria=True,
 )  # fmt: skip

@@ -113,8 +113,11 @@ def prepare(
     forward = judge.masked(comparison, judgement, a, b, target, level, request.scope, regions)
     steps = (request.steps or how.steps) if how.steps else 0
     points = how.points(forward.features, steps)
-    batch, per_point = memory.batch_of(forward, points, how.gradient)
-    return Prepared(forward, how, target, steps, level, Plan(points, batch, per_point * batch))
+    batch, per_point = memory.batch_of(forward, points, how.gradient and not how.timed)
+    size = per_point * batch
+    if how.timed:  # one backward pass, and then none
+        size = max(size, memory.batch_of(forward, 1, backward=True)[1])
+    return Prepared(forward, how, target, steps, level, Plan(points, batch, size))
 
 
 def plan(

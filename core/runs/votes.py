@@ -39,22 +39,22 @@ class Cast:
 
 def cast_in(file: Path) -> list[Cast]:
     """Of each labelled row of a run's file that has votes. Their texts stay where they are: an answer may be pages long."""
-    if "votes" not in pq.read_schema(file).names:  # a run of release 0.1
+    schema = pq.read_schema(file)
+    if "votes" not in schema.names:  # a run of release 0.1
         return []
+    there = {f.name for f in schema.field("votes").type.value_type}  # early runs lack some
+    kept = ", ".join(f"'{name}': v.\"{name}\"" for name in ("order", "choice", "log_odds", "problem") if name in there)
     with duckdb.connect() as db:
         rows = db.execute(
-            "SELECT \"row\", subgroup, preferred, list_transform(votes, lambda v: {'order': v.\"order\", 'choice': v.choice, "
-            "'log_odds': v.log_odds, 'problem': v.problem}) FROM read_parquet(?) "
+            f'SELECT "row", subgroup, preferred, list_transform(votes, lambda v: {{{kept}}}) FROM read_parquet(?) '
             'WHERE len(votes) > 0 AND preferred IS NOT NULL ORDER BY "row"',
             [str(file)],
         ).fetchall()
-    return [
-        Cast(row, subgroup, preferred, tuple(map(_vote, votes))) for row, subgroup, preferred, votes in rows
-    ]
+    return [Cast(row, subgroup, preferred, tuple(map(_vote, votes))) for row, subgroup, preferred, votes in rows]
 
 
 def _vote(stored: Mapping[str, Any]) -> Vote:
-    return Vote(tuple(stored["order"]), "", stored["choice"], stored["log_odds"], stored.get("problem") or "")
+    return Vote(tuple(stored["order"]), "", stored["choice"], stored.get("log_odds"), stored.get("problem") or "")
 
 
 def majority(votes: Sequence[Vote], preferred: int) -> str:

@@ -205,7 +205,7 @@ def _ended(check: DeletionCheck, of: str) -> str:
         return f"Weakly passes the deletion check ({times})."
     if check.times < 0:
         return "Fails the deletion check: without them it moves the other way."
-    return f"Fails the deletion check ({times}): what it marks matters no more than anything else."
+    return f"Fails the deletion check ({times}): what it marks matters hardly more than anything else."
 
 
 def _strongest_region(explanation: Explanation, scale: float) -> str:

@@ -11,7 +11,7 @@ from core.explain.faithfulness import strongest, words
 from core.records import Passed
 from core.world.splits import held_out
 
-SEED, RECORDS, DRAWS = 90210, 44, 64
+SEED, RECORDS, DRAWS = 90210, 24, 64
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def test_a_deletion_check_that_is_passed_is_passed_with_other_random_draws(embed
         fell = -move if whole >= 0 else move
         held += fell > random
         twice += fell > 2 * random
-    assert sum(seen.values()) >= 40 and seen[Passed.PASSES] >= 14, seen
+    assert sum(seen.values()) >= 22 and seen[Passed.PASSES] >= 8, seen
     assert held == seen[Passed.PASSES], (held, seen)
     assert twice >= 0.9 * seen[Passed.PASSES], (twice, seen)
 

@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -148,6 +149,7 @@ def main() -> None:
     if args.explained:
         explained(args.explained, args)
         return
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the folder goes then, too
     with tempfile.TemporaryDirectory(prefix="rewardscope-large-", dir=args.scratch) as scratch:
         folder, started = Path(scratch) / f"random-{args.size}", time.perf_counter()
         folder.mkdir()

@@ -204,9 +204,9 @@ def suggest(
     """Single-word edits of the losing response that bring it nearer to winning, best first: found by the gradient at the
     words that the explanation marks (HotFlip, Ebrahimi et al. 2018), then verified by the rewards of the edited responses.
 
-    Image and prompt are read once for the gradient and for every edit. Empty for a judge that cannot be explained.
+    Image and prompt are read once for the gradient and for every edit. Empty for a judge that cannot do so.
     """
-    if not can_explain(judge):
+    if not can_explain(judge) or not judge.rewords:
         return []
     loser = judgement.loser(a, b)
     side, winner = (0, b) if loser == a else (1, a)

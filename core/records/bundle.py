@@ -209,7 +209,7 @@ def explanation_of(row: dict[str, Any]) -> Explanation:
     if not checked:
         return found
     parts = {
-        k: DeletionCheck(**{n: frozen(v) for n, v in checked[k].items()}) if checked[k] else None
-        for k in ("words", "regions")
+        k: DeletionCheck(**{n: frozen(v) for n, v in checked[k].items()}) if checked.get(k) else None
+        for k in ("words", "regions", "critique")
     }
     return replace(found, faithfulness=Faithfulness(**parts))

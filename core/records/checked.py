@@ -45,6 +45,7 @@ class VoteForm(_Form):
     text: Text
     choice: Index | None = None
     log_odds: Number | None = None
+    problem: Name = ""
 
 
 class OODForm(_Form):
@@ -113,6 +114,7 @@ class DeletionCheckForm(_Form):
 class FaithfulnessForm(_Form):
     words: DeletionCheckForm | None
     regions: DeletionCheckForm | None
+    critique: DeletionCheckForm | None = None
 
 
 class ExplanationForm(_Form):
@@ -139,9 +141,14 @@ class ExplanationForm(_Form):
     pair: tuple[Index, Index] = (0, 1)
     target_key: Name = "margin"
     method_key: Name = ""
+    critique_tokens: Annotated[list[Token], Field(max_length=MOST)] = []
+    critique_values: Vector = []
+    unanswered: Whole = 0
 
     @model_validator(mode="after")
     def fits(self) -> ExplanationForm:
+        if len(self.critique_tokens) != len(self.critique_values):
+            raise ValueError("there are not as many critique_values as critique_tokens")
         if [len(t) for t in self.tokens] != [len(v) for v in self.token_values]:
             raise ValueError("there are not as many token_values as tokens")
         lengths = {len(row) for row in self.patch_values}

@@ -7,7 +7,7 @@ from typing import TypeGuard
 from core.explain.methods import METHODS, Method
 from core.explain.targets import CUSTOM, Target
 from core.judges.features import TargetFunction
-from core.judges.protocols import Differentiable, Explainable, Judge, Writes
+from core.judges.protocols import Differentiable, Estimates, Explainable, Judge, Writes
 from core.records import Judgement, RecordError, letter
 
 
@@ -33,6 +33,12 @@ def explainable(judge: Judge) -> Explainable:
 def has_dimensions(judge: Judge) -> bool:
     """Whether there are gates, scores and contributions to show, change or explain."""
     return bool(judge.card.dimensions)
+
+
+def is_costly(judge: Judge) -> bool:
+    """Whether a judgement is an answer of somebody else's server, or a text that must be written first: nothing that a page does
+    before it is asked to."""
+    return isinstance(judge, Estimates) or (isinstance(judge, Writes) and judge.votes > 0)
 
 
 def methods_for(judge: Judge) -> dict[str, Method]:

@@ -45,7 +45,7 @@ class Target:
                 f"This judge has no dimensions, so it has no {kind} to explain: use 'margin' or 'reward'."
             )
         if kind in ("score", "gate") and key in places:
-            return cls(kind, places[key], dimensions[places[key]].name)
+            return cls(kind, places[key], name=dimensions[places[key]].name)
         ways = "'margin', 'reward', or 'score:' or 'gate:' and the key of a dimension"
         raise RecordError(
             f"There is no target '{asked}': use {ways if dimensions else repr('margin') + ' or ' + repr('reward')}."

@@ -50,7 +50,9 @@ class KnowsItsWorld(Protocol):
 
 @runtime_checkable
 class Writes(Protocol):
-    """Writes a critique before it decides: its judgements carry votes."""
+    """Writes a critique before it decides: its judgements carry votes. votes: answers in each order, 0 for the verdict at once."""
+
+    votes: int
 
     def critique(self, comparison: Comparison, votes: int = 1) -> Judgement:
         """votes: answers to draw. Judgement.votes holds each of them, Judgement.critique the one that is shown."""

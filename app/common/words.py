@@ -147,20 +147,24 @@ def markdown(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]()#+!|<>~-])", r"\\\1", text)
 
 
-def about(card: JudgeCard) -> str:
-    """What the model is and is not, as Markdown."""
+def facts(card: JudgeCard) -> list[str]:
+    """Size, backbone, device and number type, as far as they are known."""
     size = (card.parameters or 0) / 1e6
-    facts = [
-        f"**{markdown(card.name)}**",
-        f"{size:.1f} million parameters"
-        if 0 < size < 1000
-        else f"{size / 1000:.1f} billion parameters"
-        if size
-        else "",
-        f"backbone `{card.backbone}`" if card.backbone else "",
+    known = [
+        f"{size:.1f} million parameters" if size < 1000 else f"{size / 1000:.1f} billion parameters",
+        f"backbone {card.backbone}",
         ", ".join(filter(None, (card.device, card.dtype))),
     ]
-    lines = [" · ".join(filter(None, facts))]
+    return [
+        fact
+        for fact, there in zip(known, (size, card.backbone, card.device or card.dtype), strict=True)
+        if there
+    ]
+
+
+def about(card: JudgeCard) -> str:
+    """What the model is and is not, as Markdown."""
+    lines = [" · ".join([f"**{markdown(card.name)}**", *map(markdown, facts(card))])]
     if card.about:
         lines.append(markdown(card.about))
     if card.kind in KINDS:

@@ -15,7 +15,7 @@ from app.common.lane import LANE
 from app.common.tasks import RunWanted, make_run
 from core.benchmarks import BENCHMARKS, BenchmarkError
 from core.benchmarks.source import SUFFIXES
-from core.judges.protocols import Differentiable
+from core.judges.protocols import Judge
 from core.judges.registry import JUDGES
 from core.model.loading import CheckpointError
 from core.records import Condition
@@ -25,7 +25,7 @@ PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 
 
 class RunMaker:
-    def __init__(self, judge: Differentiable, output: Path) -> None:
+    def __init__(self, judge: Judge, output: Path) -> None:
         self.judge, self.output = judge, output
 
     def build(self) -> None:

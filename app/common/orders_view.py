@@ -40,7 +40,7 @@ def _column(judgement: Judgement, order: tuple[int, int], a: int, b: int) -> dic
     answers = [v for _, v in votes]
     x, y = letter(a), letter(b)
     preferred = side(answers)
-    odds = [v.log_odds if order == (a, b) else -v.log_odds for v in answers if v.log_odds is not None]
+    odds = [value for v in answers if (value := _for(v, a)) is not None]
     facts = []
     if odds:
         mean = signed(sum(odds) / len(odds))
@@ -50,7 +50,7 @@ def _column(judgement: Judgement, order: tuple[int, int], a: int, b: int) -> dic
     if any(v.text or v.problem for v in answers):
         facts.append("votes: " + _counted(answers, a, b))
     texts = [
-        {"title": _title(k, v), "text": v.text[:LONGEST], "open": n < OPEN}
+        {"title": _title(k, v, a, b), "text": v.text[:LONGEST], "open": n < OPEN}
         for n, (k, v) in enumerate(votes)
         if v.text
     ]
@@ -70,12 +70,14 @@ def _counted(votes: list[Vote], a: int, b: int) -> str:
     return ", ".join(f"{name} {n}" for name, n in counts.items())
 
 
-def _title(k: int, vote: Vote) -> str:
+def _for(vote: Vote, a: int) -> float | None:
+    """Log-odds for response a, whichever was shown first."""
+    return vote.log_odds if vote.log_odds is None or vote.order[0] == a else -vote.log_odds
+
+
+def _title(k: int, vote: Vote, a: int, b: int) -> str:
     """The number is that of the explanation's target."""
     said = f"for {letter(vote.choice)}" if vote.choice is not None else vote.problem or "no verdict"
-    odds = (
-        f", log-odds of the first over the second {signed(vote.log_odds)}"
-        if vote.log_odds is not None
-        else ""
-    )
+    value = _for(vote, a)
+    odds = f", log-odds of {letter(a)} over {letter(b)} {signed(value)}" if value is not None else ""
     return f"Critique {k + 1}: {said}{odds}"

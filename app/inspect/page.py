@@ -238,8 +238,8 @@ class InspectPage:
         if self.gated or (self.writes and self.gradients):
             self.target.input(self.on_target, [self.view, self.target], explained, **LANE, **PRIVATE)
         choice = [self.view, self.target, self.method, self.level, self.check]
-        self.view.change(self.on_choice, choice, [self.cost], show_progress="hidden", **LANE, **PRIVATE)
-        for control in choice[1:]:
+        controls = [c for c in choice[1:] if not isinstance(c, gr.State)]
+        for control in [*controls, *([self.view] if isinstance(self.target, gr.State) else [])]:
             control.change(self.on_choice, choice, [self.cost], show_progress="hidden", **LANE, **PRIVATE)
         exact = self.exact.click(self.on_exact, choice, explained, **LANE, **PRIVATE)
         self.cancel.click(self.on_cancel, None, [self.status], cancels=[exact], queue=False, **PRIVATE)

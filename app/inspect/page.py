@@ -238,8 +238,11 @@ class InspectPage:
         if self.gated or (self.writes and self.gradients):
             self.target.input(self.on_target, [self.view, self.target], explained, **LANE, **PRIVATE)
         choice = [self.view, self.target, self.method, self.level, self.check]
+        if isinstance(self.target, gr.State):  # no choice of a target that would say it
+            for event in judged:
+                event.success(self.on_choice, choice, [self.cost], show_progress="hidden", **LANE, **PRIVATE)
         controls = [c for c in choice[1:] if not isinstance(c, gr.State)]
-        for control in [*controls, *([self.view] if isinstance(self.target, gr.State) else [])]:
+        for control in controls:
             control.change(self.on_choice, choice, [self.cost], show_progress="hidden", **LANE, **PRIVATE)
         exact = self.exact.click(self.on_exact, choice, explained, **LANE, **PRIVATE)
         self.cancel.click(self.on_cancel, None, [self.status], cancels=[exact], queue=False, **PRIVATE)

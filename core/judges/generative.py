@@ -27,7 +27,7 @@ from core.judges.pairs import chosen, rewards_of, shown_critique
 from core.judges.prompts import Prompt, find_prompt
 from core.judges.verdict_forward import VerdictForward, build_sides
 from core.judges.verdicts import RULES, problem_of
-from core.model.backbones import load_vlm, open_processor
+from core.model.backbones import largest_picture, load_vlm, open_processor
 from core.model.deepstack import reader_of
 from core.model.loading import CheckpointError, fingerprint
 from core.model.processor import RewardProcessor, _plain
@@ -244,17 +244,18 @@ def open_generative(contents: Contents, options: Options) -> GenerativeJudge:
         raise CheckpointError(f"--votes is {votes}: it must be from 0 (the verdict at once) to {MOST_VOTES}.")
     processor = open_processor(contents.local, contents.title, options.max_pixels)
     model = load_vlm(contents.local, contents.title, options.device, options.dtype)
-    return GenerativeJudge(model, processor, _card(contents, model, prompt, votes, options), prompt, votes)
+    return GenerativeJudge(model, processor, _card(contents, model, processor, prompt, votes), prompt, votes)
 
 
-def _card(contents: Contents, model: Any, prompt: Prompt, votes: int, options: Options) -> JudgeCard:
+def _card(
+    contents: Contents, model: Any, processor: RewardProcessor, prompt: Prompt, votes: int
+) -> JudgeCard:
     how = f"{votes} answers in each order" if votes else "the verdict at once, in both orders"
-    limit = f", at most {options.max_pixels:,} pixels" if options.max_pixels else ""
     return JudgeCard(
         contents.title, contents.title, "generative", revision=contents.revision or "",
         fingerprint=fingerprint(contents.source), backbone=contents.model_type,
         parameters=sum(p.numel() for p in model.parameters()), dtype=str(model.dtype).removeprefix("torch."),
-        device=str(model.device), about=f"Prompt '{prompt.name}' ({prompt.fingerprint[:8]}), {how}{limit}.",
+        device=str(model.device), about=f"Prompt '{prompt.name}' ({prompt.fingerprint[:8]}), {how}; {largest_picture(processor)}.",
     )  # fmt: skip
 
 

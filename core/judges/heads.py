@@ -15,7 +15,7 @@ from core.judges.contents import Contents
 from core.judges.options import Options
 from core.judges.padded import Prepared, card_of
 from core.judges.scalar import ScalarJudge
-from core.model.backbones import load_vlm, open_processor
+from core.model.backbones import largest_picture, load_vlm, open_processor
 from core.model.deepstack import reader_of
 from core.model.loading import EMBEDDED_SCALAR, CheckpointError
 from core.model.processor import RewardProcessor
@@ -61,7 +61,7 @@ def open_head(contents: Contents, options: Options, heads: Contents | None = Non
     head = load_head(heads.local, layout, model.config.get_text_config().hidden_size)
     reward = reader_of(model, head.to(model.device))
     last = processor.tokenizer.convert_ids_to_tokens(processor.tokenizer(turn_of(processor)[1], add_special_tokens=False)["input_ids"])[-1:]  # fmt: skip
-    about = f"{layout.name}, read at {POOLED[options.pooled]} ({_shown(last)})"
+    about = f"{layout.name}, read at {POOLED[options.pooled]} ({_shown(last)}); {largest_picture(processor)}."
     source = contents.source if contents.hub else contents.folder
     return HeadJudge(
         reward, processor, card_of(reward, source, "scalar", EMBEDDED_SCALAR, contents.revision, about=about)

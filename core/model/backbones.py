@@ -79,6 +79,11 @@ def open_processor(folder: Path, title: str, max_pixels: int | None = None) -> R
     return RewardProcessor(images, tokenizer)
 
 
+def largest_picture(processor: RewardProcessor) -> str:
+    """Of a processor by `open_processor`, as the end of a sentence about a judge."""
+    return f"pictures of at most {int(processor.image_processor.size['longest_edge']):,} pixels"
+
+
 def _template_of(folder: Path) -> str | None:
     """Of chat_template.json, which AutoTokenizer does not read."""
     try:

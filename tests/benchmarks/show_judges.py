@@ -17,18 +17,18 @@ from playwright.sync_api import sync_playwright
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from checkpoints import qwen, value_head
-from server import serving, text_of, token
+from checkpoints import qwen, value_head  # noqa: E402
+from server import serving, text_of, token  # noqa: E402
 
-from app.common.theme import CSS, THEME, head
-from app.inspect.recording import record
-from app.pages import Desk, build, build_without_model
-from core.judges.generative import GenerativeJudge
-from core.judges.opening import open_judge
-from core.judges.options import Options
-from core.judges.prompts import PROMPTS
-from core.labels.store import LabelStore
-from core.records.gallery import read
+from app.common.theme import CSS, THEME, head  # noqa: E402
+from app.inspect.recording import record  # noqa: E402
+from app.pages import Desk, build, build_without_model  # noqa: E402
+from core.judges.generative import GenerativeJudge  # noqa: E402
+from core.judges.opening import open_judge  # noqa: E402
+from core.judges.options import Options  # noqa: E402
+from core.judges.prompts import PROMPTS  # noqa: E402
+from core.labels.store import LabelStore  # noqa: E402
+from core.records.gallery import read  # noqa: E402
 
 THOUGHTS = (
     "<think>Response 1 says in words where it is. Response 2 says more than it needs to. The place it names can be seen in the "
@@ -81,7 +81,7 @@ def inspect(asked, kind):
         page.locator("#prompt textarea").fill(asked.question)
         page.locator("#response-a textarea").fill(asked.a)
         page.locator("#response-b textarea").fill(asked.b)
-        page.wait_for_timeout(1500)
+        page.wait_for_timeout(5000)
         page.locator("#judge").click()
         page.locator("#verdict .rewards").wait_for(timeout=90_000)
         page.locator("#heat .response").first.wait_for(timeout=90_000)

@@ -17,7 +17,6 @@ from pathlib import Path
 from app.common.model_options import add_model_options
 from app.common.tasks import FirstLook, first_look
 from app.inspect.gallery import gallery
-from app.inspect.recording import record
 from app.inspect.views import another_picture, comparison_of
 from core.benchmarks import BenchmarkError
 from core.explain import Plan
@@ -120,6 +119,8 @@ def main() -> None:
         parser.error("name the file to record into by --output FILE.")
     if not 1 <= args.limit <= MOST:
         parser.error(f"--limit is {args.limit}: it must be from 1 to {MOST}.")
+    from app.inspect.recording import record  # the app, which imports this file, records nothing
+
     try:
         record(args)
     except (BenchmarkError, CheckpointError, RecordError, OSError) as error:

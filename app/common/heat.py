@@ -193,7 +193,7 @@ def _faithfulness(explanation: Explanation) -> Markup:
     """What taking away the marked words and regions really did."""
     checked = explanation.faithfulness
     if checked is None:
-        return html('<p class="small">Deletion check: not done for this map. Press Explain.</p>')
+        return html('<p class="small">Deletion check: not done for this map.</p>')
     lines = []
     for removal, what in (
         (checked.words, "word"),

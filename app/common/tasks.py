@@ -11,6 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from app.common.privately import fit
 from core.benchmarks import BENCHMARKS
 from core.benchmarks.reasons import Reasons
 from core.explain import (
@@ -42,6 +43,7 @@ from core.runs.runner import Job, run
 
 ASKED = Request(method="ablation", level="word")  # what "Explain" offers
 SUGGESTED = 5
+LOADED = "loaded"  # the app's own judge, where it is none of core.judges.registry
 CONDITIONS = {
     Condition.AS_GIVEN: "",
     Condition.BLANK: "-blank",
@@ -153,7 +155,7 @@ def try_edits(
 
 @dataclass(frozen=True)
 class RunWanted:
-    """judge: a name of core.judges.registry. format: of core.benchmarks.formats, None where the columns tell. source: a file, or None for what the benchmark brings itself. output: the
+    """judge: a name of core.judges.registry, or LOADED. format: of core.benchmarks.formats, None where the columns tell. source: a file, or None for what the benchmark brings itself. output: the
     folder of all runs."""
 
     judge: str
@@ -181,12 +183,14 @@ def make_run(
     """Makes or continues a run: (rows, rows judged, why the others were not). Raises BenchmarkError, CheckpointError,
     RunError."""
     loaded = BENCHMARKS[wanted.benchmark].open(wanted.source, format=wanted.format)
-    chosen: Judge = judge if wanted.judge == "vl-mdr" else JUDGES[wanted.judge](Options())
+    loaded_one = judge.card.id if judge.card.embedded else LOADED
+    chosen: Judge = judge if wanted.judge == loaded_one else JUDGES[wanted.judge](Options())
+    name = fit(judge.card.id) if wanted.judge == LOADED else wanted.judge
     stem = re.sub(r"[^A-Za-z0-9]+", "-", Path(loaded.source).stem)[:40].strip("-") or "data"
     folder = (
         wanted.output
         / f"{wanted.benchmark}-{stem}{_content(wanted.source)}{'-' + wanted.format if wanted.format else ''}"
-        / f"{wanted.judge}{CONDITIONS[wanted.condition]}-{wanted.limit or 'all'}"
+        / f"{name}{CONDITIONS[wanted.condition]}-{wanted.limit or 'all'}"
     )
     job = Job(
         loaded,

@@ -67,7 +67,8 @@ def entries(judge: Explainable, loaded: Loaded) -> Iterator[Entry]:
         try:
             entry = recorded(judge, row)
         except (RecordError, ImageError) as error:
-            _say(f"row {row.index} is left out: {error}")
+            where = f"row {row.index}: " if row.comparison else ""  # a row that cannot be read says so itself
+            _say(f"left out: {where}{error}")
             continue
         _say(f"row {row.index}: {entry.caption}")
         yield entry

@@ -7,11 +7,15 @@ dictated. So the pages show that the wiring holds, and their numbers mean nothin
 """
 
 import argparse
+import base64
+import io
 import sys
 import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
+from PIL import Image
 from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).parents[2]
@@ -51,9 +55,14 @@ class Dictated(GenerativeJudge):
 
 
 def answer(handler, body, number):
-    """Likes long answers, and whatever is shown first a little more."""
+    """Likes long answers, the more so the more red it sees, and whatever is shown first a little more."""
+    url = next(p["image_url"]["url"] for p in body["messages"][-1]["content"] if p["type"] == "image_url")
+    red, green, _ = (
+        np.asarray(Image.open(io.BytesIO(base64.b64decode(url.split(",")[1])))).transpose(2, 0, 1).astype(int)
+    )
+    seen = ((red > 150) & (green < 130)).mean()
     first, second = (text_of(body).split(f"Response {n}:\n")[1].split("\n\n")[0] for n in (1, 2))
-    odds = (len(first) - len(second)) / 40 + 0.3
+    odds = (len(first) - len(second)) / 60 * (1 + 10 * seen) + 0.3
     mine, other = ("1", "2") if odds >= 0 else ("2", "1")
     said = THOUGHTS[0].split("<answer>")[0] + "<answer>"
     handler.say(f"{said}{mine}</answer>", tokens=[

@@ -48,7 +48,7 @@ def without(forward: MaskedForward, gone: list[list[int]]) -> list[float]:
     return memory.evaluate(forward, z, memory.most_at_once(forward, len(gone))).tolist()
 
 
-def removal(
+def deletion_check(
     forward: MaskedForward, values: Tensor, among: list[int], before: float, seed: int = 0
 ) -> DeletionCheck | None:
     """What removing the strongest of `among` does, beside random choices of as many. None where there are none.
@@ -66,9 +66,9 @@ def faithfulness(forward: MaskedForward, values: Tensor, before: float) -> Faith
     """before: the target as given."""
     features = forward.features
     return Faithfulness(
-        words=removal(forward, values, words(features), before),
-        regions=removal(forward, values, regions(features), before),
-        critique=removal(forward, values, sentences(features), before),
+        words=deletion_check(forward, values, words(features), before),
+        regions=deletion_check(forward, values, regions(features), before),
+        critique=deletion_check(forward, values, sentences(features), before),
     )
 
 

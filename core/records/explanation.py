@@ -8,18 +8,46 @@ from enum import StrEnum
 
 from core.records.judgement import Judgement
 
+PASSES, WEAKLY = 3.0, 1.2  # times the random move, from which a deletion check is passed, and weakly passed
+NO_INFLUENCE = 0.05  # a move of the target below which nothing depends on what was removed
+
+
+class Passed(StrEnum):
+    """How a deletion check ended."""
+
+    PASSES = "passes"
+    WEAKLY = "weakly passes"
+    FAILS = "fails"
+    NO_INFLUENCE = "no influence"
+
 
 @dataclass(frozen=True)
 class DeletionCheck:
-    """What became of a target when the units an explanation marks most were replaced by the baseline.
+    """What became of a target when the words or regions that an explanation marks most were replaced by the baseline.
 
-    names: the units. before, after: the target. random: how far as many random units move it, on average.
+    names: what was replaced. before, after: the target. random: how far as many random ones move it, on average.
     """
 
     names: tuple[str, ...]
     before: float
     after: float
     random: float
+
+    @property
+    def times(self) -> float:
+        """How many times further the target fell toward the other side (what is marked speaks for its sign) than random
+        features move it. Below 0 where it rose."""
+        fell = (self.before - self.after) * (1 if self.before >= 0 else -1)
+        return fell / max(self.random, 1e-9)
+
+    @property
+    def passed(self) -> Passed:
+        flips = self.before * self.after < 0
+        if abs(self.after - self.before) < NO_INFLUENCE and self.random < NO_INFLUENCE and not flips:
+            return Passed.NO_INFLUENCE
+        if self.times >= PASSES:
+            return Passed.PASSES
+        return Passed.WEAKLY if self.times >= WEAKLY else Passed.FAILS
 
 
 @dataclass(frozen=True)

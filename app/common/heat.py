@@ -205,7 +205,8 @@ def _faithfulness(explanation: Explanation) -> Markup:
         return html('<p class="small">Deletion check: not done for this map.</p>')
     if is_tie(explanation):
         return html('<p class="small">No deletion check on a tie.</p>')
-    of = "this target" if explanation.target_key.startswith(("score:", "gate:", "reward")) else "the verdict"
+    kind = explanation.target_key.partition(":")[0]
+    of = "the verdict" if kind in ("margin", "verdict", "critique") else "this target"
     lines = []
     for check, what in (
         (checked.words, "word"),

@@ -151,7 +151,7 @@ def verdict_html(view: View) -> Markup:
         <p class="verdict" role="status">{{ verdict }}</p>
         {%- if others %}<ul class="others">{% for other in others %}<li>{{ other }}</li>{% endfor %}</ul>{% endif %}
         <p class="rewards">reward {{ rewards }}<br>margin {{ margin }} · judged in {{ j.seconds|f(".2f") }} s
-        {%- if not fresh %}, cached{% endif %}</p>
+        {{- ", live" if fresh else ", cached" }}</p>
         {{- image_ablation }}
         """,
         warning=words.warning(j.ood), verdict=words.verdict(view.comparison, j, *view.pair),

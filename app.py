@@ -36,7 +36,7 @@ def with_judge(args: argparse.Namespace, desk: Desk) -> gr.Blocks:
     from core.model.loading import CheckpointError
 
     try:
-        judge = open_judge(args.model, options_of(args))
+        judge = open_judge(args.model, options_of(args), lambda sentence: print(sentence, flush=True))
     except CheckpointError as error:
         sys.exit(f"Rewardscope cannot start: {error}")
     if not can_explain(judge):

@@ -70,8 +70,8 @@ def publish(looks: Looks) -> None:
             responses: Two or more answers; the winner and the runner-up are explained.
             target: "margin", "reward" (the winner's alone), or "score:" or "gate:" and a selected dimension's key; of a judge that
                 writes also "verdict" (without a critique) or "critique:" and the number of one of its votes.
-            method: "ablation", "gradient", "integrated_gradients", "occlusion", "shapley" or "decomposition".
-            steps: Steps of integrated gradients, or orders of Shapley sampling: 2 to 256.
+            method: "ablation", "gradient", "integrated_gradients", "occlusion", "shapley", "refine" or "decomposition".
+            steps: Steps of integrated gradients, orders of Shapley sampling, or evaluations of "refine": 2 to 256.
             level: "word" or "sentence".
             scope: "joint", or "responses": image and prompt stay as they are, which is much faster.
 

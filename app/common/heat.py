@@ -268,7 +268,7 @@ def _small_print(explanation: Explanation) -> Markup:
         exact = f"convergence delta {signed(delta, 4)} ({abs(delta) / whole:.1%} of the difference is unexplained)"
     rest = f", unattributed remainder {signed(explanation.other_value)}" if explanation.other_value else ""
     steps = (
-        f"{explanation.steps} steps" if explanation.steps > 1
+        f"{explanation.steps} steps" if explanation.steps > 1 and explanation.method_key != "refine"
         else "1 backward pass" if explanation.points == 1 else f"{explanation.points} evaluations"
     )  # fmt: skip
     memory = f", {explanation.peak_memory / 2**20:,.0f} MiB" if explanation.peak_memory is not None else ""

@@ -166,7 +166,7 @@ def about(card: JudgeCard) -> str:
     """What the model is and is not, as Markdown."""
     lines = [" · ".join([f"**{markdown(card.name)}**", *map(markdown, facts(card))])]
     if card.about:
-        lines.append(markdown(card.about[0].upper() + card.about[1:]))
+        lines.append(markdown(card.about[:1].upper() + card.about[1:].rstrip(".") + "."))
     if card.kind in KINDS:
         lines.append(KINDS[card.kind])
     if card.trained_on:

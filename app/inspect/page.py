@@ -27,6 +27,7 @@ from app.inspect.views import told as _told
 from app.inspect.what_if import WhatIf
 from app.replay.bundle_view import open_bundle
 from core.explain import (
+    METHODS,
     Cancelled,
     Plan,
     Request,
@@ -45,6 +46,7 @@ from core.records.bundle import Bundle, write
 from core.runs.library import Library
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
+SECONDS, MOST_SECONDS = 20, 3600  # that a method which can stop at any time may take
 WHAT = {
     "gated": "Which dimensions mattered, how each response scored, and which words and pixels did it.",
     "scalar": "The reward of each response, which words and pixels made it, and what would have changed it.",
@@ -173,6 +175,16 @@ class InspectPage:
                 [("words", "word"), ("sentences", "sentence")], value="word", label="for", elem_id="level",
                 min_width=110,
             )  # fmt: skip
+            self.seconds = gr.Number(
+                SECONDS,
+                label="seconds",
+                minimum=1,
+                maximum=MOST_SECONDS,
+                precision=0,
+                visible=False,
+                elem_id="seconds",
+                min_width=110,
+            )
             with gr.Column(min_width=220):
                 self.exact = gr.Button("Explain", elem_id="exact", size="md")
                 self.cancel = gr.Button("Cancel", elem_id="cancel", size="md")
@@ -244,7 +256,8 @@ class InspectPage:
         controls = [c for c in choice[1:] if not isinstance(c, gr.State)]
         for control in controls:
             control.change(self.on_choice, choice, [self.cost], show_progress="hidden", **LANE, **PRIVATE)
-        exact = self.exact.click(self.on_exact, choice, explained, **LANE, **PRIVATE)
+        self.method.change(self.on_method, [self.method], [self.seconds], show_progress="hidden", **PRIVATE)
+        exact = self.exact.click(self.on_exact, [*choice, self.seconds], explained, **LANE, **PRIVATE)
         self.cancel.click(self.on_cancel, None, [self.status], cancels=[exact], queue=False, **PRIVATE)
         self.files.offer(self.bundle, self.on_bundle, [self.view])
         self.open.upload(self.on_open_bundle, [self.open], [*fields, *shown], **LANE, **PRIVATE)
@@ -363,6 +376,10 @@ class InspectPage:
             view = replace(view, explanation=found)
             return view, views.heat_html(view), ""
 
+    def on_method(self, method: str) -> gr.Number:
+        """Only a method that can stop at any time has a budget."""
+        return gr.Number(visible=METHODS[method].timed)
+
     def on_choice(
         self, view: views.View | None, target: str, method: str, level: str, check: bool = True
     ) -> str:
@@ -380,7 +397,7 @@ class InspectPage:
             found = lane.run_on_model(plan, self.judge, view.comparison, view.judgement, asked)
         except ValueError as error:
             return _small(error)
-        return _small(_cost(found))
+        return _small(f"{'at most ' if METHODS[method].timed else ''}{_cost(found)}")
 
     def on_exact(
         self,
@@ -389,6 +406,7 @@ class InspectPage:
         method: str,
         level: str,
         check: bool,
+        seconds: float | None,
         request: gr.Request,
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> tuple:
@@ -396,9 +414,12 @@ class InspectPage:
         with _told():
             view = needed(view)
             try:
-                asked = Request(view.pair, target or "margin", method, level=level, check=check)
+                allowed = min(max(seconds or SECONDS, 1), MOST_SECONDS) if METHODS[method].timed else None
+                asked = Request(
+                    view.pair, target or "margin", method, level=level, check=check, seconds=allowed
+                )
                 found = lane.run_on_model(
-                    explain, self.judge, view.comparison, view.judgement, asked,
+                    explain, self.judge, view.comparison, view.judgement, asked, seconds=lane.time_for(self.judge, allowed),
                     watch={
                         "on_step": lambda done, total: progress((done, total), desc="evaluating the model"),
                         "cancelled": flag.is_set,

@@ -20,7 +20,7 @@ from torch import Tensor
 from core.judges.conditions import blank_image
 from core.judges.features import Features, Outputs, TargetFunction
 from core.judges.inputs import BASELINE
-from core.judges.masked import SCOPES
+from core.judges.masked import SCOPES, regions_of
 from core.judges.pieces import Piece, pieces
 from core.judges.prompts import PLACES, Prompt
 from core.judges.verdicts import RULES
@@ -197,15 +197,16 @@ def _side(
     inputs, tokens = judge.before_verdict(image, asked, held.written, held.verdicts)
     plain, _ = judge.before_verdict(blank, asked, held.written, held.verdicts)
     reader, ids = judge.reader, inputs["input_ids"]
-    vision = {"image_grid_thw": inputs["image_grid_thw"]}
+    vision = {
+        k: v
+        for k, v in inputs.items()
+        if k not in ("input_ids", "attention_mask", "mm_token_type_ids", "pixel_values")
+    }
     with torch.no_grad():
         given = reader.embed(ids, reader.image_features(inputs["pixel_values"], **vision))
         base = reader.embed(ids, reader.image_features(plain["pixel_values"], **vision))
         at_image = reader.at_image(ids)[0]
-        merge = judge.processor.image_processor.merge_size
-        rows, columns = (int(v) // merge for v in inputs["image_grid_thw"][0][1:])
-        block = max(1, -(-max(rows, columns) // most_regions))
-        grid = (-(-rows // block), -(-columns // block))
+        grid, region = regions_of(judge.processor.layout(inputs, 0, int(at_image.sum())), most_regions)
         offsets, asked_at, written_at = judge.offsets(image, asked, held.written, held.verdicts)
         feature = _words(offsets[: ids.shape[1]], asked_at, places, split, weight > 0)
         prompt = len(split[0]) + len(split[1])
@@ -215,8 +216,8 @@ def _side(
                     feature[i] = prompt + 1 + n
         mean = reader.backbone.get_input_embeddings().weight.mean(0)
         base[0, feature.to(base.device) >= 0, : len(mean)] = mean
-        y, x = torch.meshgrid(torch.arange(rows) // block, torch.arange(columns) // block, indexing="ij")
-        feature[at_image.cpu()] = (prompt + 1 + len(sentences) + y * grid[1] + x).flatten()
+        texts = prompt + 1 + len(sentences)
+        feature[at_image.cpu()] = torch.where(region < 0, -1, texts + region)
         positions = reader.positions(ids, inputs["attention_mask"], **vision)
     feature = feature.to(given.device)
     side = Side(given, base, inputs["attention_mask"], positions, at_image[None], feature, tokens, weight)

@@ -9,16 +9,18 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 
 from core.benchmarks.rows import Grouping
 from core.records import Vote
 from core.records.orders import decided_pairs
 from core.runs.metrics import LEVEL, Rate, rate
-from core.runs.run import Run
 
 KS = (1, 3, 5, 7, 9)
 SEED = 1234  # as in cal.py
@@ -36,23 +38,29 @@ class Cast:
     votes: tuple[Vote, ...]
 
 
-def cast_in(run: Run) -> list[Cast]:
-    """Of each labelled row that has votes."""
-    rows = run.table(["row", "subgroup", "preferred", "votes"]).to_pylist()
+def cast_in(file: Path) -> list[Cast]:
+    """Of each labelled row of a run's file that has votes. Their texts stay where they are: an answer may be pages long."""
+    schema = pq.read_schema(file)
+    if "votes" not in schema.names:  # a run of release 0.1
+        return []
+    there = {f.name for f in schema.field("votes").type.value_type}  # early runs lack some
+    kept = ", ".join(
+        f"'{name}': v.\"{name}\"" for name in ("order", "choice", "log_odds", "problem") if name in there
+    )
+    with duckdb.connect() as db:
+        rows = db.execute(
+            f'SELECT "row", subgroup, preferred, list_transform(votes, lambda v: {{{kept}}}) FROM read_parquet(?) '
+            'WHERE len(votes) > 0 AND preferred IS NOT NULL ORDER BY "row"',
+            [str(file)],
+        ).fetchall()
     return [
-        Cast(r["row"], r["subgroup"], r["preferred"], tuple(_vote(v) for v in r["votes"]))
-        for r in rows
-        if r["votes"] and r["preferred"] is not None
+        Cast(row, subgroup, preferred, tuple(map(_vote, votes))) for row, subgroup, preferred, votes in rows
     ]
 
 
 def _vote(stored: Mapping[str, Any]) -> Vote:
     return Vote(
-        tuple(stored["order"]),
-        stored["text"] or "",
-        stored["choice"],
-        stored["log_odds"],
-        stored.get("problem") or "",
+        tuple(stored["order"]), "", stored["choice"], stored.get("log_odds"), stored.get("problem") or ""
     )
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from checkpoints import adapter, mlp_head, qwen, score_head, value_head
+from checkpoints import adapter, mlp_head, qwen, score_head, tiled, value_head
 from PIL import Image
 
 from core.explain import METHODS, explain, methods_for
@@ -27,13 +27,14 @@ def comparison():
     scope="module",
     params=[
         "value_head", "value_head on qwen3_vl", "score_head on qwen2_vl", "mlp_head", "adapter", "generative", "generative on qwen3_vl",
-        "generative on qwen2_vl",
+        "generative on qwen2_vl", "value_head on llava_onevision", "generative on internvl",
     ],
 )  # fmt: skip
 def judge(request, tmp_path_factory):
     """Every kind that has gradients, on every backbone."""
     kind, _, backbone = request.param.partition(" on ")
-    folder = qwen(tmp_path_factory.mktemp("judge"), backbone or "qwen2_5_vl")
+    backbone = backbone or "qwen2_5_vl"
+    folder = (qwen if backbone.startswith("qwen") else tiled)(tmp_path_factory.mktemp("judge"), backbone)
     if kind == "adapter":
         folder = adapter(tmp_path_factory.mktemp("adapter"), folder, head=True)
     elif kind != "generative":

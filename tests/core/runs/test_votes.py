@@ -148,7 +148,7 @@ class Voter:
 
 def test_votes_are_stored_and_read_back_and_the_leaderboard_takes_the_coin(tmp_path):
     done = run(Job(BENCHMARKS["scene"].open().first(60), Voter(), tmp_path / "r", keep_images=False))
-    cast = cast_in(open_run(done.folder))
+    cast = cast_in(open_run(done.folder).file)
     assert len(cast) == 60 and all(len(c.votes) == 6 for c in cast)
     undecided = sum(c.votes[0].choice is None for c in cast)
     assert 0 < undecided < 60 and order_effects(cast).undecided == {"no verdict": 6 * undecided}

@@ -12,14 +12,18 @@ from markupsafe import Markup
 from PIL import Image
 
 from app.common.figures import FIRST, SECOND
-from app.common.html import html, signed
+from app.common.html import NOTHING, html, signed
 from core.images import to_png_bytes
-from core.records import DeletionCheck, Explanation, Passed, letter
+from core.records import DeletionCheck, Explanation, Judgement, Passed, letter
 from core.records.headline import TIE
 
 SHOWN = 640  # longest side of a picture on the page
 PALEST = 0.25  # of the target's own unit: what full colour stands for at least
 MOST_TIMES = 100  # more than so many times a random move is not told apart
+NEITHER = (
+    "Neither the first impression nor a critique held fixed explains why the judge wrote what it wrote: the one is forced before "
+    "it has written anything, the other is taken as it stands."
+)
 LEAST = 0.04  # share of the scale below which nothing is coloured
 
 
@@ -50,22 +54,36 @@ def scale_of(explanation: Explanation, texts: tuple[str, ...]) -> float:
         for _, v in words_of(t, values, text)
     ]
     regions = [abs(v) for row in explanation.patch_values for v in row]
-    return max([*words, *regions, PALEST])
+    return max([*words, *regions, *map(abs, explanation.critique_values), PALEST])
 
 
 def response_html(explanation: Explanation, n: int, text: str, letter: str, scale: float) -> Markup:
     """Response number n of the explanation with its words coloured."""
-    words = []
-    for word, value in words_of(explanation.tokens[n], explanation.token_values[n], text):
+    return _coloured(letter, words_of(explanation.tokens[n], explanation.token_values[n], text), scale)
+
+
+def critique_html(explanation: Explanation, text: str, scale: float) -> Markup:
+    """The critique that is held fixed with its sentences coloured; nothing where there is none."""
+    parts, end = [], 0
+    for (_, start, stop), value in zip(explanation.critique_tokens, explanation.critique_values, strict=True):
+        parts += [(text[end:start], 0.0), (text[start:stop], value)]
+        end = stop
+    return _coloured("Critique", [*parts, (text[end:], 0.0)], scale) if parts else NOTHING
+
+
+def _coloured(name: str, parts: list[tuple[str, float]], scale: float) -> Markup:
+    """A text in pieces, each with its value."""
+    shown = []
+    for piece, value in parts:
         share = value / scale
-        quiet = word.isspace() or abs(share) < LEAST
-        words.append((word, value, "" if quiet else _rgba(share)))
+        quiet = not piece.strip() or abs(share) < LEAST
+        shown.append((piece, value, "" if quiet else _rgba(share)))
     return html(
-        '<div class="response"><b>{{ letter }}</b><p dir="auto">{% for word, value, colour in words %}{% if colour %}'
-        """<span class="word" style="background:{{ colour }}" title="{{ value|f('+.3f') }}">{{ word }}</span>"""
-        "{% else %}{{ word }}{% endif %}{% endfor %}</p></div>",
-        letter=letter,
-        words=words,
+        '<div class="response"><b>{{ name }}</b><p dir="auto">{% for piece, value, colour in shown %}{% if colour %}'
+        """<span class="word" style="background:{{ colour }}" title="{{ value|f('+.3f') }}">{{ piece }}</span>"""
+        "{% else %}{{ piece }}{% endif %}{% endfor %}</p></div>",
+        name=name,
+        shown=shown,
     )
 
 
@@ -108,9 +126,10 @@ def img(image: Image.Image, alt: str) -> Markup:
 
 
 def explanation_html(
-    image: Image.Image, explanation: Explanation, texts: tuple[str, str], pair: tuple[int, int]
-) -> Markup:
-    """Words of both responses and the picture, in one colour scale, with legend and small print."""
+    image: Image.Image, explanation: Explanation, texts: tuple[str, str], pair: tuple[int, int], critique: str = ""
+) -> Markup:  # fmt: skip
+    """Words of both responses and the picture, in one colour scale, with legend and small print. critique: the text that is held
+    fixed, where one is."""
     a, b = (letter(i) for i in pair)
     scale = scale_of(explanation, texts)
     small = shrink(image)
@@ -124,7 +143,7 @@ def explanation_html(
         <p class="legend">{% if not tie %}<span class="swatch" style="background:{{ first }}"></span> {{ up }} <span
         class="swatch" style="background:{{ second }}"></span> {{ down }}. The stronger the colour, the
         more; full colour is {{ scale|f(".2f") }}. One scale for all words and regions.{% endif %}{{ note }}</p>
-        {{ responses[0] }}{{ responses[1] }}{{ trust }}{{ small_print }}</div>
+        {{ responses[0] }}{{ responses[1] }}{{ critique }}{{ trust }}{{ small_print }}</div>
         """,
         given=img(small, "The picture as given"),
         coloured=img(
@@ -133,8 +152,27 @@ def explanation_html(
         ),
         first=FIRST, second=SECOND, up=up, down=down, note=note, tie=is_tie(explanation), scale=scale,
         responses=[response_html(explanation, n, texts[n], (a, b)[n], scale) for n in (0, 1)],
-        trust=_faithfulness(explanation), small_print=_small_print(explanation),
+        critique=critique_html(explanation, critique, scale), trust=_faithfulness(explanation), small_print=_small_print(explanation),
     )  # fmt: skip
+
+
+def unexplained_html(image: Image.Image, texts: tuple[str, str], pair: tuple[int, int]) -> Markup:
+    """Picture and texts as they are, where a map has to be asked for."""
+    return html(
+        """
+        <div class="explanation"><div class="pictures"><figure>{{ given }}<figcaption>the picture</figcaption></figure></div>
+        <p class="small">No map yet: what it takes is said above; press Explain.</p>
+        {%- for name, text in shown %}<div class="response"><b>{{ name }}</b><p dir="auto">{{ text }}</p></div>{% endfor %}</div>
+        """,
+        given=img(shrink(image), "The picture as given"),
+        shown=[(letter(i), text) for i, text in zip(pair, texts, strict=True)],
+    )
+
+
+def held_text(judgement: Judgement, explanation: Explanation) -> str:
+    """The critique that an explanation holds fixed; "" where it holds none."""
+    kind, _, key = explanation.target_key.partition(":")
+    return judgement.votes[int(key)].text if kind == "critique" else ""
 
 
 def _legend(explanation: Explanation, a: str, b: str) -> tuple[str, str, str]:
@@ -151,25 +189,30 @@ def _legend(explanation: Explanation, a: str, b: str) -> tuple[str, str, str]:
         return f"raises the reward of {a}", f"lowers the reward of {a}", ""
     if is_tie(explanation):
         return "", "", "This is a tie, so there is no preference to explain, and nothing is coloured."
+    if kind in ("verdict", "critique"):
+        return f"speaks for {a}", f"speaks for {b}", f" {NEITHER}"
     return f"speaks for {a}", f"speaks for {b}", ""
 
 
 def is_tie(explanation: Explanation) -> bool:
-    return explanation.target_key == "margin" and abs(explanation.target_value) < TIE
+    return explanation.target_key in ("margin", "verdict") and abs(explanation.target_value) < TIE
 
 
 def _faithfulness(explanation: Explanation) -> Markup:
     """What taking away the marked words and regions really did."""
     checked = explanation.faithfulness
     if checked is None:
-        return html(
-            '<p class="small">Deletion check: not done yet, as the texts are long. Press Explain.</p>'
-        )
+        return html('<p class="small">Deletion check: not done for this map.</p>')
     if is_tie(explanation):
         return html('<p class="small">No deletion check on a tie.</p>')
-    of = "the verdict" if explanation.target_key == "margin" else "this target"
+    kind = explanation.target_key.partition(":")[0]
+    of = "the verdict" if kind in ("margin", "verdict", "critique") else "this target"
     lines = []
-    for check, what in ((checked.words, "word"), (checked.regions, "region")):
+    for check, what in (
+        (checked.words, "word"),
+        (checked.regions, "region"),
+        (checked.critique, "sentence"),
+    ):
         if check is None:
             continue
         n = len(check.names)
@@ -233,7 +276,9 @@ def _small_print(explanation: Explanation) -> Markup:
         """
         <p class="small">{{ e.target }} = {{ e.target_value|signed(3) }}; at the baseline ({{ e.baseline }}) {{ e.baseline_value|signed(3) }}.
         {{ e.method }}, {{ steps }}, {{ exact }}; prompt {{ e.prompt_value|signed }}{{ rest }};
-        by {{ e.level }}; {{ e.dtype }}, {{ e.seconds|f(".2f") }} s{{ memory }}.</p>
+        by {{ e.level }}; {{ e.dtype }}{{ ", " if e.dtype }}{{ e.seconds|f(".2f") }} s{{ memory }}.
+        {%- if e.unanswered %} On {{ e.unanswered }} changed {{ "input" if e.unanswered == 1 else "inputs" }} the judge gave no
+        verdict: {{ "it counts" if e.unanswered == 1 else "they count" }} as unmoved.{% endif %}</p>
         """,
         e=explanation, steps=steps, exact=exact, rest=rest, memory=memory,
     )  # fmt: skip

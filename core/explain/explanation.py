@@ -11,19 +11,20 @@ import torch
 from torch import Tensor
 
 from core.explain import memory
-from core.explain.capabilities import checked, explainable
-from core.explain.faithfulness import faithfulness
+from core.explain.capabilities import checked, explainable, has_gradients
+from core.explain.faithfulness import checks_of, faithfulness
 from core.explain.methods import ALIASES, Method
 from core.explain.refine import OutOfTime
 from core.explain.targets import CUSTOM, Target
 from core.judges.features import TargetFunction
-from core.judges.protocols import Differentiable, MaskedForward
+from core.judges.protocols import AsksAgain, Explainable, MaskedForward
 from core.records import Comparison, Explanation, Judgement, RecordError
 
 FINEST = 64  # regions along the longer side for methods of one backward pass a step
 COARSE = 16  # for methods that evaluate every region by itself
 CHECKED = 1500  # decoder positions of a point up to which faithfulness is checked unasked
 MANY_WORDS = 300  # from here on, methods that evaluate every word by itself go by sentences
+FEW_WORDS = 40  # the same for a judge that is asked again for each of them
 SMALL = 100_000_000  # parameters up to which evaluating every region is a matter of a moment
 
 
@@ -70,11 +71,13 @@ class Asked(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run will cost, said before it starts. points: model evaluations. bytes: estimated, for one batch."""
+    """What a run will cost, said before it starts. points: model evaluations. bytes: estimated, for one batch. asked: of a
+    judge that is asked again, what it will be asked for at most, as a sentence; "" for others."""
 
     points: int
     batch: int
     bytes: int
+    asked: str = ""
 
 
 @dataclass(frozen=True)
@@ -89,39 +92,45 @@ class Prepared:
     plan: Plan
 
 
-def default_method(judge: Differentiable, comparison: Comparison) -> str:
+def default_method(judge: Explainable, comparison: Comparison) -> str:
     """Ablation, which is causally best by the benchmark (core.evaluation.explanations), where it answers within about a
-    second; else the gradient."""
+    second or is the nearest that there is; else the gradient."""
+    if not has_gradients(judge):
+        return "ablation"
     short = sum(len(r.split()) for r in comparison.responses) <= MANY_WORDS
     return "ablation" if short and (judge.card.parameters or 0) < SMALL else "gradient"
 
 
-def prepare(
-    judge: Differentiable, comparison: Comparison, judgement: Judgement, request: Request
-) -> Prepared:
+def prepare(judge: Explainable, comparison: Comparison, judgement: Judgement, request: Request) -> Prepared:
     """Call under the judge's lock. Raises RecordError for what this judge cannot do, and ImageError."""
-    how, target = checked(judge, judgement, request.target, request.method, request.scope)
     a, b = request.pair
     if a == b:
         raise RecordError("A response cannot be explained against itself.")
+    how, target = checked(judge, judgement, request.target, request.method, request.scope, (a, b))
     one_by_one = not how.gradient
     level = request.level
     if level == "auto":
-        many = sum(len(comparison.responses[n].split()) for n in (a, b)) > MANY_WORDS
+        most = MANY_WORDS if has_gradients(judge) else FEW_WORDS
+        many = sum(len(comparison.responses[n].split()) for n in (a, b)) > most
         level = "sentence" if many and one_by_one and not how.head else "word"
     regions = COARSE if one_by_one else FINEST
-    forward = judge.masked(comparison, judgement, a, b, target, level, request.scope, regions)
+    held = target.held(judgement)
+    forward = judge.masked(comparison, held, a, b, target, level, request.scope, regions)
     steps = (request.steps or how.steps) if how.steps else 0
     points = how.points(forward.features, steps)
     batch, per_point = memory.batch_of(forward, points, how.gradient and not how.timed)
     size = per_point * batch
     if how.timed:  # one backward pass, and then none
         size = max(size, memory.batch_of(forward, 1, backward=True)[1])
-    return Prepared(forward, how, target, steps, level, Plan(points, batch, size))
+    asked = ""
+    if isinstance(forward, AsksAgain):  # the input as given was asked already, the baseline not yet
+        more = checks_of(forward.features) if request.check else 0
+        asked = forward.estimate(points + more).sentence()
+    return Prepared(forward, how, target, steps, level, Plan(points, batch, size, asked))
 
 
 def plan(
-    judge: Differentiable, comparison: Comparison, judgement: Judgement, request: Request | None = None,
+    judge: Explainable, comparison: Comparison, judgement: Judgement, request: Request | None = None,
     **asked: Unpack[Asked],
 ) -> Plan:  # fmt: skip
     """What `explain` with the same arguments would cost."""
@@ -130,7 +139,7 @@ def plan(
 
 
 def explain(
-    judge: Differentiable,
+    judge: Explainable,
     comparison: Comparison,
     judgement: Judgement,
     request: Request | None = None,
@@ -147,7 +156,8 @@ def explain(
     """
     started = time.perf_counter()
     request = request or Request(**asked)
-    with explainable(judge).lock, memory.Peak(judge.model.device) as peak:
+    device = judge.model.device if has_gradients(judge) else torch.device("cpu")
+    with explainable(judge).lock, memory.Peak(device) as peak:
         ready = prepare(judge, comparison, judgement, request)
         forward = ready.forward
         one = forward.ones()
@@ -156,7 +166,8 @@ def explain(
             ready.plan.points, on_step, cancelled, request.seconds if ready.method.timed else None
         )
         found = _run(ready, progress).double().cpu()
-        check = forward.positions <= CHECKED if request.check is None else request.check
+        small = forward.positions <= CHECKED and not isinstance(forward, AsksAgain)
+        check = small if request.check is None else request.check
         held = faithfulness(forward, found, value) if check else None
     features, how = forward.features, ready.method
     total = float(found.sum())
@@ -175,15 +186,18 @@ def explain(
         baseline_value=base,
         convergence_delta=total - (value - base) if how.complete else None,
         seconds=time.perf_counter() - started,
-        dtype=str(judge.model.dtype).removeprefix("torch."),
+        dtype=str(judge.model.dtype).removeprefix("torch.") if has_gradients(judge) else "",
         level=ready.level,
         scope=request.scope,
-        peak_memory=peak.bytes,
+        peak_memory=peak.bytes if has_gradients(judge) else None,
         points=progress.done if how.timed else ready.plan.points,
         faithfulness=held,
         pair=request.pair,
         target_key=request.target if isinstance(request.target, str) else CUSTOM,
         method_key=request.method,
+        critique_tokens=features.critique,
+        critique_values=tuple(found[features.sentences].tolist()),
+        unanswered=forward.unanswered if isinstance(forward, AsksAgain) else 0,
     )
 
 

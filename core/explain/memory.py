@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from core.judges.protocols import MaskedForward
+from core.judges.protocols import AsksAgain, MaskedForward
 from core.model import need
 from core.records import RecordError
 
@@ -42,6 +42,8 @@ def batch_for(device: torch.device, per_point: int, positions: int, points: int)
 
 def batch_of(forward: MaskedForward, points: int, backward: bool) -> tuple[int, int]:
     """How many of so many points go into one batch, and the bytes of one."""
+    if isinstance(forward, AsksAgain):
+        return max(1, min(points, forward.at_once)), 0
     per_point = bytes_per_point(forward.model, forward.computed, forward.cached, backward)
     return batch_for(forward.model.device, per_point, forward.computed, points), per_point
 

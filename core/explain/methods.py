@@ -108,7 +108,7 @@ def shapley(forward: Forward, masked: MaskedForward, steps: int, batch: int) -> 
     and Kononenko 2010). Shares credit fairly among units that act together; slow. Adds up exactly."""
     from captum.attr import ShapleyValueSampling
 
-    with seeded(0, masked.model.device):
+    with seeded(0, masked.ones().device):
         return ShapleyValueSampling(forward).attribute(
             masked.ones(), baselines=0.0, n_samples=steps, perturbations_per_eval=batch
         )[0]  # fmt: skip

@@ -41,7 +41,7 @@ class GenerativeJudge:
     """model: with its language head. reader: its backbone, for attribution. prompt: how it is asked. votes: answers in each
     order; 0 reads the verdict at once."""
 
-    decomposes_head = False
+    decomposes_head = rewords = False
 
     def __init__(
         self, model: Any, processor: RewardProcessor, card: JudgeCard, prompt: Prompt, votes: int = 0
@@ -112,13 +112,14 @@ class GenerativeJudge:
         self, comparison: Comparison, judgement: Judgement, a: int, b: int, target: TargetFunction, level: str, scope: str,
         most_regions: int = 16,
     ) -> VerdictForward:  # fmt: skip
+        """judgement.votes: the answers that are held fixed; without any the lead is forced in both orders."""
         sides, features = build_sides(self, comparison, judgement.votes, a, b, level, most_regions)
         return VerdictForward(self.reader, self.model.get_output_embeddings(), sides, features, target, scope)
 
     def offsets(
         self, image: Image.Image, asked: str, written: str, verdicts: tuple[str, str]
-    ) -> tuple[list[tuple[int, int]], int]:
-        """The characters of each token of the conversation, and the character at which what is asked begins."""
+    ) -> tuple[list[tuple[int, int]], int, int]:
+        """The characters of each token of the conversation, and those at which what is asked and what is written begin."""
         pixels = self.processor.pictures([image])
         text = self.conversation(asked) + _plain(self.processor, written) + verdicts[0]
         whole = text.replace(self.processor.image_token, self.processor.replace_image_token(pixels, 0), 1)
@@ -129,7 +130,8 @@ class GenerativeJudge:
                 "template's own and nothing can be explained."
             )
         found = self.processor.tokenizer(whole, add_special_tokens=False, return_offsets_mapping=True)
-        return [(int(s), int(e)) for s, e in found["offset_mapping"]], whole.index(said)
+        offsets = [(int(s), int(e)) for s, e in found["offset_mapping"]]
+        return offsets, whole.index(said), len(whole) - len(verdicts[0]) - len(written)
 
     # -- the model -------------------------------------------------------------------------------------------
 

@@ -70,7 +70,7 @@ class GatedForward(PrefixForward):
 
 
 class VLMDRJudge(PaddedJudge):
-    decomposes_head = True
+    decomposes_head = rewords = True
 
     def __init__(
         self, model: VLMDR, processor: RewardProcessor, card: JudgeCard, ood: OODModel | None = None

@@ -52,10 +52,12 @@ class DeletionCheck:
 
 @dataclass(frozen=True)
 class Faithfulness:
-    """Whether an explanation is true of the model: words and regions apart, None where there are none."""
+    """Whether an explanation is true of the model: words, regions and sentences of the critique apart, None where there
+    are none."""
 
     words: DeletionCheck | None
     regions: DeletionCheck | None
+    critique: DeletionCheck | None = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,9 @@ class Explanation:
     promises no completeness (then it is no error of the method). steps: forward/backward passes on the path, or
     random orders; 0 where the method takes none. points: model evaluations. level: what a token is, "word" or "sentence". scope: "joint", or
     "responses" where image and prompt were left as they are. peak_memory: bytes, None where not measured.
-    pair, target_key, method_key: what `explain` was asked for.
+    pair, target_key, method_key: what `explain` was asked for. critique_tokens: sentences of the critique that is held fixed,
+    with character offsets into its vote's text, and critique_values: one number each. unanswered: of a judge that is asked
+    again, changed inputs on which it gave no verdict; they count as unmoved.
     """
 
     comparison_id: str
@@ -96,6 +100,9 @@ class Explanation:
     pair: tuple[int, int] = (0, 1)
     target_key: str = "margin"
     method_key: str = ""
+    critique_tokens: tuple[tuple[str, int, int], ...] = ()
+    critique_values: tuple[float, ...] = ()
+    unanswered: int = 0
 
 
 UNMOVED = 0.1  # of the margin: a smaller move says that the picture does not matter

@@ -32,7 +32,9 @@ def bare(folder: Path, config, *weights: str, files: tuple[str, ...] = ()) -> Pa
 
 
 def nan(folder: Path) -> Path:
-    add_weights(value_head(folder), **{"model.language_model.norm.weight": torch.full((HIDDEN,), float("nan"))})
+    add_weights(
+        value_head(folder), **{"model.language_model.norm.weight": torch.full((HIDDEN,), float("nan"))}
+    )
     return folder
 
 
@@ -41,7 +43,9 @@ def prompt_file(folder: Path) -> list[str]:
     return ["--prompt", str(folder / "prompt.toml")]
 
 
-THINKS = QWEN_TEMPLATE.replace("<|im_start|>assistant\n{% endif %}", "<|im_start|>assistant\n<think>\n{% endif %}")
+THINKS = QWEN_TEMPLATE.replace(
+    "<|im_start|>assistant\n{% endif %}", "<|im_start|>assistant\n<think>\n{% endif %}"
+)
 QWEN = {"model_type": "qwen2_5_vl", "vision_config": {}}
 # What is given after the question and the answers, made in a folder; and what the sentence says.
 BAD = {

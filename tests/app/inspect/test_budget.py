@@ -26,7 +26,13 @@ def test_only_a_method_that_can_stop_has_a_number_of_seconds(page):
 
 @pytest.mark.parametrize(
     ("method", "given", "seconds"),
-    [("refine", 7, 7), ("refine", None, SECONDS), ("refine", 1e9, MOST_SECONDS), ("refine", -3, 1), ("ablation", 7, None)],
+    [
+        ("refine", 7, 7),
+        ("refine", None, SECONDS),
+        ("refine", 1e9, MOST_SECONDS),
+        ("refine", -3, 1),
+        ("ablation", 7, None),
+    ],
 )
 def test_the_seconds_are_those_of_the_box(page, random_judge, monkeypatch, method, given, seconds):
     comparison = Comparison("c", noise(0), "How many stars?", ("3", "2"))

@@ -16,11 +16,12 @@ from core.benchmarks import BENCHMARKS
 from core.benchmarks.rows import Grouping
 from core.judges.pairs import rewards_of
 from core.records import JudgeCard, Judgement, Vote
+from core.records.orders import depends_on_order
 from core.runs import leaderboard
 from core.runs.metrics import frame_points, report
 from core.runs.run import open_run
 from core.runs.runner import Job, run
-from core.runs.votes import Cast, cast_in, depends_on_order, majority, order_effects, voting_curve
+from core.runs.votes import Cast, cast_in, majority, order_effects, voting_curve
 
 
 def official_majority(labels):

@@ -20,6 +20,7 @@ from core.judges.masked import make_features
 from core.model.loading import fingerprint
 from core.model.processor import Response, RewardProcessor, encode_prefix, encode_response, pad_responses
 from core.model.reader import Reader
+from core.model.threads import parameters
 from core.records import Comparison, JudgeCard, Judgement, RecordError
 
 
@@ -114,7 +115,7 @@ def card_of(
         revision=revision or "",
         fingerprint=fingerprint(source or embedded),
         backbone=config.vlm_config.model_type,
-        parameters=sum(p.numel() for p in model.parameters()),
+        parameters=parameters(model),
         dtype=str(model.dtype).removeprefix("torch."),
         device=str(model.device),
         licence=str(said.get("licence", "")),

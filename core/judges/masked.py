@@ -46,7 +46,7 @@ def make_features(inputs: Inputs, texts: tuple[str, str], level: str, most_regio
     prefix = torch.full(inputs.at_image.shape, -1, dtype=torch.long)
     prefix[inputs.at_prompt.cpu()] = text_count - 1
     prefix[inputs.at_image.cpu()] = (text_count + y * grid[1] + x).flatten()
-    device = inputs.prefix.device
+    device = inputs.mask.device
     return Features(split, grid, prefix.to(device), response.to(device))
 
 
@@ -91,7 +91,7 @@ class PrefixForward(ABC):
     @property
     def cached(self) -> int:
         """Positions of image and prompt, of which keys and values are kept."""
-        return self.inputs.prefix.shape[1]
+        return self.inputs.mask.shape[1]
 
     def ones(self) -> Tensor:
         return torch.ones(1, self.features.count, device=self.model.device)
@@ -100,10 +100,22 @@ class PrefixForward(ABC):
         return self.target(self.outputs(z))
 
     def outputs(self, z: Tensor) -> Outputs:
+        """Points that leave image and prompt as they are share one reading of them, unless gradients are wanted."""
+        z = z.to(self.inputs.response.dtype)
+        whole = torch.full((len(z),), self.scope == "responses", device=z.device)
+        if self.scope == "joint" and not z.requires_grad:
+            whole = (z[:, self.features.prompt :] == 1).all(1)
+        if whole.all() or not whole.any():
+            return self._outputs(z, bool(whole.all()))
+        parts = [self._outputs(z[some], given) for some, given in ((whole, True), (~whole, False))]
+        back = torch.cat([whole.nonzero(), (~whole).nonzero()]).flatten().argsort()
+        return _joined(parts, back)
+
+    def _outputs(self, z: Tensor, as_given: bool) -> Outputs:
+        """as_given: whether image and prompt are."""
         i, n = self.inputs, len(z)
-        z = z.to(i.prefix.dtype)
         response = _mix(i.response, i.response_base, _presence(z, self.features.response))
-        if self.scope == "responses":
+        if as_given:
             reading = _repeat(self._read_once(), n)
         else:
             reading = self._read(_mix(i.prefix, i.prefix_base, _presence(z, self.features.prefix)))
@@ -160,6 +172,12 @@ def _presence(z: Tensor, feature: Tensor) -> Tensor:
 
 def _mix(given: Tensor, base: Tensor, presence: Tensor) -> Tensor:
     return base + (given - base) * presence.unsqueeze(-1)
+
+
+def _joined(parts: Sequence[Outputs], order: Tensor) -> Outputs:
+    """The points of all parts, in this order."""
+    values = {f.name: [getattr(p, f.name) for p in parts] for f in fields(Outputs)}
+    return Outputs(**{k: None if v[0] is None else torch.cat(v)[order] for k, v in values.items()})
 
 
 def _repeat(reading: Prefix, n: int) -> Prefix:

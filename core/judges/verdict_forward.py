@@ -152,8 +152,8 @@ def _side(
     reader, ids = judge.reader, inputs["input_ids"]
     vision = {"image_grid_thw": inputs["image_grid_thw"]}
     with torch.no_grad():
-        given = reader.embed(ids, reader.image_features(inputs["pixel_values"], **vision))
-        base = reader.embed(ids, reader.image_features(plain["pixel_values"], **vision))
+        given = reader.embed(ids, judge.pictures.of(image, lambda: inputs))
+        base = reader.embed(ids, judge.pictures.of(blank, lambda: plain))
         at_image = reader.at_image(ids)[0]
         merge = judge.processor.image_processor.merge_size
         rows, columns = (int(v) // merge for v in inputs["image_grid_thw"][0][1:])

@@ -287,10 +287,9 @@ def image_ablation(
     judge: Judge, comparison: Comparison, judgement: Judgement, a: int, b: int, other: Image.Image | None
 ) -> ImageAblation:
     edited = [no_image(comparison).comparison] + ([with_image(comparison, other)] if other else [])
-    if isinstance(judge, Writes):  # each answer takes long: both at once
-        after = judge.judge_batch(edited)
-    else:  # alone, a picture that was seen a moment ago is not looked at again
-        after = [judge.judge(c) for c in edited]
+    # Alone, a picture that was seen a moment ago is not looked at again; an answer that is written takes longer than that.
+    at_once = isinstance(judge, Writes)
+    after = judge.judge_batch(edited) if at_once else [judge.judge(c) for c in edited]
     blank, *shuffled = (j.margin(a, b) for j in after)
     return ImageAblation(judgement.margin(a, b), blank, shuffled[0] if shuffled else None, BLANK)
 

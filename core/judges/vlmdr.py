@@ -132,9 +132,7 @@ class VLMDRJudge(PaddedJudge):
             self._readings.popitem(last=False)
         return read
 
-    def _read_inputs(
-        self, images: list[Image.Image], inputs: BatchFeature, statistics: list[Tensor]
-    ) -> Read:
+    def _read_inputs(self, images: list[Image.Image], inputs: BatchFeature, statistics: list[Tensor]) -> Read:
         """One vision pass serves the judgement and the out-of-distribution score."""
         features = self.features_of(images, inputs)
         oods = (
@@ -154,6 +152,7 @@ class VLMDRJudge(PaddedJudge):
 
     def visual_tokens(self, image: Image.Image) -> Tensor:
         """(tokens, H): what the decoder gets to see of the image. Call under the lock."""
+
         def encoded() -> BatchFeature:
             return self.processor.image_processor(images=[image], return_tensors="pt").to(self.model.device)
 

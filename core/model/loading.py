@@ -109,7 +109,8 @@ def load_checkpoint(
         raise CheckpointError(
             f"'{where}' has weights but no usable tokenizer and image processor: {_first_line(error)}"
         ) from error
-    model = model.to(place).eval().requires_grad_(False)  # else explanations would keep gradients of every weight
+    # Frozen: else explanations would compute and keep gradients of every weight.
+    model = model.to(place).eval().requires_grad_(False)
     settle(model)
     try:
         try_out(model, processor)

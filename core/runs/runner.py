@@ -15,9 +15,10 @@ import logging
 import shutil
 import subprocess
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -36,6 +37,7 @@ from core.images import ImageError, side_by_side, small_copy
 from core.judges.conditions import BLANK, blank_image, shuffled
 from core.judges.protocols import Judge, Prepares
 from core.records import Comparison, Condition, Judgement, RecordError
+from core.runs import workers
 from core.runs.data_checks import oddities
 from core.runs.manifest import Manifest, RunError, write_whole
 from core.runs.run import Run, open_run
@@ -56,7 +58,8 @@ Progress = Callable[[int, int | None, float], None]
 
 @dataclass(frozen=True)
 class Job:
-    """What to run. keep_images: store thumbnails, so that the folder can be browsed without the data."""
+    """What to run. keep_images: store thumbnails, so that the folder can be browsed without the data. workers: processes,
+    for a judge on a CPU (core.runs.workers)."""
 
     loaded: Loaded
     judge: Judge
@@ -65,6 +68,7 @@ class Job:
     limit: int | None = None
     condition: Condition = Condition.AS_GIVEN
     keep_images: bool = True
+    workers: int = 1
 
     def manifest(self) -> Manifest:
         return Manifest(
@@ -102,7 +106,8 @@ def run(
                     return None
                 state.wait_for_everyone()
                 if state.is_main_process:
-                    _merge(job, *read, time.perf_counter() - started, state.num_processes)
+                    processes = max(state.num_processes, _workers(job, state))
+                    _merge(job, *read, time.perf_counter() - started, processes)
             elif state.is_main_process:
                 _check_rows(job)
             state.wait_for_everyone()
@@ -170,6 +175,9 @@ class Ready:
     kept: list[bytes | None]
 
 
+Window = tuple[int, list[Row]]  # its number, its rows
+
+
 def _windows(
     job: Job, state: PartialState, progress: Progress, cancelled: Callable[[], bool]
 ) -> tuple[int, Counter[str]] | None:
@@ -178,44 +186,73 @@ def _windows(
     parts = job.folder / "parts"
     parts.mkdir(exist_ok=True)
     started, judged = time.perf_counter(), 0
-    every: list[int] = []
     total = _smaller(job.loaded.length, job.limit)
-    notes: Counter[str] = Counter()
+    read = _Read(job, state, parts)
+    count = _workers(job, state)
+    windows = _in_processes(job, parts, read, count) if count > 1 else _one_ahead(job, parts, read)
+    with closing(windows):
+        while not cancelled():
+            if (rows := next(windows, None)) is None:
+                return read.windows, read.notes
+            judged += len(rows)
+            progress(read.finished + judged, total, (time.perf_counter() - started) / judged)
+    return None
+
+
+class _Read:
+    """The windows of this process that are still to be judged, and what was seen on the way to them.
+
+    windows: of the data, those of other processes too. finished: rows whose part is there already. notes: what was done to
+    how many rows."""
+
+    def __init__(self, job: Job, state: PartialState, parts: Path) -> None:
+        self.job, self.state, self.parts = job, state, parts
+        self.windows, self.finished = 0, 0
+        self.notes: Counter[str] = Counter()
+
+    def __iter__(self) -> Iterator[Window]:
+        for number, rows in _split(self.job):
+            self.windows += 1
+            self.notes.update(note for row in rows if row.comparison for note in row.notes)
+            if number % self.state.num_processes != self.state.process_index:
+                continue
+            if _finished(_part(self.parts, number), rows):
+                self.finished += len(rows)
+            else:
+                yield number, rows
+
+
+def _workers(job: Job, state: PartialState) -> int:
+    """No more than there are windows; none beside the processes of `accelerate launch`."""
+    total = _smaller(job.loaded.length, job.limit)
+    windows = job.workers if total is None else -(-total // (job.batch * WINDOW))
+    return min(job.workers, windows) if state.num_processes == 1 and workers.possible(job.judge) else 1
+
+
+def _in_processes(job: Job, parts: Path, todo: Iterable[Window], count: int) -> Generator[list[Row]]:
+    def work(window: Window) -> None:
+        number, rows = window
+        _write_part(_part(parts, number), _judge_window(job, _prepare_window(job, rows)))
+
+    for _, rows in workers.spread(work, todo, count):
+        yield rows
+
+
+def _one_ahead(job: Job, parts: Path, todo: Iterable[Window]) -> Generator[list[Row]]:
+    """In this process; while a window is judged, the next one is prepared in another thread."""
     with ThreadPoolExecutor(1) as ahead:
-        for number, rows, ready in _prefetched(job, state, parts, ahead, every, notes):
-            if cancelled():
-                return None
-            if ready is not None:
-                _write_part(_part(parts, number), _judge_window(job, ready.result()))
-                judged += len(rows)
-            done = number * job.batch * WINDOW + len(rows)
-            progress(done, total, (time.perf_counter() - started) / judged if judged else 0.0)
-    return len(every), notes
-
-
-def _prefetched(
-    job: Job,
-    state: PartialState,
-    parts: Path,
-    ahead: ThreadPoolExecutor,
-    every: list[int],
-    notes: Counter[str],
-) -> Iterator[tuple[int, list[Row], Future[Ready] | None]]:
-    """Windows of this process; the future is None for those that are finished. One window is prepared ahead. every: gets the
-    numbers of all windows; notes: counts what was done to their rows."""
-    waiting: tuple[int, list[Row], Future[Ready] | None] | None = None
-    for number, rows in _split(job):
-        every.append(number)
-        notes.update(note for row in rows if row.comparison for note in row.notes)
-        if number % state.num_processes != state.process_index:
-            continue
-        finished = _finished(_part(parts, number), rows)
-        ready = None if finished else ahead.submit(_prepare_window, job, rows)
+        waiting: deque[tuple[int, list[Row], Future[Ready]]] = deque()
+        for number, rows in todo:
+            waiting.append((number, rows, ahead.submit(_prepare_window, job, rows)))
+            if len(waiting) > 1:
+                yield _written(job, parts, *waiting.popleft())
         if waiting:
-            yield waiting
-        waiting = (number, rows, ready)
-    if waiting:
-        yield waiting
+            yield _written(job, parts, *waiting.popleft())
+
+
+def _written(job: Job, parts: Path, number: int, rows: list[Row], ready: Future[Ready]) -> list[Row]:
+    _write_part(_part(parts, number), _judge_window(job, ready.result()))
+    return rows
 
 
 def _part(parts: Path, number: int) -> Path:

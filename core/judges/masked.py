@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from core.judges.features import Features, Outputs, TargetFunction
+from core.judges.features import Features, Outputs, Pass, TargetFunction
 from core.judges.inputs import BASELINE, Inputs
 from core.judges.pieces import pieces
 from core.model.processor import RewardProcessor, encode_response, pad_responses
@@ -81,17 +81,20 @@ class PrefixForward(ABC):
     @property
     def positions(self) -> int:
         """Decoder positions of one whole point."""
-        return self.cached + 2 * self.inputs.response.shape[2]
+        return self.inputs.mask.shape[1] + 2 * self.inputs.response.shape[2]
 
     @property
     def computed(self) -> int:
         """Those of them that are run through the decoder for each point."""
-        return self.positions - self.cached if self.scope == "responses" else self.positions
+        return sum(p.positions for p in self.passes)
 
     @property
-    def cached(self) -> int:
-        """Positions of image and prompt, of which keys and values are kept."""
-        return self.inputs.mask.shape[1]
+    def passes(self) -> Sequence[Pass]:
+        """Image and prompt, then both responses, each of which reads a copy of the keys and values of image and prompt."""
+        prefix, responses = self.inputs.mask.shape[1], 2 * self.inputs.response.shape[2]
+        if self.scope == "responses":  # the prefix is there once for all points
+            return (Pass(responses, reads=2 * prefix),)
+        return Pass(prefix), Pass(responses, reads=2 * prefix, kept=prefix)
 
     def ones(self) -> Tensor:
         return torch.ones(1, self.features.count, device=self.model.device)
@@ -176,8 +179,11 @@ def _mix(given: Tensor, base: Tensor, presence: Tensor) -> Tensor:
 
 def _joined(parts: Sequence[Outputs], order: Tensor) -> Outputs:
     """The points of all parts, in this order."""
-    values = {f.name: [getattr(p, f.name) for p in parts] for f in fields(Outputs)}
-    return Outputs(**{k: None if v[0] is None else torch.cat(v)[order] for k, v in values.items()})
+    joined: dict[str, Any] = {}
+    for name in (f.name for f in fields(Outputs)):
+        values = [getattr(p, name) for p in parts]
+        joined[name] = None if values[0] is None else torch.cat(values)[order]
+    return Outputs(**joined)
 
 
 def _repeat(reading: Prefix, n: int) -> Prefix:

@@ -39,9 +39,9 @@ class ScalarJudge(PaddedJudge):
     def _judge(self, prepared: Prepared) -> list[Judgement]:
         inputs = prepared.inputs.to(self.model.device)
         features = self.features_of(prepared.images, inputs)
-        inputs = {k: v for k, v in inputs.items() if k != "pixel_values"}
+        rest = {k: v for k, v in inputs.items() if k != "pixel_values"}
         ids, mask = (t.to(self.model.device) for t in (prepared.ids, prepared.mask))
-        rewards = self.model.score(self.model.read_features(features=features, **inputs), ids, mask)
+        rewards = self.model.score(self.model.read_features(features=features, **rest), ids, mask)
         table = rewards.float().cpu().tolist()
         return [
             Judgement(comparison.id, self.card.id, tuple(row[:count]))

@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from core.judges.conditions import blank_image
-from core.judges.features import Features, Outputs, TargetFunction
+from core.judges.features import Features, Outputs, Pass, TargetFunction
 from core.judges.inputs import BASELINE
 from core.judges.masked import SCOPES
 from core.judges.pieces import Piece, pieces
@@ -70,9 +70,9 @@ class VerdictForward:
         return self.positions
 
     @property
-    def cached(self) -> int:
-        """Nothing can be read once for all points: the responses stand before the verdict."""
-        return 0
+    def passes(self) -> Sequence[Pass]:
+        """One an order. Nothing can be read once for all points: the responses stand before the verdict."""
+        return [Pass(s.given.shape[1]) for s in self.sides]
 
     def ones(self) -> Tensor:
         return torch.ones(1, self.features.count, device=self.model.device)

@@ -154,7 +154,8 @@ class VLMDRJudge(PaddedJudge):
         """(tokens, H): what the decoder gets to see of the image. Call under the lock."""
 
         def encoded() -> BatchFeature:
-            return self.processor.image_processor(images=[image], return_tensors="pt").to(self.model.device)
+            inputs: BatchFeature = self.processor.image_processor(images=[image], return_tensors="pt")
+            return inputs.to(self.model.device)
 
         tokens: Tensor = self.pictures.of(image, encoded)[0].float()
         return tokens

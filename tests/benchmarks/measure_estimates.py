@@ -1,0 +1,111 @@
+"""Do explanations take the memory that is said before? `python tests/benchmarks/measure_estimates.py [--only joint]`
+
+Every method in both scopes, on two shapes of input (a large picture with short responses, a small one with long responses)
+and a model of 8 layers of width 512 with random weights. Each case runs in a process of its own, with one torch thread.
+Prints estimated / measured; the target is 0.8 to 1.2. On a CPU memory is the process's own, so small cases say little: the
+sizes here take hundreds of megabytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from transformers import Qwen2_5_VLConfig
+
+ROOT = Path(__file__).parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+from plain import judge_of  # noqa: E402
+
+from core.explain import METHODS, Request, explain, plan  # noqa: E402
+from core.judges.vlmdr import VLMDRJudge  # noqa: E402
+from core.model import VLMDR, VLMDRConfig  # noqa: E402
+from core.records import Comparison  # noqa: E402
+from core.training.tokenizer import build_processor  # noqa: E402
+
+SHAPES = {"picture": (448, 12), "text": (112, 120)}  # pixels of a side; words of a response
+STEPS = {"integrated_gradients": 32, "shapley": 1}
+SCOPES = ("joint", "responses")
+
+
+def random_judge() -> VLMDRJudge:
+    processor = build_processor(0, lessons=150)
+    processor.image_processor.size["longest_edge"] = 448 * 448
+    token = processor.tokenizer.convert_tokens_to_ids
+    config = Qwen2_5_VLConfig(
+        text_config={
+            "model_type": "qwen2_5_vl_text", "vocab_size": len(processor.tokenizer), "hidden_size": 512,
+            "intermediate_size": 2048, "num_hidden_layers": 8, "num_attention_heads": 8, "num_key_value_heads": 2,
+            "rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [8, 12, 12]},
+            "bos_token_id": None, "eos_token_id": token("<|im_end|>"), "pad_token_id": token("<|endoftext|>"),
+        },
+        vision_config={"depth": 1, "hidden_size": 64, "intermediate_size": 128, "num_heads": 2, "out_hidden_size": 512,
+                       "temporal_patch_size": 1},
+        image_token_id=token("<|image_pad|>"), video_token_id=token("<|video_pad|>"),
+        vision_start_token_id=token("<|vision_start|>"), vision_end_token_id=token("<|vision_end|>"),
+    )  # fmt: skip
+    torch.manual_seed(0)
+    model = VLMDR(VLMDRConfig(vlm_config=config)).eval().requires_grad_(False)
+    return judge_of(model, processor, "random weights")
+
+
+def record(side: int, words: int) -> Comparison:
+    pixels = np.random.default_rng(0).integers(0, 255, (side, side, 3), dtype="uint8")
+    texts = tuple(" ".join([word] * words) + "." for word in ("blue", "green"))
+    return Comparison("m", Image.fromarray(pixels), "What colour is the star?", texts)
+
+
+def measure(shape: str, method: str, scope: str) -> dict[str, int]:
+    torch.set_num_threads(1)
+    judge, c = random_judge(), record(*SHAPES[shape])
+    judgement = judge.judge(c)
+    request = Request(method=method, scope=scope, steps=STEPS.get(method), level="word")
+    cost = plan(judge, c, judgement, request)
+    found = explain(judge, c, judgement, request)
+    return {
+        "batch": cost.batch,
+        "points": cost.points,
+        "estimated": cost.bytes,
+        "measured": found.peak_memory or 0,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="", help="cases whose name holds this")
+    parser.add_argument("--case", nargs=3, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.case:
+        print(json.dumps(measure(*args.case)))
+        return
+    print(f"{'case':44} {'points':>7} {'batch':>5} {'estimated':>10} {'measured':>10}  ratio", flush=True)
+    ratios = []
+    for shape in SHAPES:
+        for method in METHODS:
+            for scope in SCOPES:
+                name = f"{shape}, {method}, {scope}"
+                if args.only not in name:
+                    continue
+                done = subprocess.run(
+                    [sys.executable, __file__, "--case", shape, method, scope], capture_output=True, text=True,
+                    check=True, env=os.environ | {"OMP_NUM_THREADS": "1"},
+                )  # fmt: skip
+                found = json.loads(done.stdout.splitlines()[-1])
+                ratios.append(found["estimated"] / found["measured"])
+                mib = [f"{found[k] / 2**20:,.0f} MiB" for k in ("estimated", "measured")]
+                print(f"{name:44} {found['points']:7,} {found['batch']:5} {mib[0]:>10} {mib[1]:>10}  {ratios[-1]:.2f}", flush=True)  # fmt: skip
+    off = sum(not 0.8 <= r <= 1.2 for r in ratios)
+    print(f"{min(ratios):.2f} to {max(ratios):.2f}; {off} of {len(ratios)} cases are more than 20 % off")
+    sys.exit(bool(off))
+
+
+if __name__ == "__main__":
+    main()

@@ -85,7 +85,7 @@ class Prepared:
     steps: int
     level: str
     plan: Plan
-    check: bool
+    check: bool = False
 
 
 def default_method(judge: Differentiable, comparison: Comparison) -> str:
@@ -151,6 +151,8 @@ def explain(
         one = forward.ones()
         value, base = (float(memory.evaluate(forward, z, 1)) for z in (one, torch.zeros_like(one)))
         found = _run(ready, on_step, cancelled).double().cpu()
+        if ready.check:
+            memory.give_back()  # what the method took is free again, and the check takes its own
         held = faithfulness(forward, found, value) if ready.check else None
     features, how = forward.features, ready.method
     total = float(found.sum())

@@ -20,9 +20,6 @@ CPU_BUDGET = 1 << 30  # bytes that the points of one batch may take on a CPU
 CPU_POSITIONS = 4096  # and decoder positions, so that a cancelled run stops within a second
 GPU_SHARE = 0.4  # of what is free on a GPU
 MOST = 32  # points that are evaluated at a time, where memory allows
-# What a process grows by on a CPU over what its tensors hold, because the C library's heap has gaps: with and without a
-# backward pass (tests/benchmarks/measure_estimates.py). A GPU's allocator counts tensors.
-GAPS = {True: 1.2, False: 1.5}
 
 
 def budget(device: torch.device) -> int:
@@ -34,7 +31,8 @@ def budget(device: torch.device) -> int:
 
 
 def bytes_per_point(model: Any, passes: Sequence[Pass], backward: bool) -> int:
-    """Bytes that one point takes, for decoder layers like Qwen2's: counted, and measured (measure_estimates.py).
+    """Bytes that the tensors of one point take, for decoder layers like Qwen2's: counted, and measured
+    (tests/benchmarks/measure_estimates.py). On a CPU the gaps in the C library's heap come on top, up to half as much again.
 
     With a backward pass each layer keeps, per position, the inputs of both norms, queries and the attention's output, and
     three tensors of the MLP's inner width; and keys and values, spread over all heads where a pass looks at earlier ones.
@@ -45,7 +43,7 @@ def bytes_per_point(model: Any, passes: Sequence[Pass], backward: bool) -> int:
     inner, heads = getattr(text, "intermediate_size", 4 * wide), text.num_attention_heads
     head = getattr(text, "head_dim", None) or wide // heads
     query, keys = heads * head, 2 * head * (getattr(text, "num_key_value_heads", None) or heads)
-    most = values = 0
+    most = values = last = 0
     for p in passes:
         cache = layers * keys * (p.positions + p.reads)
         looked_at = 2 * query * (p.positions + p.reads) if p.reads else keys * p.positions
@@ -53,9 +51,8 @@ def bytes_per_point(model: Any, passes: Sequence[Pass], backward: bool) -> int:
             layers * (p.positions * (3 * inner + 2 * wide + 2 * query) + looked_at) + bool(p.reads) * cache
         )
         layer = max(p.positions * (3 * inner + 4 * wide), 4 * wide * p.positions + bool(p.reads) * looked_at)
-        most = max(most, layers * keys * p.kept + cache + layer)
-    size = torch.finfo(model.dtype).bits // 8 * (GAPS[backward] if model.device.type == "cpu" else 1)
-    return int((values if backward else most) * size)
+        most, last = max(most, layers * keys * p.kept + cache + layer), 2 * inner * p.positions
+    return (values + last if backward else most) * torch.finfo(model.dtype).bits // 8
 
 
 def batch_for(device: torch.device, per_point: int, positions: int, points: int) -> int:

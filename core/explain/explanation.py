@@ -12,7 +12,7 @@ from torch import Tensor
 
 from core.explain import memory
 from core.explain.capabilities import checked, explainable, has_gradients
-from core.explain.faithfulness import checks_of, faithfulness
+from core.explain.faithfulness import SETS, checks_of, faithfulness
 from core.explain.methods import ALIASES, Method
 from core.explain.refine import OutOfTime
 from core.explain.targets import CUSTOM, Target
@@ -71,8 +71,9 @@ class Asked(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run will cost, said before it starts. points: model evaluations. bytes: estimated, for one batch. asked: of a
-    judge that is asked again, what it will be asked for at most, as a sentence; "" for others."""
+    """What a run will cost, said before it starts. points: model evaluations. bytes: estimated, for one batch, or for the
+    deletion check where that takes more. asked: of a judge that is asked again, what it will be asked for at most, as a
+    sentence; "" for others."""
 
     points: int
     batch: int
@@ -82,7 +83,8 @@ class Plan:
 
 @dataclass(frozen=True)
 class Prepared:
-    """Everything that is settled before the method runs. steps: 0 where the method takes none. level: never "auto"."""
+    """Everything that is settled before the method runs. steps: 0 where the method takes none. level: never "auto". check:
+    whether the deletion check follows."""
 
     forward: MaskedForward
     method: Method
@@ -90,6 +92,7 @@ class Prepared:
     steps: int
     level: str
     plan: Plan
+    check: bool = False
 
 
 def default_method(judge: Explainable, comparison: Comparison) -> str:
@@ -126,7 +129,10 @@ def prepare(judge: Explainable, comparison: Comparison, judgement: Judgement, re
     if isinstance(forward, AsksAgain):  # the input as given was asked already, the baseline not yet
         more = checks_of(forward.features) if request.check else 0
         asked = forward.estimate(points + more).sentence()
-    return Prepared(forward, how, target, steps, level, Plan(points, batch, size, asked))
+    small = forward.positions <= CHECKED and not isinstance(forward, AsksAgain)
+    check = small if request.check is None else request.check
+    size = max(size, memory.bytes_at_once(forward, SETS) if check else 0)
+    return Prepared(forward, how, target, steps, level, Plan(points, batch, size, asked), check)
 
 
 def plan(
@@ -166,9 +172,9 @@ def explain(
             ready.plan.points, on_step, cancelled, request.seconds if ready.method.timed else None
         )
         found = _run(ready, progress).double().cpu()
-        small = forward.positions <= CHECKED and not isinstance(forward, AsksAgain)
-        check = small if request.check is None else request.check
-        held = faithfulness(forward, found, value) if check else None
+        if ready.check:
+            memory.give_back()  # what the method took is free again, and the check takes its own
+        held = faithfulness(forward, found, value) if ready.check else None
     features, how = forward.features, ready.method
     total = float(found.sum())
     return Explanation(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 
@@ -29,11 +30,6 @@ def budget(device: torch.device) -> int:
     return CPU_BUDGET
 
 
-def bytes_per_point(model: Any, computed: int, cached: int, backward: bool) -> int:
-    """Bytes one point needs (core.model.need)."""
-    return need.bytes_per_point(model.config.get_text_config(), model.dtype, computed, cached, backward)
-
-
 def batch_for(device: torch.device, per_point: int, positions: int, points: int) -> int:
     """How many points of so many bytes and computed positions go into one batch."""
     fit = budget(device) // max(1, per_point)
@@ -44,13 +40,20 @@ def batch_of(forward: MaskedForward, points: int, backward: bool) -> tuple[int, 
     """How many of so many points go into one batch, and the bytes of one."""
     if isinstance(forward, AsksAgain):
         return max(1, min(points, forward.at_once)), 0
-    per_point = bytes_per_point(forward.model, forward.computed, forward.cached, backward)
+    text = forward.model.config.get_text_config()
+    per_point = need.bytes_per_point(text, forward.model.dtype, forward.passes, backward)
     return batch_for(forward.model.device, per_point, forward.computed, points), per_point
 
 
 def most_at_once(forward: MaskedForward, points: int) -> int:
     """How many of so many points are evaluated at a time, without a backward pass."""
     return min(MOST, batch_of(forward, points, backward=False)[0])
+
+
+def bytes_at_once(forward: MaskedForward, points: int) -> int:
+    """Bytes that so many points take without a backward pass, as many at a time as there is room for."""
+    batch, per_point = batch_of(forward, min(MOST, points), backward=False)
+    return batch * per_point
 
 
 def with_halving(run: Callable[[int], Result], batch: int) -> Result:
@@ -88,6 +91,7 @@ class Peak:
             torch.cuda.reset_peak_memory_stats(self.device)
             self.before = torch.cuda.memory_allocated(self.device)
         else:
+            give_back()
             with contextlib.suppress(OSError):
                 Path("/proc/self/clear_refs").write_text("5")
             self.before = _status("VmRSS") or 0
@@ -98,6 +102,13 @@ class Peak:
             self.bytes = torch.cuda.max_memory_allocated(self.device) - self.before
         elif (peak := _status("VmHWM")) is not None:
             self.bytes = max(0, peak - self.before)
+
+
+def give_back() -> None:
+    """Returns to the system what the C library's heap (glibc's) holds without use: else it stays taken while other memory is
+    taken beside it, and a process looks smaller than it is to whoever measures its growth."""
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _status(name: str) -> int | None:

@@ -21,6 +21,7 @@ from core.judges.masked import SCOPES
 from core.judges.pairs import pair_margin
 from core.judges.pieces import Piece, pieces
 from core.judges.protocols import Cost
+from core.model.need import Pass
 from core.records import Comparison, Judgement, RecordError, Vote
 
 MOST_REGIONS = 4  # of the longer side: each of them is a question to the server
@@ -45,7 +46,8 @@ class AskedForward:
 
     baseline = "words cut out, regions made grey"
     model: Any = None  # what is asked is elsewhere
-    positions = computed = cached = 0
+    positions = computed = 0
+    passes: Sequence[Pass] = ()
 
     def __init__(
         self, judge: Asks, comparison: Comparison, judgement: Judgement, a: int, b: int, target: TargetFunction, level: str,

@@ -24,6 +24,7 @@ from core.judges.masked import SCOPES, regions_of
 from core.judges.pieces import Piece, pieces
 from core.judges.prompts import PLACES, Prompt
 from core.judges.verdicts import RULES
+from core.model.need import Pass
 from core.model.reader import Reader
 from core.records import Comparison, RecordError, Vote
 
@@ -74,9 +75,9 @@ class VerdictForward:
         return self.positions
 
     @property
-    def cached(self) -> int:
-        """Nothing can be read once for all points: the responses stand before the verdict."""
-        return 0
+    def passes(self) -> Sequence[Pass]:
+        """One an order. Nothing can be read once for all points: the responses stand before the verdict."""
+        return [Pass(s.given.shape[1]) for s in self.sides]
 
     def ones(self) -> Tensor:
         return torch.ones(1, self.features.count, device=self.model.device)
@@ -205,8 +206,8 @@ def _side(
         if k not in ("input_ids", "attention_mask", "mm_token_type_ids", "pixel_values")
     }
     with torch.no_grad():
-        given = reader.embed(ids, reader.image_features(inputs["pixel_values"], **vision))
-        base = reader.embed(ids, reader.image_features(plain["pixel_values"], **vision))
+        given = reader.embed(ids, judge.pictures.of(image, lambda: inputs))
+        base = reader.embed(ids, judge.pictures.of(blank, lambda: plain))
         at_image = reader.at_image(ids)[0]
         grid, region = regions_of(judge.processor.layout(inputs, 0, int(at_image.sum())), most_regions)
         offsets, asked_at, written_at = judge.offsets([image], asked, held.written, held.verdicts)

@@ -13,6 +13,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from core.model.loading import CheckpointError, choose_device, choose_dtype
 from core.model.need import need_of
 from core.model.processor import RewardProcessor
+from core.model.threads import settle
 from core.model.tiles import PROCESSORS
 
 # The shared-prefix reading (core/model/reader.py; deepstack.py for Qwen3-VL) equals the model's own forward:
@@ -57,7 +58,9 @@ def load_vlm(
         raise CheckpointError(
             f"The weights of '{title}' hold values that are not numbers (NaN), the first in {bad}."
         )
-    return model.to(place).eval().requires_grad_(False)
+    model = model.to(place).eval().requires_grad_(False)
+    settle(model)
+    return model
 
 
 def open_processor(folder: Path, title: str, max_pixels: int | None = None) -> RewardProcessor:

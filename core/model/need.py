@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,23 +14,41 @@ from transformers import AutoConfig
 
 from core.model.loading import CheckpointError, choose_device, choose_dtype
 
-# Values of width H and of the MLP's width that a decoder layer keeps for the backward pass, per position: its input,
-# norms, queries, keys, values, attention's output (counted for Qwen2-like layers, and measured by a test).
-WIDE, INNER = 16, 5
 INPUT = 2000  # tokens: a picture of about one megapixel for Qwen2.5-VL, and its texts
 
 
-def bytes_per_point(text: Any, dtype: torch.dtype, computed: int, cached: int, backward: bool) -> int:
-    """Bytes that one evaluation needs: `computed` positions run through the decoder, `cached` ones only kept as keys and
-    values. Without a backward pass only two layers' worth is alive at once. text: the decoder's config."""
-    wide = getattr(text, "hidden_size", 1)
-    inner = getattr(text, "intermediate_size", 4 * wide)
-    layers = text.num_hidden_layers
-    size = torch.finfo(dtype).bits // 8
-    kept = (WIDE * wide + INNER * inner) * size * computed * (layers if backward else 2)
-    heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
-    keys = 2 * layers * heads * (wide // text.num_attention_heads) * size * (computed + cached)
-    return kept + keys
+@dataclass(frozen=True)
+class Pass:
+    """One run through the decoder, in positions: those computed, earlier ones whose keys and values it reads a copy of, and
+    those whose keys and values are kept beside it."""
+
+    positions: int
+    reads: int = 0
+    kept: int = 0
+
+
+def bytes_per_point(text: Any, dtype: torch.dtype, passes: Sequence[Pass], backward: bool) -> int:
+    """Bytes that the tensors of one point take, for decoder layers like Qwen2's: counted, and measured
+    (tests/benchmarks/measure_estimates.py). On a CPU the gaps in the C library's heap come on top, up to half as much again. text: the decoder's config.
+
+    With a backward pass each layer keeps, per position, the inputs of both norms, queries and the attention's output, and
+    three tensors of the MLP's inner width; and keys and values, spread over all heads where a pass looks at earlier ones.
+    Without one, the keys and values of all layers are there, and the tensors of the one layer that is computed.
+    """
+    layers, wide = text.num_hidden_layers, getattr(text, "hidden_size", 1)
+    inner, heads = getattr(text, "intermediate_size", 4 * wide), text.num_attention_heads
+    head = getattr(text, "head_dim", None) or wide // heads
+    query, keys = heads * head, 2 * head * (getattr(text, "num_key_value_heads", None) or heads)
+    most = values = last = 0
+    for p in passes:
+        cache = layers * keys * (p.positions + p.reads)
+        looked_at = 2 * query * (p.positions + p.reads) if p.reads else keys * p.positions
+        values += (
+            layers * (p.positions * (3 * inner + 2 * wide + 2 * query) + looked_at) + bool(p.reads) * cache
+        )
+        layer = max(p.positions * (3 * inner + 4 * wide), 4 * wide * p.positions + bool(p.reads) * looked_at)
+        most, last = max(most, layers * keys * p.kept + cache + layer), 2 * inner * p.positions
+    return (values + last if backward else most) * torch.finfo(dtype).bits // 8
 
 
 @dataclass(frozen=True)
@@ -83,7 +102,7 @@ def need_of(
     judging = kept = 0
     try:
         text = AutoConfig.from_pretrained(folder, trust_remote_code=False).get_text_config()
-        judging, kept = (bytes_per_point(text, number, INPUT, 0, backward) for backward in (False, True))
+        judging, kept = (bytes_per_point(text, number, [Pass(INPUT)], backward) for backward in (False, True))
     except Exception:  # the config will be complained of when it is loaded
         pass
     size = torch.finfo(number).bits // 8

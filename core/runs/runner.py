@@ -15,9 +15,10 @@ import logging
 import shutil
 import subprocess
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -36,6 +37,7 @@ from core.images import ImageError, side_by_side, small_copy
 from core.judges.conditions import BLANK, blank_image, shuffled
 from core.judges.protocols import Judge, Prepares
 from core.records import Comparison, Condition, Judgement, RecordError
+from core.runs import workers
 from core.runs.data_checks import oddities
 from core.runs.manifest import Manifest, RunError, write_whole
 from core.runs.run import Run, open_run
@@ -47,13 +49,17 @@ WINDOW = 4  # batches
 NO_OTHER = "no other picture in its group to shuffle with"
 EXAMPLES = 10  # reasons why rows were left out that the manifest tells
 THUMBNAIL = 512  # pixels, longest side, of the images kept for browsing
+# A row group of the finished file: queries read whole ones, so few are faster to scan. Looking up one row reads all
+# pictures of its group, so pictures bound it too.
+GROUP_ROWS, GROUP_BYTES = 20_000, 64 << 20
 
 Progress = Callable[[int, int | None, float], None]
 
 
 @dataclass(frozen=True)
 class Job:
-    """What to run. keep_images: store thumbnails, so that the folder can be browsed without the data."""
+    """What to run. keep_images: store thumbnails, so that the folder can be browsed without the data. workers: processes,
+    for a judge on a CPU (core.runs.workers)."""
 
     loaded: Loaded
     judge: Judge
@@ -62,6 +68,7 @@ class Job:
     limit: int | None = None
     condition: Condition = Condition.AS_GIVEN
     keep_images: bool = True
+    workers: int = 1
 
     def manifest(self) -> Manifest:
         return Manifest(
@@ -99,7 +106,8 @@ def run(
                     return None
                 state.wait_for_everyone()
                 if state.is_main_process:
-                    _merge(job, *read, time.perf_counter() - started, state.num_processes)
+                    processes = max(state.num_processes, _workers(job, state))
+                    _merge(job, *read, time.perf_counter() - started, processes)
             elif state.is_main_process:
                 _check_rows(job)
             state.wait_for_everyone()
@@ -167,6 +175,9 @@ class Ready:
     kept: list[bytes | None]
 
 
+Window = tuple[int, list[Row]]  # its number, its rows
+
+
 def _windows(
     job: Job, state: PartialState, progress: Progress, cancelled: Callable[[], bool]
 ) -> tuple[int, Counter[str]] | None:
@@ -175,44 +186,73 @@ def _windows(
     parts = job.folder / "parts"
     parts.mkdir(exist_ok=True)
     started, judged = time.perf_counter(), 0
-    every: list[int] = []
     total = _smaller(job.loaded.length, job.limit)
-    notes: Counter[str] = Counter()
+    read = _Read(job, state, parts)
+    count = _workers(job, state)
+    windows = _in_processes(job, parts, read, count) if count > 1 else _one_ahead(job, parts, read)
+    with closing(windows):
+        while not cancelled():
+            if (rows := next(windows, None)) is None:
+                return read.windows, read.notes
+            judged += len(rows)
+            progress(read.finished + judged, total, (time.perf_counter() - started) / judged)
+    return None
+
+
+class _Read:
+    """The windows of this process that are still to be judged, and what was seen on the way to them.
+
+    windows: of the data, those of other processes too. finished: rows whose part is there already. notes: what was done to
+    how many rows."""
+
+    def __init__(self, job: Job, state: PartialState, parts: Path) -> None:
+        self.job, self.state, self.parts = job, state, parts
+        self.windows, self.finished = 0, 0
+        self.notes: Counter[str] = Counter()
+
+    def __iter__(self) -> Iterator[Window]:
+        for number, rows in _split(self.job):
+            self.windows += 1
+            self.notes.update(note for row in rows if row.comparison for note in row.notes)
+            if number % self.state.num_processes != self.state.process_index:
+                continue
+            if _finished(_part(self.parts, number), rows):
+                self.finished += len(rows)
+            else:
+                yield number, rows
+
+
+def _workers(job: Job, state: PartialState) -> int:
+    """No more than there are windows; none beside the processes of `accelerate launch`."""
+    total = _smaller(job.loaded.length, job.limit)
+    windows = job.workers if total is None else -(-total // (job.batch * WINDOW))
+    return min(job.workers, windows) if state.num_processes == 1 and workers.possible(job.judge) else 1
+
+
+def _in_processes(job: Job, parts: Path, todo: Iterable[Window], count: int) -> Generator[list[Row]]:
+    def work(window: Window) -> None:
+        number, rows = window
+        _write_part(_part(parts, number), _judge_window(job, _prepare_window(job, rows)))
+
+    for _, rows in workers.spread(work, todo, count):
+        yield rows
+
+
+def _one_ahead(job: Job, parts: Path, todo: Iterable[Window]) -> Generator[list[Row]]:
+    """In this process; while a window is judged, the next one is prepared in another thread."""
     with ThreadPoolExecutor(1) as ahead:
-        for number, rows, ready in _prefetched(job, state, parts, ahead, every, notes):
-            if cancelled():
-                return None
-            if ready is not None:
-                _write_part(_part(parts, number), _judge_window(job, ready.result()))
-                judged += len(rows)
-            done = number * job.batch * WINDOW + len(rows)
-            progress(done, total, (time.perf_counter() - started) / judged if judged else 0.0)
-    return len(every), notes
-
-
-def _prefetched(
-    job: Job,
-    state: PartialState,
-    parts: Path,
-    ahead: ThreadPoolExecutor,
-    every: list[int],
-    notes: Counter[str],
-) -> Iterator[tuple[int, list[Row], Future[Ready] | None]]:
-    """Windows of this process; the future is None for those that are finished. One window is prepared ahead. every: gets the
-    numbers of all windows; notes: counts what was done to their rows."""
-    waiting: tuple[int, list[Row], Future[Ready] | None] | None = None
-    for number, rows in _split(job):
-        every.append(number)
-        notes.update(note for row in rows if row.comparison for note in row.notes)
-        if number % state.num_processes != state.process_index:
-            continue
-        finished = _finished(_part(parts, number), rows)
-        ready = None if finished else ahead.submit(_prepare_window, job, rows)
+        waiting: deque[tuple[int, list[Row], Future[Ready]]] = deque()
+        for number, rows in todo:
+            waiting.append((number, rows, ahead.submit(_prepare_window, job, rows)))
+            if len(waiting) > 1:
+                yield _written(job, parts, *waiting.popleft())
         if waiting:
-            yield waiting
-        waiting = (number, rows, ready)
-    if waiting:
-        yield waiting
+            yield _written(job, parts, *waiting.popleft())
+
+
+def _written(job: Job, parts: Path, number: int, rows: list[Row], ready: Future[Ready]) -> list[Row]:
+    _write_part(_part(parts, number), _judge_window(job, ready.result()))
+    return rows
 
 
 def _part(parts: Path, number: int) -> Path:
@@ -391,7 +431,7 @@ def _thumbnail(images: Sequence[Image.Image]) -> bytes | None:
     if len(images) > 1:
         kept = small_copy(side_by_side([small_copy(i, THUMBNAIL) for i in images]), 2 * THUMBNAIL)
     out = io.BytesIO()
-    kept.save(out, "WEBP", quality=80, method=4)
+    kept.save(out, "JPEG", quality=85)  # 20 times faster than WebP, which took as long as the judging
     return out.getvalue()
 
 
@@ -404,18 +444,10 @@ def _write_part(path: Path, table: pa.Table) -> None:
 def _merge(job: Job, windows: int, notes: Counter[str], seconds: float, processes: int) -> None:
     """parts/ -> judgements.parquet, in the order of rows; the digest of keys and labels goes into the manifest. What else lies
     in parts/ is not ours and is left out."""
-    parts = [_part(job.folder / "parts", n) for n in range(windows)]
     temporary = job.folder / "judgements.parquet.tmp"
     digest, count, left_out, all_the_same = hashlib.sha256(), 0, Reasons(), Reasons()
     with pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
-        for part in parts:
-            try:
-                table = completed(pq.read_table(part), SCHEMA.names)  # release 0.1 may have begun it
-            except (pa.ArrowException, FileNotFoundError) as error:
-                raise RunError(
-                    f"{part.name} of {job.folder.name} was damaged while the run went on: run the same command again and it "
-                    "continues."
-                ) from error
+        for table in _groups(_read_part(job.folder, n) for n in range(windows)):
             writer.write_table(table)
             for key, preferred in zip(table["key"].to_pylist(), table["preferred"].to_pylist(), strict=True):
                 digest.update(f"{key}:{preferred};".encode())
@@ -432,6 +464,30 @@ def _merge(job: Job, windows: int, notes: Counter[str], seconds: float, processe
     }  # fmt: skip
     manifest.save(job.folder)
     temporary.replace(job.folder / "judgements.parquet")
+
+
+def _read_part(folder: Path, number: int) -> pa.Table:
+    part = _part(folder / "parts", number)
+    try:
+        return completed(pq.read_table(part), SCHEMA.names)  # release 0.1 may have begun it
+    except (pa.ArrowException, FileNotFoundError) as error:
+        raise RunError(
+            f"{part.name} of {folder.name} was damaged while the run went on: run the same command again and it continues."
+        ) from error
+
+
+def _groups(parts: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Parts joined to row groups."""
+    waiting: list[pa.Table] = []
+    rows = size = 0
+    for part in parts:
+        waiting.append(part)
+        rows, size = rows + len(part), size + part.nbytes
+        if rows >= GROUP_ROWS or size >= GROUP_BYTES:
+            yield pa.concat_tables(waiting)
+            waiting, rows, size = [], 0, 0
+    if waiting:
+        yield pa.concat_tables(waiting)
 
 
 def _told(reasons: Reasons) -> list[str]:

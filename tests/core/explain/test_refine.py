@@ -13,6 +13,7 @@ from core.explain.refine import divided, first_groups, refine
 from core.explain.targets import Target
 from core.judges.features import Features, Outputs
 from core.judges.pieces import pieces
+from core.model.need import Pass
 from core.records import Comparison
 from tests.plain import noise
 
@@ -22,7 +23,7 @@ WORDS = "There are three stars in the upper left corner of this picture, and all
 class Function:
     """Any function of presences, as a masked forward of a picture in a grid and two responses."""
 
-    baseline, cached, computed, positions = "zero", 4, 8, 8
+    baseline, computed, positions, passes = "zero", 8, 8, (Pass(8),)
 
     def __init__(self, value, grid):
         text = SimpleNamespace(hidden_size=8, num_hidden_layers=1, num_attention_heads=1)

@@ -13,7 +13,6 @@ from core.judges.protocols import Differentiable
 from core.judges.verdicts import RULES
 from core.records import Comparison, Vote
 
-
 STEPS = {
     "integrated_gradients": 64,
     "shapley": 8,

@@ -88,7 +88,7 @@ def test_a_sentence_is_replaced_by_the_mean_word_and_nothing_else_is(judge, judg
     model = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32).eval()
     asked = PROMPTS["think"].fill(COMPARISON.prompt, *COMPARISON.responses)
     written = TEXTS[0, 1][: TEXTS[0, 1].index("2</answer>")]
-    inputs, (first, second) = judge.before_verdict(PICTURE, asked, written, ("1", "2"))
+    inputs, (first, second) = judge.before_verdict([PICTURE], asked, written, ("1", "2"))
     ids, tokenizer = inputs["input_ids"][0], judge.processor.tokenizer
     texts = [tokenizer.decode(ids[: n + 1]) for n in range(len(ids))]
     start = texts[-1].index("There are five stars.")

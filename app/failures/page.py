@@ -30,6 +30,9 @@ from core.runs.schema import judgement_of
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
 REPLACE_ADDRESS = "(query) => { if (query) history.replaceState(null, '', location.pathname + '?' + query); }"
+FILTERS = (
+    "run", "other", "versus", "outcome", "subgroup", "dimension", "longer", "low", "high", "search", "orders", "wrong_reason", "sort",
+)  # fmt: skip
 DOWNLOADED = 100_000  # rows of a downloaded table
 
 
@@ -187,15 +190,8 @@ class FailuresPage:
             place = Place()
         if not runs:
             nothing = gr.update()
-            return (
-                *[nothing] * 13,
-                None,
-                "",
-                _note("There is no run yet: make one on the Leaderboard page."),
-                None,
-                "",
-                "",
-            )
+            note = _note("There is no run yet: make one on the Leaderboard page.")
+            return (*[nothing] * len(FILTERS), None, "", note, None, "", "")
         if not place.run:
             place = replace(place, run=_first(runs))
         try:
@@ -233,24 +229,9 @@ class FailuresPage:
         )  # fmt: skip
 
     def on_filter(self, *values: Any) -> tuple:
-        names = (
-            "run",
-            "other",
-            "versus",
-            "outcome",
-            "subgroup",
-            "dimension",
-            "longer",
-            "low",
-            "high",
-            "search",
-            "orders",
-            "wrong_reason",
-            "sort",
-        )
         texts = {
             n: ("1" if v else "") if isinstance(v, bool) else str(v or "").strip()
-            for n, v in zip(names, values, strict=True)
+            for n, v in zip(FILTERS, values, strict=True)
         }
         return self._show(Place(**texts))
 

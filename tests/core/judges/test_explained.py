@@ -13,6 +13,11 @@ from core.judges.protocols import Differentiable
 from core.judges.verdicts import RULES
 from core.records import Comparison, Vote
 
+STEPS = {
+    "integrated_gradients": 64,
+    "shapley": 8,
+}  # a random model's path is steep: 24 steps leave 15 % of it
+
 
 def noise(seed):
     return Image.fromarray(np.random.default_rng(seed).integers(0, 255, (84, 112, 3), dtype="uint8"))
@@ -79,12 +84,10 @@ def test_each_feature_is_replaced_by_its_own_tokens_alone(judge, comparison):
             assert float(forward(z)) == pytest.approx(-float(swapped(other)), abs=1e-5)
 
 
-@pytest.mark.parametrize("method", ["gradient", "integrated_gradients", "ablation", "occlusion", "shapley"])
+@pytest.mark.parametrize("method", [k for k, m in METHODS.items() if not m.head])
 def test_methods_run_and_complete_ones_add_up(judge, comparison, method):
     judged = judge.judge(comparison)
-    found = explain(
-        judge, comparison, judged, method=method, **({"steps": 24} if METHODS[method].steps else {})
-    )
+    found = explain(judge, comparison, judged, method=method, steps=STEPS.get(method), check=False)
     assert found.target_value == pytest.approx(judged.margin(0, 1), rel=1e-5, abs=1e-5)
     assert len(found.token_values[0]) == 2 and len(found.token_values[1]) == 4
     if METHODS[method].complete:

@@ -165,7 +165,7 @@ def held_fixed(judge: Any, votes: Sequence[Vote], a: int, b: int) -> list[Held]:
 
 
 def sentences_before(text: str, at: int) -> list[Piece]:
-    """The sentences of a critique that end before the verdict at character `at`. Tags such as <think> are no part of them,
+    """The sentences of a critique that end before the verdict at character `at`. Tags such as <think> are not among them,
     nor is the sentence in which the verdict itself stands: without it there would be no place for a verdict."""
     out: list[Piece] = []
     start = 0

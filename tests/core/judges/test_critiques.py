@@ -61,7 +61,7 @@ def test_there_is_a_target_for_each_critique(judge, judged):
         "reward",
     ]
     labels = dict(targets_for(judge, judged))
-    assert labels["critique:1"] == "Verdict given critique 2 (B shown first)"
+    assert labels["critique:1"] == "Verdict given critique 2 (B first)"
 
 
 def test_each_target_is_the_log_odds_that_it_names(judge, judged):

@@ -78,8 +78,8 @@ def test_it_writes(kind, tmp_path):
     judge = open_judge(str(tiled(tmp_path / "m", kind)), CPU)
     c = comparison()
     with judge.lock, torch.inference_mode():
-        ids = judge.inputs(c.load_image(), judge.conversation("x"))
-    text, _ = judge.write(c.load_image(), "x", 1)[0]
+        ids = judge.inputs([c.load_image()], judge.conversation("x"))
+    text, _ = judge.write([c.load_image()], "x", 1)[0]
     own = judge.model.generate(**{k: ids[k] for k in ids if k not in ("tiles", "mm_token_type_ids")}, max_new_tokens=8, do_sample=False, top_p=None, top_k=None, temperature=None)  # fmt: skip
     said = judge.processor.tokenizer.decode(own[0, ids["input_ids"].shape[1] :], skip_special_tokens=True)
     assert text.startswith(said[:4])

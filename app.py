@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import sys
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,27 +16,30 @@ with contextlib.suppress(ImportError):
 
 import gradio as gr
 
-from app.common import privately
+from app.common import lane, privately
 from app.common.identity import kind_of_sign_in
+from app.common.late import LateJudge
 from app.common.server import Logins, doors, given_hosts
 from app.common.theme import CSS, THEME, head
 from app.pages import Desk, build, build_without_model
+from core.judges.options import Options
+from core.judges.protocols import Differentiable, Judge
 from core.labels.backup import keep
 from core.labels.database import default_url
 from core.labels.records import LabelError
 from core.labels.store import LabelStore
+from core.model.files import CheckpointError
 
 
-def with_judge(args: argparse.Namespace, desk: Desk) -> gr.Blocks:
-    from core.judges.opening import open_judge  # a replay does without torch
-    from core.judges.options import Options
-    from core.judges.protocols import Differentiable
-    from core.model.loading import CheckpointError
-
+def with_judge(args: argparse.Namespace, desk: Desk) -> tuple[gr.Blocks, Callable[[], None]]:
+    """The interface, and what is to be done once it is served."""
+    options = Options(None, args.revision, args.device, args.dtype, prompt=args.prompt)
+    given = args.model or options != Options()
     try:
-        judge = open_judge(
-            args.model, Options(None, args.revision, args.device, args.dtype, prompt=args.prompt)
-        )
+        if not given and not lane.forks():  # a fork knows only what was there before it
+            late = LateJudge(_embedded)
+            return build(late, args.runs, desk), late.start
+        judge = _opened(args.model, options)
     except CheckpointError as error:
         sys.exit(f"Rewardscope cannot start: {error}")
     if not isinstance(judge, Differentiable):
@@ -43,7 +47,19 @@ def with_judge(args: argparse.Namespace, desk: Desk) -> gr.Blocks:
             f"Rewardscope cannot start: '{judge.card.name}' can judge, but there is nothing to explain it by yet. Judge data with it by "
             "`python -m core run --model ...` and show the run with --replay."
         )
-    return build(judge, args.runs, desk)
+    return build(judge, args.runs, desk), lambda: None
+
+
+def _opened(model: str | None, options: Options) -> Judge:
+    from core.judges.opening import open_judge  # torch
+
+    return open_judge(model, options)
+
+
+def _embedded() -> Differentiable:
+    judge = _opened(None, Options())
+    assert isinstance(judge, Differentiable)
+    return judge
 
 
 def replay(folder: Path, desk: Desk) -> gr.Blocks:
@@ -130,7 +146,10 @@ def main() -> None:
     os.environ.setdefault("GRADIO_TEMP_DIR", str(privately.folder("rewardscope-files-")()))
     auth = logins(args.auth) if args.auth else None
     desk = open_desk(args.labels, bool(auth))
-    demo = replay(Path(args.replay), desk) if args.replay else with_judge(args, desk)
+    if args.replay:
+        demo, once_served = replay(Path(args.replay), desk), lambda: None
+    else:
+        demo, once_served = with_judge(args, desk)
     # To whoever comes after those, Gradio says "This application is currently busy. Please try again."
     demo.queue(max_size=64)
     demo.launch(
@@ -148,8 +167,11 @@ def main() -> None:
         # With --auth MCP is off: its clients have no way to log in.
         mcp_server=not args.replay and not auth and find_spec("mcp") is not None,
         show_error=True,
+        prevent_thread_lock=True,
         **doors(given_hosts(args.allow_host, args.host), head(), Logins(auth) if auth else None),
     )
+    once_served()
+    demo.block_thread()
 
 
 if __name__ == "__main__":

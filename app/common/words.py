@@ -118,7 +118,8 @@ def about(card: JudgeCard) -> str:
     size = (card.parameters or 0) / 1e6
     size_words = f"{size:.1f} million" if size < 1000 else f"{size / 1000:.1f} billion"
     lines = [
-        f"**{card.name}** · {size_words} parameters · backbone `{card.backbone}` · {card.device}, {card.dtype}",
+        f"**{card.name}** · {size_words} parameters · backbone `{card.backbone}` · "
+        + ", ".join(filter(None, (card.device, card.dtype))),
     ]
     if card.trained_on:
         lines.append(f"Trained on: {card.trained_on}.")

@@ -15,7 +15,7 @@ from app.common import downloads, lane, privately, words
 from app.common.downloads import Downloads
 from app.common.html import NOTHING, html
 from app.common.lane import LANE
-from app.common.tasks import ASKED, default_pair
+from app.common.tasks import ASKED, default_pair, explained, planned
 from app.inspect import links, views
 from app.inspect.edits import Edits
 from app.inspect.first_looks import Looks
@@ -24,7 +24,7 @@ from app.inspect.views import needed
 from app.inspect.views import told as _told
 from app.inspect.what_if import WhatIf
 from app.replay.bundle_view import open_bundle
-from core.explain import Cancelled, Plan, Request, default_method, explain, has_dimensions, methods_for, plan
+from core.explain import Cancelled, Plan, Request, default_method, has_dimensions, methods_for
 from core.records import Comparison, letter, plain
 from core.records.bundle import Bundle, write
 from core.runs.library import Library
@@ -74,7 +74,7 @@ class InspectPage:
                 self.verdict = gr.HTML(elem_id="verdict")
                 gated = has_dimensions(self.judge)
                 gr.HTML("<h2>Contributions to the margin</h2>", visible=gated)
-                self.waterfall = gr.Plot(show_label=False, elem_id="waterfall", visible=gated)
+                self.waterfall = gr.HTML(elem_id="waterfall", visible=gated)
                 self.pair = gr.Radio([], label="Pair to explain", visible=False)
                 self._explanation()
         if gated:
@@ -83,10 +83,10 @@ class InspectPage:
         with gr.Row(equal_height=False, visible=gated):
             with gr.Column(scale=5, min_width=320):
                 gr.HTML("<h2>Scores on the selected dimensions</h2>")
-                self.scores = gr.Plot(show_label=False, elem_id="scores")
+                self.scores = gr.HTML(elem_id="scores")
             with gr.Column(scale=6, min_width=320):
                 gr.HTML("<h2>All gates</h2>")
-                self.gates = gr.Plot(show_label=False, elem_id="gates")
+                self.gates = gr.HTML(elem_id="gates")
         with gr.Accordion("The same in numbers", open=False):
             self.table = gr.Dataframe(interactive=False, label="All dimensions", show_label=False)
         with gr.Accordion("What this model is, and what it is not", open=True):
@@ -274,7 +274,7 @@ class InspectPage:
             a, b = (int(i) for i in pair)
             how = default_method(self.judge, view.comparison)
             asked = Request((a, b), method=how)
-            found = lane.run_on_model(explain, self.judge, view.comparison, view.judgement, asked)
+            found = lane.run_on_model(explained, self.judge, view.comparison, view.judgement, asked)
             return self._show(replace(view, pair=(a, b), explanation=found))
 
     def on_target(self, view: views.View | None, target: str) -> tuple:
@@ -282,7 +282,7 @@ class InspectPage:
             view = needed(view)
             how = "gradient" if target.startswith("gate:") else default_method(self.judge, view.comparison)
             asked = Request(view.pair, target, how)
-            found = lane.run_on_model(explain, self.judge, view.comparison, view.judgement, asked)
+            found = lane.run_on_model(explained, self.judge, view.comparison, view.judgement, asked)
             view = replace(view, explanation=found)
             return view, views.heat_html(view), ""
 
@@ -295,7 +295,7 @@ class InspectPage:
         if (first and view.plan) or lane.forks():
             return _small(_cost(view.plan)) if first and view.plan else NOTHING
         try:
-            found = lane.run_on_model(plan, self.judge, view.comparison, view.judgement, asked)
+            found = lane.run_on_model(planned, self.judge, view.comparison, view.judgement, asked)
         except ValueError as error:
             return _small(error)
         return _small(_cost(found))
@@ -315,7 +315,7 @@ class InspectPage:
             try:
                 asked = Request(view.pair, target or "margin", method, level=level, check=True)
                 found = lane.run_on_model(
-                    explain, self.judge, view.comparison, view.judgement, asked,
+                    explained, self.judge, view.comparison, view.judgement, asked,
                     watch={
                         "on_step": lambda done, total: progress((done, total), desc="evaluating the model"),
                         "cancelled": flag.is_set,

@@ -6,7 +6,7 @@ import base64
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 import pandas as pd
@@ -14,12 +14,11 @@ from markupsafe import Markup
 from PIL import Image
 
 from app.common import figures, heat, item_view, lane, words
-from app.common.html import html, signed
+from app.common.html import NOTHING, html, signed
 from app.common.tasks import FirstLook, check_bundle
 from app.inspect.first_looks import Looks
 from app.inspect.gallery import gallery
 from core.explain import Plan, methods_for, targets_for
-from core.explain.verify import Verdict
 from core.images import ImageError, open_image, to_png_bytes
 from core.judges.protocols import Differentiable, Judge
 from core.records import (
@@ -33,6 +32,9 @@ from core.records import (
 )
 from core.records.bundle import Bundle
 from core.records.headline import TIE
+
+if TYPE_CHECKING:
+    from core.explain.verify import Verdict
 
 MAX_PROMPT = 4_000
 MAX_RESPONSE = 12_000
@@ -153,14 +155,11 @@ def heat_html(view: View) -> Markup:
     return heat.explanation_html(view.comparison.load_image(), view.explanation, texts, view.pair)
 
 
-def figures_of(view: View) -> tuple[Any, Any, Any]:
+def figures_of(view: View) -> tuple[Markup, Markup, Markup]:
     if not view.judgement.scores:  # a judge without dimensions
-        return None, None, None
-    return (
-        figures.waterfall(view.judgement, *view.pair),
-        figures.scores(view.judgement),
-        figures.gates(view.judgement),
-    )
+        return NOTHING, NOTHING, NOTHING
+    j = view.judgement
+    return figures.waterfall(j, *view.pair).html(), figures.scores(j).html(), figures.gates(j).html()
 
 
 def table(view: View) -> pd.DataFrame:

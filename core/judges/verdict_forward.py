@@ -18,8 +18,7 @@ from torch import Tensor
 from core.judges.conditions import blank_image
 from core.judges.features import Features, Outputs, TargetFunction
 from core.judges.inputs import BASELINE
-from core.judges.masked import SCOPES
-from core.judges.pieces import Piece, pieces
+from core.judges.pieces import SCOPES, Piece, pieces
 from core.judges.prompts import PLACES, Prompt
 from core.judges.verdicts import RULES
 from core.model.reader import Reader

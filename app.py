@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 
 with contextlib.suppress(ImportError):
@@ -138,7 +137,19 @@ def main() -> None:
         help="a name under which the server is reached, such as desk.example.org; may be given several times",
     )
     parser.add_argument("--port", type=int, default=None)
+    parser.add_argument(
+        "--mcp",
+        action="store_true",
+        default=os.environ.get("REWARDSCOPE_MCP", "") not in ("", "0"),
+        help="offer `score` and `explain` as MCP tools too",
+    )
     args = parser.parse_args()
+    if args.mcp and (args.replay or args.auth):
+        parser.error(
+            "--mcp does not go with --replay, which publishes no tools."
+            if args.replay
+            else "--mcp does not go with --auth: an MCP client has no way to log in."
+        )
     signal.signal(
         signal.SIGTERM, lambda *_: sys.exit(0)
     )  # a Space stops like this: the last labels are still saved
@@ -163,9 +174,7 @@ def main() -> None:
         run_history=False,
         enable_monitoring=False,
         ssr_mode=False,
-        # A replay publishes no endpoint; a Space may bring a gradio without its extras.
-        # With --auth MCP is off: its clients have no way to log in.
-        mcp_server=not args.replay and not auth and find_spec("mcp") is not None,
+        mcp_server=args.mcp,
         show_error=True,
         prevent_thread_lock=True,
         **doors(given_hosts(args.allow_host, args.host), head(), Logins(auth) if auth else None),

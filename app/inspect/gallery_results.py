@@ -17,7 +17,6 @@ from app.inspect.gallery import gallery
 from app.inspect.views import another_picture, comparison_of
 from core.explain import Plan
 from core.judges.protocols import Differentiable
-from core.judges.vlmdr import VLMDRJudge
 from core.records.bundle import Bundle, BundleError, read, write
 
 FILE = Path(__file__).parents[2] / "assets" / "gallery.zip"
@@ -78,6 +77,8 @@ def _look(bundle: Bundle, plan: Plan, judge: Differentiable) -> FirstLook:
 
 def main() -> None:
     argparse.ArgumentParser(prog="python -m app.inspect.gallery_results", description=__doc__).parse_args()
+    from core.judges.vlmdr import VLMDRJudge
+
     data = results(VLMDRJudge.load(device="cpu"))
     FILE.write_bytes(data)
     print(f"{len(gallery())} first looks, {len(data):,} bytes, in {FILE.relative_to(FILE.parents[2])}")

@@ -17,8 +17,6 @@ from itertools import islice
 import duckdb
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from core.benchmarks import BENCHMARKS
 from core.label_errors.contradictions import Kin, kin
@@ -189,6 +187,9 @@ def _clusters(frame: pd.DataFrame, opposed: list[Kin]) -> np.ndarray:
     for names in (frame["id"].tolist(), frame["cluster"].tolist(), frame["key"].tolist(), texts):
         first: dict[object, int] = {}
         ends += [(i, first.setdefault(name, i)) for i, name in enumerate(names) if name]
+    from scipy.sparse import coo_array  # slow to load
+    from scipy.sparse.csgraph import connected_components
+
     a, b = np.array(ends, dtype=int).reshape(-1, 2).T
     graph = coo_array((np.ones(len(a), dtype=bool), (a, b)), shape=(len(frame), len(frame)))
     return connected_components(graph, directed=False)[1]
@@ -214,6 +215,9 @@ def _places(frame: pd.DataFrame, rows: object) -> np.ndarray:
 def _ranked(frame: pd.DataFrame, tier: np.ndarray, wrong: np.ndarray, opposed: list[Kin]) -> np.ndarray:
     """Places in order. A group's evidence is the number of wrong labels to be expected in it."""
     place = dict(zip(frame["row"], range(len(frame)), strict=True))
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     ends = np.array([(place[k.a], place[k.b]) for k in opposed], dtype=int).reshape(-1, 2)
     graph = coo_array((np.ones(len(ends), dtype=bool), tuple(ends.T)), shape=(len(frame), len(frame)))
     _, group = connected_components(graph, directed=False)

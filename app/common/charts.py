@@ -156,7 +156,7 @@ class Points:
     legend: tuple[tuple[str, str], ...] = ()
 
     def html(self) -> Markup:
-        wide, high, left, top = 420.0, 240.0, 46.0, 8.0
+        wide, high, left, top = 404.0, 240.0, 62.0, 8.0
 
         def px(x: float) -> float:
             return round(left + wide * (x - self.x[0]) / (self.x[1] - self.x[0]), 1)
@@ -176,14 +176,14 @@ class Points:
             <figure class="chart">
             {%- if legend %}<p class="legend">{% for name, colour in legend %}<span class="swatch" style="background: {{ colour }}"></span> {{ name }} {% endfor %}</p>{% endif %}
             <svg viewBox="0 0 480 300" role="img" aria-label="{{ axes[1] }} by {{ axes[0] }}: {{ said }}">
-            {%- for y, text in yticks %}<line class="grid" x1="46" x2="466" y1="{{ y }}" y2="{{ y }}"/><text x="40" y="{{ y + 4 }}" text-anchor="end">{{ text }}</text>{% endfor %}
+            {%- for y, text in yticks %}<line class="grid" x1="62" x2="466" y1="{{ y }}" y2="{{ y }}"/><text x="56" y="{{ y + 4 }}" text-anchor="end">{{ text }}</text>{% endfor %}
             {%- for x, text in xticks %}<text x="{{ x }}" y="266" text-anchor="middle">{{ text }}</text>{% endfor %}
             {%- if diagonal %}<line class="mark" x1="{{ diagonal[0] }}" y1="{{ diagonal[1] }}" x2="{{ diagonal[2] }}" y2="{{ diagonal[3] }}"/>{% endif %}
             {%- if columns %}{% for p in points %}<rect x="{{ p.x - half }}" y="{{ p.y }}" width="{{ 2 * half - 0.6 }}" height="{{ ground - p.y }}" fill="{{ p.colour }}"><title>{{ p.title }}</title></rect>{% endfor %}
             {%- else %}<polyline fill="none" stroke="{{ points[0].colour if points else "none" }}" stroke-width="2" points="{% for p in points %}{{ p.x }},{{ p.y }} {% endfor %}"/>
             {%- for p in points %}<circle cx="{{ p.x }}" cy="{{ p.y }}" r="{{ p.r|f(".1f") }}" fill="{{ p.colour }}"><title>{{ p.title }}</title></circle>{% endfor %}{% endif %}
-            <line class="axis" x1="46" x2="466" y1="{{ ground }}" y2="{{ ground }}"/>
-            <text x="256" y="292" text-anchor="middle">{{ axes[0] }}</text><text x="12" y="128" text-anchor="middle" transform="rotate(-90 12 128)">{{ axes[1] }}</text></svg></figure>
+            <line class="axis" x1="62" x2="466" y1="{{ ground }}" y2="{{ ground }}"/>
+            <text x="264" y="292" text-anchor="middle">{{ axes[0] }}</text><text x="12" y="128" text-anchor="middle" transform="rotate(-90 12 128)">{{ axes[1] }}</text></svg></figure>
             """,
             points=drawn, said=said, axes=self.axes, ground=ground, half=half, columns=self.width is not None, legend=self.legend,
             xticks=[(px(t), f"{t:g}") for t in self.ticks[0]], yticks=[(py(t), f"{t:,g}") for t in self.ticks[1]],

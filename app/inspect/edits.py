@@ -47,7 +47,7 @@ class Edits:
             self.fetch = gr.Button("Take the picture", size="sm", elem_id="fetch")
             self.canvas = gr.ImageEditor(
                 type="pil", sources=[], layers=False, transforms=[], label="Paint over what is to go", height=320,
-                brush=gr.Brush(default_size=18, colors=["#d9730d"], color_mode="fixed"), elem_id="canvas",
+                brush=gr.Brush(default_size=18, colors=["#d9730d"], color_mode="fixed"), elem_id="canvas", visible=False,
             )  # fmt: skip
             with gr.Row():
                 self.how = gr.Radio(["erase", "blur"], value="erase", label="and then", elem_id="how")

@@ -11,6 +11,7 @@ Policy (innermost)    sends the headers that tell a browser what this page may d
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import hmac
 import os
@@ -41,6 +42,8 @@ FREE_PATHS = {
 }  # fmt: skip
 # Threads of events. Any number but Gradio's default gives them a pool of their own, so that pages are served while all wait.
 THREADS = 32
+SMALL = 1000  # bytes of a page that are not worth packing
+FOR_EVER = b"public, max-age=31536000, immutable"  # files whose name changes with their content
 
 
 class Hosts:
@@ -251,6 +254,9 @@ class Policy:
                 is_page = kind.startswith(b"text/html") and not scope["path"].startswith("/gradio_api/")
                 rules = policy(nonce, self.hashes) if is_page else FILES
                 message["headers"] = [*message["headers"], *_headers(rules)]
+                if scope["path"].startswith("/assets/") and message["status"] == 200:
+                    kept = [h for h in message["headers"] if h[0].lower() != b"cache-control"]
+                    message["headers"] = [*kept, (b"cache-control", FOR_EVER)]
                 if is_page:
                     message["parts"] = []
                     page.append(message)
@@ -262,6 +268,9 @@ class Policy:
                     return
                 start = page.pop()
                 text = b"".join(start.pop("parts")).replace(b"<script", f'<script nonce="{nonce}"'.encode())
+                if _gzip(scope) and len(text) > SMALL:  # Gradio's own compression knows files by their ending
+                    text = gzip.compress(text, 5)
+                    start["headers"] += [(b"content-encoding", b"gzip"), (b"vary", b"Accept-Encoding")]
                 start["headers"] = [
                     (k, str(len(text)).encode() if k == b"content-length" and text else v) for k, v in start["headers"]
                 ]  # fmt: skip
@@ -270,6 +279,11 @@ class Policy:
             await send(message)
 
         await self.app(scope, receive, changed)
+
+
+def _gzip(scope: Scope) -> bool:
+    given = b",".join(v for k, v in scope["headers"] if k.lower() == b"accept-encoding")
+    return b"gzip" in given
 
 
 def _around() -> str:

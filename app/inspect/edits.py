@@ -14,6 +14,7 @@ from app.common import lane
 from app.common.charts import FIRST, SECOND, Cells, Row, Rows
 from app.common.html import NOTHING, html, joined, signed
 from app.common.lane import LANE
+from app.common.sections import section
 from app.common.tasks import effect_of_change, try_edits
 from app.inspect.views import View, needed, told
 from core.explain import has_dimensions
@@ -34,7 +35,7 @@ class Edits:
         self.judge = judge
 
     def build(self) -> None:
-        with gr.Accordion("Counterfactual edits", open=False, elem_id="edits"):
+        with section("Counterfactual edits", elem_id="edits"):
             gr.Markdown(
                 "What would have changed the verdict? Every bar is an edited input, judged again by the whole model. "
                 "Suggested words are found by the model's own gradient, then judged again."
@@ -47,7 +48,7 @@ class Edits:
             self.fetch = gr.Button("Take the picture", size="sm", elem_id="fetch")
             self.canvas = gr.ImageEditor(
                 type="pil", sources=[], layers=False, transforms=[], label="Paint over what is to go", height=320,
-                brush=gr.Brush(default_size=18, colors=["#d9730d"], color_mode="fixed"), elem_id="canvas", visible=False,
+                brush=gr.Brush(default_size=18, colors=["#d9730d"], color_mode="fixed"), elem_id="canvas",
             )  # fmt: skip
             with gr.Row():
                 self.how = gr.Radio(["erase", "blur"], value="erase", label="and then", elem_id="how")

@@ -15,6 +15,7 @@ from app.common import downloads, lane, privately, words
 from app.common.downloads import Downloads
 from app.common.html import NOTHING, html
 from app.common.lane import LANE
+from app.common.sections import section
 from app.common.tasks import ASKED, default_pair, explained, planned
 from app.inspect import links, views
 from app.inspect.edits import Edits
@@ -87,7 +88,7 @@ class InspectPage:
             with gr.Column(scale=6, min_width=320):
                 gr.HTML("<h2>All gates</h2>")
                 self.gates = gr.HTML(elem_id="gates")
-        with gr.Accordion("The same in numbers", open=False):
+        with section("The same in numbers"):
             self.table = gr.Dataframe(interactive=False, label="All dimensions", show_label=False)
         with gr.Accordion("What this model is, and what it is not", open=True):
             gr.Markdown(words.about(self.judge.card), elem_id="about")

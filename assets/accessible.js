@@ -46,6 +46,15 @@
     e.stopPropagation();
   }, true);
 
+  // A slider tells the server once it is let go; moved by keyboard it is let go after each step.
+  let byKey = false;
+  document.addEventListener('keydown', () => { byKey = true; }, true);
+  document.addEventListener('pointerdown', () => { byKey = false; }, true);
+  document.addEventListener('change', e => {
+    if (byKey && e.target.matches?.('input[type=range]'))
+      e.target.dispatchEvent(new PointerEvent('pointerup', {bubbles: true}));
+  });
+
   let due = 0;
   function soon() {
     due ||= setTimeout(() => {

@@ -28,6 +28,8 @@ from urllib.parse import urlsplit
 from fastapi import HTTPException
 from starlette.middleware import Middleware
 
+from app.common import styles
+
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -245,6 +247,8 @@ class Policy:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
+        if content := styles.file(scope["path"]):
+            return await _sheet(scope, content, send)
         nonce = secrets.token_urlsafe(16)
         page: list[Message] = []  # the start of a page's answer, held back until its text is whole
 
@@ -267,7 +271,9 @@ class Policy:
                 if message.get("more_body"):
                     return
                 start = page.pop()
-                text = b"".join(start.pop("parts")).replace(b"<script", f'<script nonce="{nonce}"'.encode())
+                text = styles.with_links(b"".join(start.pop("parts"))).replace(
+                    b"<script", f'<script nonce="{nonce}"'.encode()
+                )
                 if _gzip(scope) and len(text) > SMALL:  # Gradio's own compression knows files by their ending
                     text = gzip.compress(text, 5)
                     start["headers"] += [(b"content-encoding", b"gzip"), (b"vary", b"Accept-Encoding")]
@@ -279,6 +285,16 @@ class Policy:
             await send(message)
 
         await self.app(scope, receive, changed)
+
+
+async def _sheet(scope: Scope, content: bytes, send: Send) -> None:
+    headers = [(b"content-type", b"text/css; charset=utf-8"), (b"cache-control", FOR_EVER), *_headers(FILES)]
+    if _gzip(scope):
+        content = gzip.compress(content, 6)
+        headers += [(b"content-encoding", b"gzip"), (b"vary", b"Accept-Encoding")]
+    headers.append((b"content-length", str(len(content)).encode()))
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
 
 
 def _gzip(scope: Scope) -> bool:

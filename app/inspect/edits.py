@@ -66,8 +66,7 @@ class Edits:
             self.on_drawn, [view, self.canvas, self.how], [self.drawn_outcome], **LANE, **PRIVATE
         )
 
-    def reset(self, view: View | None) -> tuple:
-        del view
+    def reset(self) -> tuple:
         return "", "", "", ""
 
     def on_run(self, view: View | None) -> tuple:

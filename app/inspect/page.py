@@ -26,12 +26,16 @@ from app.inspect.views import told as _told
 from app.inspect.what_if import WhatIf
 from app.replay.bundle_view import open_bundle
 from core.explain import Cancelled, Plan, Request, default_method, has_dimensions, methods_for
-from core.records import Comparison, letter, plain
+from core.images import ImageError
+from core.records import Comparison, RecordError, letter, plain
 from core.records.bundle import Bundle, write
 from core.runs.library import Library
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
-SHOWN = 11  # outputs that show a view
+CHOOSE = """element.addEventListener('click', event => {
+    const chosen = event.target.closest('button[data-index]');
+    if (chosen) trigger('select', {index: Number(chosen.dataset.index), value: chosen.textContent.trim()});
+});"""
 
 
 def _as_it_came(component: gr.Image) -> gr.Image:
@@ -99,10 +103,7 @@ class InspectPage:
             label="Picture", type="filepath", image_mode=None, sources=["upload", "clipboard", "webcam"],
             height=300, elem_id="picture",
         ))  # fmt: skip
-        self.gallery = gr.Gallery(
-            [(e.path, e.caption) for e in gallery()], label="Examples", columns=4, height=330, allow_preview=False,
-            object_fit="contain", elem_id="examples", interactive=False,
-        )  # fmt: skip
+        self.gallery = gr.HTML(views.gallery_html(), js_on_load=CHOOSE, elem_id="examples")
         self.prompt = gr.Textbox(label="Prompt", lines=2, elem_id="prompt")
         self.responses = [
             gr.Textbox(label=f"Response {x}", lines=2, visible=x in "AB", elem_id=f"response-{x.lower()}")
@@ -153,9 +154,9 @@ class InspectPage:
         inputs = [self.picture, self.prompt, *self.responses]
         shown = [
             self.view, self.verdict, self.waterfall, self.scores, self.gates, self.table, self.heat, self.target,
-            self.pair, self.download, self.status,
+            self.pair, self.download, self.cost, *self.edits.outputs, *self.what_if_outputs, self.status,
         ]  # fmt: skip
-        assert len(shown) == SHOWN
+        self.shown = len(shown)
         fields = [self.example, self.labelled, self.picture, self.prompt, *self.responses, self.more]
         run = {
             "fn": self.on_asked,
@@ -164,29 +165,22 @@ class InspectPage:
             "concurrency_limit": 8,
             **PRIVATE,
         }
-        judged = [self.judge_button.click(**run)]
-        judged += [box.submit(**run) for box in (self.prompt, *self.responses)]
-        judged.append(demo.load(self.on_open, None, fields, **PRIVATE).then(**run))
-        judged.append(self.gallery.select(self.on_example, None, fields, **PRIVATE).then(**run))
-        judged.append(self.wanted.change(self.on_judge, [self.wanted], shown, **LANE, **PRIVATE))
-        judged.append(self.pair.input(self.on_pair, [self.view, self.pair], shown, **LANE, **PRIVATE))
-        for event in judged:
-            if has_dimensions(self.judge):
-                event.success(
-                    self.what_if.reset, [self.view], self.what_if.outputs, show_progress="hidden", **PRIVATE
-                )
-            event.success(
-                self.edits.reset, [self.view], self.edits.outputs, show_progress="hidden", **PRIVATE
-            )
+        # One event shows everything: each further one is a request or two, and a person waits for all of them.
+        gr.on([self.judge_button.click, self.prompt.submit, *(box.submit for box in self.responses)], **run)
+        opened = [*fields, *shown, self.wanted]
+        demo.load(self.on_open, None, opened, **PRIVATE)
+        self.gallery.select(self.on_example, None, opened, **PRIVATE)
+        self.wanted.change(self.on_judge, [self.wanted], shown, **LANE, **PRIVATE)
+        self.pair.input(self.on_pair, [self.view, self.pair], shown, **LANE, **PRIVATE)
         if has_dimensions(self.judge):
             self.what_if.connect(self.view)
         self.edits.connect(self.view)
         self.more.click(self.on_more, self.responses, [*self.responses, self.more], **PRIVATE)
         explained = [self.view, self.heat, self.status]
-        self.target.input(self.on_target, [self.view, self.target], explained, **LANE, **PRIVATE)
         choice = [self.view, self.target, self.method, self.level]
-        for control in (self.target, self.method, self.level):
-            control.change(self.on_choice, choice, [self.cost], show_progress="hidden", **LANE, **PRIVATE)
+        self.target.input(self.on_target, choice, [*explained, self.cost], **LANE, **PRIVATE)
+        for control in (self.method, self.level):
+            control.input(self.on_choice, choice, [self.cost], show_progress="hidden", **LANE, **PRIVATE)
         exact = self.exact.click(self.on_exact, choice, explained, **LANE, **PRIVATE)
         self.cancel.click(self.on_cancel, None, [self.status], cancels=[exact], queue=False, **PRIVATE)
         self.files.offer(self.bundle, self.on_bundle, [self.view])
@@ -202,8 +196,16 @@ class InspectPage:
             view, views.verdict_html(view), waterfall, scores, gates, views.table(view), views.heat_html(view),
             gr.Radio(choices=views.targets_of(view, self.judge), value=target),
             gr.Radio(choices=pairs, value=chosen, visible=len(pairs) > 1),
-            views.download_html(view, self.judge), "",
+            views.download_html(view, self.judge),
+            _small(_cost(view.plan)) if view.plan else NOTHING, *self.edits.reset(), *self._what_if(view), "",
         )  # fmt: skip
+
+    def _what_if(self, view: views.View) -> tuple:
+        return self.what_if.reset(view) if has_dimensions(self.judge) else ()
+
+    @property
+    def what_if_outputs(self) -> list[Any]:
+        return self.what_if.outputs if has_dimensions(self.judge) else []
 
     def on_asked(self, labelled: tuple | None, picture: str | None, prompt: str, *responses: str) -> tuple:
         """Shows at once what is stored or was judged before; for anything else the model is queued for."""
@@ -213,7 +215,25 @@ class InspectPage:
                 comparison = replace(comparison, preferred=labelled[2])  # its texts are as they were labelled
             if view := views.known_view(self.looks, comparison):
                 return (*self._show(view), gr.skip())
-        return (*(gr.skip() for _ in range(SHOWN)), (time.monotonic_ns(), comparison))
+        return self._asked_for(comparison)
+
+    def _asked_for(self, comparison: Comparison) -> tuple:
+        """What was to be shown stays as it is, until the model has had its turn."""
+        return (*(gr.skip() for _ in range(self.shown)), (time.monotonic_ns(), comparison))
+
+    def _opened(self, view: links.View) -> tuple:
+        """Its fields filled, and all that is known of it; for anything else the model is queued for."""
+        try:
+            comparison = views.comparison_of(
+                view.picture, plain(view.prompt), list(map(plain, view.responses))
+            )
+        except (ImageError, RecordError) as error:
+            gr.Warning(str(error), title="This cannot be judged", duration=12)
+            return (*_fill(view), *(gr.skip() for _ in range(self.shown + 1)))
+        comparison = replace(comparison, preferred=view.preferred)
+        if known := views.known_view(self.looks, comparison):
+            return (*_fill(view), *self._show(known), gr.skip())
+        return (*_fill(view), *self._asked_for(comparison))
 
     def on_judge(self, wanted: tuple[int, Comparison]) -> tuple:
         with _told():
@@ -224,15 +244,13 @@ class InspectPage:
         if problem:
             gr.Warning(problem)
         if view is None:
-            first = gallery()[0]
-            view = _of_example(first)
-        return _fill(view)
+            view = _of_example(gallery()[0])
+        return self._opened(view)
 
     def on_example(self, event: gr.SelectData) -> tuple:
         examples = gallery()
         index = event.index if isinstance(event.index, int) and 0 <= event.index < len(examples) else 0
-        chosen = examples[index]
-        return _fill(_of_example(chosen))
+        return self._opened(_of_example(examples[index]))
 
     def on_bundle(self, view: views.View | None) -> str:
         with _told():
@@ -278,14 +296,14 @@ class InspectPage:
             found = lane.run_on_model(explained, self.judge, view.comparison, view.judgement, asked)
             return self._show(replace(view, pair=(a, b), explanation=found))
 
-    def on_target(self, view: views.View | None, target: str) -> tuple:
+    def on_target(self, view: views.View | None, target: str, method: str, level: str) -> tuple:
         with _told():
             view = needed(view)
             how = "gradient" if target.startswith("gate:") else default_method(self.judge, view.comparison)
             asked = Request(view.pair, target, how)
             found = lane.run_on_model(explained, self.judge, view.comparison, view.judgement, asked)
             view = replace(view, explanation=found)
-            return view, views.heat_html(view), ""
+            return view, views.heat_html(view), "", self.on_choice(view, target, method, level)
 
     def on_choice(self, view: views.View | None, target: str, method: str, level: str) -> str:
         """What the chosen explanation would cost. Not said where saying it would itself cost a GPU call."""

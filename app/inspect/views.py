@@ -130,6 +130,19 @@ def targets_of(view: View, judge: Judge) -> list[tuple[str, str]]:
     return [(name, key) for key, name in targets_for(judge, view.judgement) if key != "reward"]
 
 
+def gallery_html() -> Markup:
+    """The examples as buttons: a picture of a few hundred bytes each, in the page itself."""
+    return html(
+        """
+        <h2>Examples</h2><div class="examples">
+        {%- for e in examples %}
+        <button type="button" data-index="{{ loop.index0 }}"><img src="{{ e.small }}" alt="" width="104" height="104">{{ e.caption }}</button>
+        {%- endfor %}</div>
+        """,
+        examples=gallery(),
+    )
+
+
 def verdict_html(view: View) -> Markup:
     j, best = view.judgement, view.judgement.ranking[0]
     pairs = [(best, i) if best < i else (i, best) for i in j.ranking[1:] if i not in view.pair]

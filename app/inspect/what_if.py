@@ -58,8 +58,12 @@ class WhatIf:
 
     def connect(self, view: gr.State) -> None:
         controls: list[Any] = [self.k, self.which, self.factor, self.muted, self.forced]
+        changed = {"fn": self.on_change, "inputs": [view, *controls], "outputs": [self.outcome], **PRIVATE}
         for control in controls:
-            control.input(self.on_change, [view, *controls], [self.outcome], **PRIVATE)
+            if isinstance(control, gr.Slider):  # once it is let go, not at every step on the way
+                control.release(**changed)
+            else:
+                control.input(**changed)
         self.back.click(self.reset, [view], self.outputs, **PRIVATE)
 
     def reset(self, view: View | None) -> tuple:

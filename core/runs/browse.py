@@ -5,7 +5,8 @@ Every choice a person makes becomes a bound parameter; no text of theirs becomes
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ from core.runs.manifest import RunError
 from core.runs.metrics import Rate, rate, rate_of_counts
 from core.runs.run import Run, damage_told
 from core.runs.schema import SCHEMA, damage_of, judgement_of
+from core.runs.texts import BETWEEN, texts_of
+
+log = logging.getLogger(__name__)
 
 PAGE = 25
 KEPT = 256  # pages and rows that are remembered, of all runs together
@@ -81,31 +85,58 @@ def _page(run: Run, filters: Filters, offset: int) -> Page:
 
 
 def _looked_up(run: Run, filters: Filters, offset: int, limit: int) -> Page:
-    where, values = _where(run, filters)
-    outcome, outcome_values = _outcome(filters)
-    tables, files = _tables(run, filters)
+    wanted = _outcomes(filters)
     with duckdb.connect() as db:
-        counts = db.execute(
-            f"SELECT a.outcome, count(*) n FROM {tables} WHERE {where} GROUP BY 1", [*files, *values]
-        ).fetchall()
-        total = db.execute(
-            f"SELECT count(*) FROM {tables} WHERE {where} AND {outcome}", [*files, *values, *outcome_values]
-        ).fetchone()
-        # Sort on the narrow columns first; the texts of the page are fetched by row afterwards.
+        # One pass over the file, and what passes the filters is small: three columns of numbers a row.
+        _find(db, run, filters)
+        counts = db.execute("SELECT outcome, count(*) FROM hits GROUP BY 1").fetchall()
+        total = sum(n for outcome, n in counts if wanted is None or outcome in wanted)
+        # The texts of the page are fetched by row afterwards, and only so many rows are ever sorted.
         chosen = db.execute(
-            f"SELECT a.row FROM {tables} WHERE {where} AND {outcome} ORDER BY {SORTS[filters.sort]} LIMIT ? OFFSET ?",
-            [*files, *values, *outcome_values, limit, offset],
+            f"SELECT a.row FROM hits a WHERE $all OR list_contains($wanted::VARCHAR[], a.outcome) ORDER BY {SORTS[filters.sort]} "
+            "LIMIT $limit OFFSET $offset",
+            {"all": wanted is None, "wanted": wanted or [], "limit": limit, "offset": offset},
         ).fetchall()
-        rows = db.execute(
-            "SELECT row, id, subgroup, outcome, margin, prompt, decisive, problem FROM read_parquet(?) "
-            "WHERE row IN (SELECT unnest(?::BIGINT[]))",
-            [str(run.file), [r for (r,) in chosen]],
-        ).df()
+        rows = _rows(db, run, [r for (r,) in chosen])
         for name, run_beside in (("margin_blank", filters.blank), ("margin_shuffled", filters.shuffled)):
             if run_beside:
                 rows = rows.merge(_margins(db, run_beside, rows["row"].tolist(), name), on="row", how="left")
     rows = rows.set_index("row").loc[[r for (r,) in chosen]].reset_index()
-    return Page(rows, int(total[0]) if total else 0, rate_of_counts(counts))
+    return Page(rows, total, rate_of_counts(counts))
+
+
+def _find(db: duckdb.DuckDBPyConnection, run: Run, filters: Filters) -> None:
+    """Makes the table hits (row, outcome, margin) of all rows that pass every filter but `outcome`."""
+    texts = texts_of(run.file) if filters.search and BETWEEN not in filters.search else None
+    if texts:
+        try:
+            return _found(db, run, filters, texts)
+        except duckdb.Error as error:
+            log.warning("%s is damaged (%s): the search reads the run itself.", texts, type(error).__name__)
+    _found(db, run, filters, None)
+
+
+def _found(db: duckdb.DuckDBPyConnection, run: Run, filters: Filters, texts: Path | None) -> None:
+    others = replace(filters, search="") if texts else filters
+    where, values = _where(run, others)
+    tables, files = _tables(run, others)
+    if texts:
+        narrow = "SELECT row, outcome, margin FROM read_parquet(?) WHERE contains(text, ?) OR id = ?"
+        found = [str(texts), *[filters.search.lower()] * 2]
+        if where == "true":  # the side file has all that is needed
+            db.execute(f"CREATE TEMP TABLE hits AS {narrow}", found)
+            return
+        db.execute(f"CREATE TEMP TABLE found AS {narrow}", found)
+        where += " AND a.row IN (SELECT row FROM found)"
+    db.execute(
+        f"CREATE TEMP TABLE hits AS SELECT a.row, a.outcome, a.margin FROM {tables} WHERE {where}",
+        [*files, *values],
+    )
+
+
+def _rows(db: duckdb.DuckDBPyConnection, run: Run, rows: list[int]) -> pd.DataFrame:
+    query = "SELECT row, id, subgroup, outcome, margin, prompt, decisive, problem FROM read_parquet(?) WHERE row IN (SELECT unnest(?::BIGINT[]))"
+    return db.execute(query, [str(run.file), rows]).df()
 
 
 def _margins(db: duckdb.DuckDBPyConnection, run: Run, rows: list[int], name: str) -> pd.DataFrame:
@@ -125,7 +156,7 @@ def _tables(run: Run, filters: Filters) -> tuple[str, list[str]]:
 
 
 def _where(run: Run, filters: Filters) -> tuple[str, list[Any]]:
-    parts: list[str] = ["true"]
+    parts: list[str] = []
     values: list[Any] = []
 
     def add(sql: str, *bound: Any) -> None:
@@ -161,7 +192,7 @@ def _where(run: Run, filters: Filters) -> tuple[str, list[Any]]:
         }[filters.versus])  # fmt: skip
     if filters.blank and filters.wrong_reason:
         add("a.outcome = 'right' AND c.outcome = 'right'")
-    return " AND ".join(parts), values
+    return " AND ".join(parts) or "true", values
 
 
 def _place(run: Run, dimension: str) -> int:
@@ -170,14 +201,14 @@ def _place(run: Run, dimension: str) -> int:
     return keys.index(dimension) if dimension in keys else -1
 
 
-def _outcome(filters: Filters) -> tuple[str, list[Any]]:
-    chosen = {
+def _outcomes(filters: Filters) -> list[str] | None:
+    """Those to be shown; None for all."""
+    if filters.versus or filters.wrong_reason:  # those say themselves who is right
+        return None
+    return {
         "mistakes": ["wrong", "tie", "unparsed"], "right": ["right"], "ties": ["tie"],
         "not judged": ["missing", "unlabelled"], "everything": None,
     }[filters.outcome]  # fmt: skip
-    if chosen is None or filters.versus or filters.wrong_reason:  # those say themselves who is right
-        return "true", []
-    return "list_contains(?::VARCHAR[], a.outcome)", [chosen]
 
 
 @damage_told

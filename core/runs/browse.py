@@ -5,7 +5,6 @@ Every choice a person makes becomes a bound parameter; no text of theirs becomes
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -14,16 +13,16 @@ from typing import Any
 import duckdb
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from core.records import Judgement
 from core.runs.manifest import RunError
-from core.runs.metrics import Rate, rate, rate_of_counts
+from core.runs.metrics import OUTCOMES, Rate, rate_of_counts
 from core.runs.run import Run, damage_told
 from core.runs.schema import SCHEMA, damage_of, judgement_of
-from core.runs.texts import BETWEEN, texts_of
-
-log = logging.getLogger(__name__)
+from core.runs.texts import search
 
 PAGE = 25
 KEPT = 256  # pages and rows that are remembered, of all runs together
@@ -107,26 +106,15 @@ def _looked_up(run: Run, filters: Filters, offset: int, limit: int) -> Page:
 
 def _find(db: duckdb.DuckDBPyConnection, run: Run, filters: Filters) -> None:
     """Makes the table hits (row, outcome, margin) of all rows that pass every filter but `outcome`."""
-    texts = texts_of(run.file) if filters.search and BETWEEN not in filters.search else None
-    if texts:
-        try:
-            return _found(db, run, filters, texts)
-        except duckdb.Error as error:
-            log.warning("%s is damaged (%s): the search reads the run itself.", texts, type(error).__name__)
-    _found(db, run, filters, None)
-
-
-def _found(db: duckdb.DuckDBPyConnection, run: Run, filters: Filters, texts: Path | None) -> None:
-    others = replace(filters, search="") if texts else filters
+    found = search(run.file, filters.search.lower()) if filters.search else None
+    others = replace(filters, search="") if found is not None else filters
     where, values = _where(run, others)
     tables, files = _tables(run, others)
-    if texts:
-        narrow = "SELECT row, outcome, margin FROM read_parquet(?) WHERE contains(text, ?) OR id = ?"
-        found = [str(texts), *[filters.search.lower()] * 2]
+    if found is not None:
+        db.register("found", found)
         if where == "true":  # the side file has all that is needed
-            db.execute(f"CREATE TEMP TABLE hits AS {narrow}", found)
+            db.execute("CREATE TEMP TABLE hits AS SELECT row, outcome, margin FROM found")
             return
-        db.execute(f"CREATE TEMP TABLE found AS {narrow}", found)
         where += " AND a.row IN (SELECT row FROM found)"
     db.execute(
         f"CREATE TEMP TABLE hits AS SELECT a.row, a.outcome, a.margin FROM {tables} WHERE {where}",
@@ -263,55 +251,85 @@ def similar(run: Run, row: int, n: int = SIMILAR) -> Similar | None:
     dimensions = len(run.manifest.judge.dimensions)
     if not dimensions:
         return None
-    vectors, rows, outcomes, chosen = _contributions(run.file, run.file.stat().st_mtime_ns, dimensions)
-    place = np.flatnonzero(rows == row)
-    if not len(place) or not chosen[place[0]].any():
+    known = _contributions(run.file, run.file.stat().st_mtime_ns, dimensions)
+    place = np.flatnonzero(known.rows == row)
+    if not len(place) or not known.chosen[place[0]].any():
         return None
     i = int(place[0])
-    wrong = (outcomes != "right") & (rows != row)
-    distances = np.linalg.norm(vectors[wrong] - vectors[i], axis=1)
-    nearest = np.argsort(distances, kind="stable")[:n]
-    alike = (chosen == chosen[i]).all(axis=1)
-    found = rate(pd.Series(outcomes[alike], dtype=object))
-    return Similar(tuple((int(rows[wrong][j]), float(distances[j])) for j in nearest), found)
+    wrong = known.wrong[known.rows[known.wrong] != row]
+    distances = np.linalg.norm(known.vectors[wrong] - known.vectors[i], axis=1)
+    nearest = _smallest(distances, n)
+    alike = (known.chosen == known.chosen[i]).all(axis=1)
+    counts = np.bincount(known.outcomes[alike], minlength=len(OUTCOMES)).tolist()
+    return Similar(
+        tuple((int(known.rows[wrong[j]]), float(distances[j])) for j in nearest),
+        rate_of_counts(list(zip(OUTCOMES, counts, strict=True))),
+    )
+
+
+def _smallest(values: np.ndarray, n: int) -> np.ndarray:
+    """Places of the n smallest, the first of equal ones first, without sorting the rest."""
+    near = (
+        np.flatnonzero(values <= np.partition(values, n - 1)[n - 1])
+        if len(values) > n
+        else np.arange(len(values))
+    )
+    found: np.ndarray = near[np.argsort(values[near], kind="stable")][:n]
+    return found
+
+
+@dataclass(frozen=True)
+class Contributions:
+    """Of all N judged rows: vectors (N, D), contributions of the preferred response over the best other one, 0 where a dimension
+    was not selected; rows (N,), their numbers; outcomes (N,), places in OUTCOMES; chosen (N, ceil(D / 8)), the selected dimensions
+    as bits; wrong: places of the rows that are not right."""
+
+    vectors: np.ndarray
+    rows: np.ndarray
+    outcomes: np.ndarray
+    chosen: np.ndarray
+    wrong: np.ndarray
 
 
 @lru_cache(maxsize=2)
-def _contributions(
-    file: Path, version: int, dimensions: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """(rows, D) contributions of the preferred response over the best other one, of all judged rows; their row
-    numbers, outcomes and selected dimensions. Zero where a dimension was not selected."""
+def _contributions(file: Path, version: int, dimensions: int) -> Contributions:
     del version  # part of the cache's key: a run made anew is read anew
-    parts = []
-    for batch in pq.ParquetFile(file).iter_batches(
-        65_536, columns=["row", "outcome", "preferred", "rewards", "weights", "scores", "selected"]
-    ):
-        parts.append(_contributions_of(batch.to_pandas(), dimensions))
+    columns = ["row", "outcome", "preferred", "rewards", "weights", "scores", "selected"]
+    batches = pq.ParquetFile(file).iter_batches(65_536, columns=columns)
+    parts = [_contributions_of(batch, dimensions) for batch in batches]
     vectors, rows, outcomes, chosen = (np.concatenate(p) for p in zip(*parts, strict=True))
-    return vectors, rows, outcomes, chosen
+    return Contributions(vectors, rows, outcomes, chosen, np.flatnonzero(outcomes != OUTCOMES.index("right")))
 
 
 def _contributions_of(
-    frame: pd.DataFrame, dimensions: int
+    batch: pa.RecordBatch, dimensions: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    able = (frame["weights"].map(len) == dimensions) & frame["preferred"].notna()
-    frame = frame[able]
-    n = len(frame)
+    whole = pc.equal(pc.list_value_length(batch["weights"]), dimensions)
+    able = batch.filter(pc.and_(whole, pc.is_valid(batch["preferred"])))
+    n = len(able)
     vectors = np.zeros((n, dimensions), dtype=np.float32)
+    responses = pc.list_value_length(able["rewards"]).to_numpy(zero_copy_only=False)
+    for count in np.unique(responses).tolist():  # rows of as many responses at once
+        at = np.flatnonzero(responses == count)
+        some = able.take(at)
+        m = len(at)
+        rewards = _flat(some["rewards"]).reshape(m, count)
+        scores = _flat(some["scores"]).reshape(m, count, dimensions)
+        preferred = some["preferred"].to_numpy(zero_copy_only=False).astype(int)
+        others = np.where(np.arange(count) == preferred[:, None], -np.inf, rewards)
+        best = count - 1 - np.argmax(others[:, ::-1], axis=1)  # the last of equal ones
+        each = np.arange(m)
+        weights = _flat(some["weights"]).reshape(m, dimensions)
+        vectors[at] = weights * (scores[each, preferred] - scores[each, best])
     chosen = np.zeros((n, dimensions), dtype=bool)
-    columns = zip(
-        frame["preferred"],
-        frame["rewards"],
-        frame["weights"],
-        frame["scores"],
-        frame["selected"],
-        strict=True,
-    )
-    for i, (preferred, rewards, weights, scores, selected) in enumerate(columns):
-        p = int(preferred)
-        table = np.asarray(scores).reshape(len(rewards), dimensions)
-        best = max((r, j) for j, r in enumerate(rewards) if j != p)[1]
-        vectors[i] = np.asarray(weights) * (table[p] - table[best])
-        chosen[i, np.asarray(selected, dtype=int)] = True
-    return vectors, frame["row"].to_numpy(), frame["outcome"].to_numpy(dtype=object), chosen
+    lengths = pc.list_value_length(able["selected"]).to_numpy(zero_copy_only=False)
+    chosen[np.repeat(np.arange(n), lengths), _flat(able["selected"])] = True
+    outcomes = pc.fill_null(
+        pc.index_in(able["outcome"], pa.array(OUTCOMES)), OUTCOMES.index("missing")
+    ).to_numpy()
+    return vectors, able["row"].to_numpy(), outcomes.astype(np.int8), np.packbits(chosen, axis=1)
+
+
+def _flat(column: pa.Array) -> np.ndarray:
+    found: np.ndarray = column.flatten().to_numpy(zero_copy_only=False)
+    return found

@@ -24,6 +24,7 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -71,10 +72,22 @@ def synthesise(folder: Path, n: int) -> None:
 
 
 def chunk(rng: np.random.Generator, known: list[str], start: int, n: int) -> pa.Table:
-    def texts(k: int) -> list[str]:
-        return [" ".join([known[i] for i in row]) for row in rng.integers(0, len(known), (n, k)).tolist()]
+    def texts(k: int) -> pa.Array:
+        picked = pa.array(known).take(pa.array(rng.integers(0, len(known), n * k)))
+        return pc.binary_join(
+            pa.ListArray.from_arrays(np.arange(0, n * k + 1, k, dtype=np.int32), picked), " "
+        )
 
-    prompts, first, second = texts(5), texts(18), texts(18)
+    def lists(values: np.ndarray) -> pa.Array:
+        flat = values.reshape(n, -1)
+        ends = np.arange(0, flat.size + 1, flat.shape[1], dtype=np.int32)
+        return pa.ListArray.from_arrays(ends, pa.array(flat.ravel()))
+
+    prompts, both = texts(5).to_pylist(), [texts(18), texts(18)]
+    responses = pa.ListArray.from_arrays(
+        np.arange(0, 2 * n + 1, 2, dtype=np.int32),
+        pa.concat_arrays(both).take(pa.array(np.arange(2 * n).reshape(2, n).T.ravel())),
+    )
     if start == 0:
         prompts[5] += f" {RARE}"
     logits = rng.normal(size=(n, NUM_DIMENSIONS)).astype(np.float32)
@@ -89,19 +102,24 @@ def chunk(rng: np.random.Generator, known: list[str], start: int, n: int) -> pa.
     columns = {
         "row": np.arange(start, start + n), "key": [f"{i:016x}" for i in numbers], "id": [f"id{i}" for i in numbers],
         "subgroup": rng.choice(["x", "y", "z"], n), "cluster": [f"id{i}" for i in numbers], "prompt": prompts,
-        "responses": [list(pair) for pair in zip(first, second, strict=True)], "stored": [[0, 1]] * n, "preferred": preferred,
-        "outcome": np.where(margin > 0, "right", "wrong"), "margin": margin, "rewards": list(rewards),
-        "gate_logits": list(logits), "selected": list(selected.astype(np.int32)), "weights": list(weights),
-        "weight_logits": list(logits), "scores": list(scores.reshape(n, -1)), "problem": [""] * n,
+        "responses": responses, "stored": [[0, 1]] * n, "preferred": preferred,
+        "outcome": np.where(margin > 0, "right", "wrong"), "margin": margin, "rewards": lists(rewards),
+        "gate_logits": lists(logits), "selected": lists(selected.astype(np.int32)), "weights": lists(weights),
+        "weight_logits": lists(logits), "scores": lists(scores), "problem": [""] * n,
     }  # fmt: skip
-    return pa.table([pa.array(columns.get(f.name, [None] * n), f.type) for f in SCHEMA], schema=SCHEMA)
+    made = [columns.get(f.name, [None] * n) for f in SCHEMA]
+    arrays = [
+        v if isinstance(v, pa.Array) else pa.array(v, f.type) for v, f in zip(made, SCHEMA, strict=True)
+    ]
+    return pa.table(arrays, schema=SCHEMA)
 
 
 def release_0_1(run: Run, where: str, term: str) -> None:
     with duckdb.connect() as db:
         for query in RELEASE_0_1:
             values = {"f": str(run.file), **({"s": term} if "$s" in where else {})}
-            db.execute(query.format(where=where), values).fetchall()
+            rows = db.execute(query.format(where=where), values).fetchall()
+        browse._rows(db, run, [r for (r,) in rows])
 
 
 def plain(run: Run) -> None:
@@ -172,7 +190,7 @@ def main() -> None:
             done = subprocess.run(
                 [sys.executable, __file__, "--one", str(folder)], capture_output=True, text=True, check=True
             )
-            sizes = {f.name: f.stat().st_size / 1e6 for f in folder.glob("*.parquet")}
+            sizes = {f.name: f.stat().st_size / 1e6 for f in folder.glob("*.*")}
             results[n] = {
                 "made in s": made, **{f"{k} MB": v for k, v in sorted(sizes.items())}, **json.loads(done.stdout)
             }  # fmt: skip

@@ -82,6 +82,16 @@ MaxPixels = Annotated[
 ]
 Served = Annotated[str | None, typer.Option(metavar="NAME", help="which of a server's models")]
 Workers = Annotated[int, typer.Option(metavar="N", min=1, max=256, help="requests to a server at once")]
+RunWorkers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        metavar="N",
+        min=1,
+        max=256,
+        help="requests to a server at once (8), or processes of a judge on this machine's CPU (one a core, if it is small)",
+    ),
+]
 Pooled = Annotated[
     str,
     typer.Option(

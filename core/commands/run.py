@@ -21,9 +21,9 @@ from core.commands.options import (
     Model,
     Pooled,
     PromptName,
+    RunWorkers,
     Served,
     Votes,
-    Workers,
     folder,
     known,
     open_judge,
@@ -68,7 +68,7 @@ def run(
     pooled: Pooled = "newline",
     base: Base = None,
     served: Served = None,
-    workers: Workers = 8,
+    workers: RunWorkers = None,
     batch: Annotated[int, typer.Option(metavar="N", min=1, help="rows judged at once")] = 16,
     limit: Annotated[int | None, typer.Option(metavar="N", min=1, help="only the first so many rows")] = None,
     condition: Annotated[
@@ -95,6 +95,7 @@ def run(
     from core.runs.manifest import RunError
     from core.runs.runner import Job
     from core.runs.runner import run as start
+    from core.runs.workers import advised
 
     if judge == "vl-mdr-blind":  # a judge of release 0.1
         judge, condition = "vl-mdr", Condition.BLANK
@@ -104,11 +105,11 @@ def run(
         with saying("run", BenchmarkError, CheckpointError, RunError):
             chosen = open_judge(
                 judge, model, revision=model_revision, device=device, dtype=dtype, prompt=prompt, votes=votes, max_pixels=max_pixels,
-                pooled=pooled, base=base, served=served, workers=workers,
+                pooled=pooled, base=base, served=served, workers=workers or 8,
             )  # fmt: skip
             _say_cost(chosen, loaded, limit)
             keep = not no_thumbnails and loaded.benchmark.built_in is None
-            job = Job(loaded, chosen, output, batch, limit, condition, keep)
+            job = Job(loaded, chosen, output, batch, limit, condition, keep, workers or advised(chosen))
             done = start(job, _progress)
     except KeyboardInterrupt:
         raise refuse("\nStopped. The same command continues.", 130) from None

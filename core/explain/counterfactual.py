@@ -18,7 +18,7 @@ from core.explain import memory
 from core.explain.capabilities import can_explain, has_dimensions
 from core.explain.targets import Target
 from core.judges.conditions import BLANK, GREY, blank_image
-from core.judges.protocols import Differentiable, Judge, Rewords
+from core.judges.protocols import Differentiable, Judge, Rewords, Writes
 from core.records import Comparison, Explanation, ImageAblation, Judgement, RecordError, letter
 from core.records.headline import TIE
 
@@ -286,9 +286,12 @@ def _candidates(
 def image_ablation(
     judge: Judge, comparison: Comparison, judgement: Judgement, a: int, b: int, other: Image.Image | None
 ) -> ImageAblation:
-    edits = [no_image(comparison)] + ([Edit("", with_image(comparison, other))] if other else [])
-    found = effects(judge, judgement, a, b, edits)
-    return ImageAblation(judgement.margin(a, b), found[0].after, found[1].after if other else None, BLANK)
+    edited = [no_image(comparison).comparison] + ([with_image(comparison, other)] if other else [])
+    # Alone, a picture that was seen a moment ago is not looked at again; an answer that is written takes longer than that.
+    at_once = isinstance(judge, Writes)
+    after = judge.judge_batch(edited) if at_once else [judge.judge(c) for c in edited]
+    blank, *shuffled = (j.margin(a, b) for j in after)
+    return ImageAblation(judgement.margin(a, b), blank, shuffled[0] if shuffled else None, BLANK)
 
 
 # -- which region, for which dimension -----------------------------------------------------------------------

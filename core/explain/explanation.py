@@ -12,7 +12,7 @@ from torch import Tensor
 
 from core.explain import memory
 from core.explain.capabilities import checked, explainable
-from core.explain.faithfulness import faithfulness
+from core.explain.faithfulness import SETS, faithfulness
 from core.explain.methods import Method
 from core.explain.request import MANY_WORDS, Asked, Cancelled, Plan, Request
 from core.explain.targets import CUSTOM, Target
@@ -26,7 +26,8 @@ CHECKED = 1500  # decoder positions of a point up to which faithfulness is check
 
 @dataclass(frozen=True)
 class Prepared:
-    """Everything that is settled before the method runs. steps: 0 where the method takes none. level: never "auto"."""
+    """Everything that is settled before the method runs. steps: 0 where the method takes none. level: never "auto". check:
+    whether the deletion check follows."""
 
     forward: MaskedForward
     method: Method
@@ -34,6 +35,7 @@ class Prepared:
     steps: int
     level: str
     plan: Plan
+    check: bool = False
 
 
 def prepare(
@@ -54,7 +56,9 @@ def prepare(
     steps = (request.steps or how.steps) if how.steps else 0
     points = how.points(forward.features, steps)
     batch, per_point = memory.batch_of(forward, points, how.gradient)
-    return Prepared(forward, how, target, steps, level, Plan(points, batch, per_point * batch))
+    check = forward.positions <= CHECKED if request.check is None else request.check
+    most = max(per_point * batch, memory.bytes_at_once(forward, SETS) if check else 0)
+    return Prepared(forward, how, target, steps, level, Plan(points, batch, most), check)
 
 
 def plan(
@@ -90,8 +94,9 @@ def explain(
         one = forward.ones()
         value, base = (float(memory.evaluate(forward, z, 1)) for z in (one, torch.zeros_like(one)))
         found = _run(ready, on_step, cancelled).double().cpu()
-        check = forward.positions <= CHECKED if request.check is None else request.check
-        held = faithfulness(forward, found, value) if check else None
+        if ready.check:
+            memory.give_back()  # what the method took is free again, and the check takes its own
+        held = faithfulness(forward, found, value) if ready.check else None
     features, how = forward.features, ready.method
     total = float(found.sum())
     return Explanation(

@@ -17,6 +17,7 @@ from core.records import DeletionCheck, Faithfulness
 
 SHARE = 0.1  # of the features, the strongest ones, at least one
 DRAWS = 12  # random choices of as many features, for comparison
+SETS = 1 + DRAWS  # sets of features that are taken away at once
 
 
 def words(features: Features) -> list[int]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 
+from core.judges.features import Pass
 from core.judges.protocols import MaskedForward
 from core.records import RecordError
 
@@ -18,9 +20,9 @@ CPU_BUDGET = 1 << 30  # bytes that the points of one batch may take on a CPU
 CPU_POSITIONS = 4096  # and decoder positions, so that a cancelled run stops within a second
 GPU_SHARE = 0.4  # of what is free on a GPU
 MOST = 32  # points that are evaluated at a time, where memory allows
-# Values of width H and of the MLP's width that a decoder layer keeps for the backward pass, per position: its input,
-# norms, queries, keys, values, attention's output (counted for Qwen2-like layers, and measured by a test).
-WIDE, INNER = 16, 5
+# What a process grows by on a CPU over what its tensors hold, because the C library's heap has gaps: with and without a
+# backward pass (tests/benchmarks/measure_estimates.py). A GPU's allocator counts tensors.
+GAPS = {True: 1.2, False: 1.5}
 
 
 def budget(device: torch.device) -> int:
@@ -31,18 +33,29 @@ def budget(device: torch.device) -> int:
     return CPU_BUDGET
 
 
-def bytes_per_point(model: Any, computed: int, cached: int, backward: bool) -> int:
-    """Bytes one point needs: `computed` positions run through the decoder, `cached` ones only kept as keys and
-    values. Without a backward pass only two layers' worth is alive at once."""
+def bytes_per_point(model: Any, passes: Sequence[Pass], backward: bool) -> int:
+    """Bytes that one point takes, for decoder layers like Qwen2's: counted, and measured (measure_estimates.py).
+
+    With a backward pass each layer keeps, per position, the inputs of both norms, queries and the attention's output, and
+    three tensors of the MLP's inner width; and keys and values, spread over all heads where a pass looks at earlier ones.
+    Without one, the keys and values of all layers are there, and the tensors of the one layer that is computed.
+    """
     text = model.config.get_text_config()
-    wide = getattr(text, "hidden_size", 1)
-    inner = getattr(text, "intermediate_size", 4 * wide)
-    layers = text.num_hidden_layers
-    size = torch.finfo(model.dtype).bits // 8
-    kept = (WIDE * wide + INNER * inner) * size * computed * (layers if backward else 2)
-    heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
-    keys = 2 * layers * heads * (wide // text.num_attention_heads) * size * (computed + cached)
-    return kept + keys
+    layers, wide = text.num_hidden_layers, getattr(text, "hidden_size", 1)
+    inner, heads = getattr(text, "intermediate_size", 4 * wide), text.num_attention_heads
+    head = getattr(text, "head_dim", None) or wide // heads
+    query, keys = heads * head, 2 * head * (getattr(text, "num_key_value_heads", None) or heads)
+    most = values = 0
+    for p in passes:
+        cache = layers * keys * (p.positions + p.reads)
+        looked_at = 2 * query * (p.positions + p.reads) if p.reads else keys * p.positions
+        values += (
+            layers * (p.positions * (3 * inner + 2 * wide + 2 * query) + looked_at) + bool(p.reads) * cache
+        )
+        layer = max(p.positions * (3 * inner + 4 * wide), 4 * wide * p.positions + bool(p.reads) * looked_at)
+        most = max(most, layers * keys * p.kept + cache + layer)
+    size = torch.finfo(model.dtype).bits // 8 * (GAPS[backward] if model.device.type == "cpu" else 1)
+    return int((values if backward else most) * size)
 
 
 def batch_for(device: torch.device, per_point: int, positions: int, points: int) -> int:
@@ -53,13 +66,19 @@ def batch_for(device: torch.device, per_point: int, positions: int, points: int)
 
 def batch_of(forward: MaskedForward, points: int, backward: bool) -> tuple[int, int]:
     """How many of so many points go into one batch, and the bytes of one."""
-    per_point = bytes_per_point(forward.model, forward.computed, forward.cached, backward)
+    per_point = bytes_per_point(forward.model, forward.passes, backward)
     return batch_for(forward.model.device, per_point, forward.computed, points), per_point
 
 
 def most_at_once(forward: MaskedForward, points: int) -> int:
     """How many of so many points are evaluated at a time, without a backward pass."""
     return min(MOST, batch_of(forward, points, backward=False)[0])
+
+
+def bytes_at_once(forward: MaskedForward, points: int) -> int:
+    """Bytes that so many points take without a backward pass, as many at a time as there is room for."""
+    batch, per_point = batch_of(forward, min(MOST, points), backward=False)
+    return batch * per_point
 
 
 def with_halving(run: Callable[[int], Result], batch: int) -> Result:
@@ -97,6 +116,7 @@ class Peak:
             torch.cuda.reset_peak_memory_stats(self.device)
             self.before = torch.cuda.memory_allocated(self.device)
         else:
+            give_back()
             with contextlib.suppress(OSError):
                 Path("/proc/self/clear_refs").write_text("5")
             self.before = _status("VmRSS") or 0
@@ -107,6 +127,13 @@ class Peak:
             self.bytes = torch.cuda.max_memory_allocated(self.device) - self.before
         elif (peak := _status("VmHWM")) is not None:
             self.bytes = max(0, peak - self.before)
+
+
+def give_back() -> None:
+    """Returns to the system what the C library's heap (glibc's) holds without use: else it stays taken while other memory is
+    taken beside it, and a process looks smaller than it is to whoever measures its growth."""
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _status(name: str) -> int | None:

@@ -56,7 +56,8 @@ class Asked(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run will cost, said before it starts. points: model evaluations. bytes: estimated, for one batch."""
+    """What a run will cost, said before it starts. points: model evaluations. bytes: estimated, for one batch, or for the
+    deletion check where that takes more."""
 
     points: int
     batch: int

@@ -24,6 +24,16 @@ class Outputs:
     relevance_logits: Tensor | None = None
 
 
+@dataclass(frozen=True)
+class Pass:
+    """One run through the decoder for a point, in positions: those computed, earlier ones whose keys and values it reads a
+    copy of, and those whose keys and values are kept beside it."""
+
+    positions: int
+    reads: int = 0
+    kept: int = 0
+
+
 TargetFunction = Callable[[Outputs], Tensor]  # -> (B,)
 
 

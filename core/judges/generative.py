@@ -24,6 +24,7 @@ from core.judges.contents import Contents
 from core.judges.features import TargetFunction
 from core.judges.options import Options
 from core.judges.pairs import chosen, rewards_of, shown_critique
+from core.judges.pictures import Pictures
 from core.judges.prompts import Prompt, find_prompt
 from core.judges.verdict_forward import VerdictForward, build_sides
 from core.judges.verdicts import RULES, problem_of
@@ -49,6 +50,7 @@ class GenerativeJudge:
         self.model, self.processor, self.card = model, processor, card
         self.prompt, self.votes = prompt, votes
         self.reader = reader_of(model, torch.nn.Identity())
+        self.pictures = Pictures(self.reader)
         self.lock = Lock()
 
     # -- judging ---------------------------------------------------------------------------------------------

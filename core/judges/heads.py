@@ -59,7 +59,7 @@ def open_head(contents: Contents, options: Options, heads: Contents | None = Non
     # A reward model may lack the language head that its class has: nothing of the reward comes from it.
     model = load_vlm(contents.local, contents.title, options.device, options.dtype, ("lm_head.weight",))
     head = load_head(heads.local, layout, model.config.get_text_config().hidden_size)
-    reward = reader_of(model, head.to(model.device))
+    reward = reader_of(model, head.to(model.device).requires_grad_(False))
     last = processor.tokenizer.convert_ids_to_tokens(processor.tokenizer(turn_of(processor)[1], add_special_tokens=False)["input_ids"])[-1:]  # fmt: skip
     about = f"{layout.name}, read at {POOLED[options.pooled]} ({_shown(last)})"
     source = contents.source if contents.hub else contents.folder

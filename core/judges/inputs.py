@@ -10,7 +10,9 @@ template's own tokens stay as they are: they carry no content, and without them 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -19,6 +21,7 @@ from torch import Tensor
 from transformers import BatchFeature
 
 from core.judges.conditions import blank_image
+from core.judges.pictures import Pictures
 from core.model.processor import (
     Response,
     RewardProcessor,
@@ -35,12 +38,13 @@ BASELINE = "grey picture, mean word"
 class Inputs:
     """P prefix positions, R response positions, H hidden.
 
-    prefix, prefix_base: (1, P, H). response, response_base: (1, 2, R, H). at_image, at_prompt: (P,) bool.
+    prefix, prefix_base: (1, P, H), made when they are first asked for: what an explanation costs is known before the model
+    has looked at the picture. response, response_base: (1, 2, R, H). at_image, at_prompt: (P,) bool.
     grid: rows and columns of visual tokens. responses: the two tokenised responses.
     """
 
-    prefix: Tensor
-    prefix_base: Tensor
+    given: Callable[[], Tensor]
+    base: Callable[[], Tensor]
     response: Tensor
     response_base: Tensor
     mask: Tensor
@@ -51,23 +55,49 @@ class Inputs:
     grid: tuple[int, int]
     responses: tuple[Response, Response]
 
+    @cached_property
+    def prefix(self) -> Tensor:
+        return self.given()
+
+    @cached_property
+    def prefix_base(self) -> Tensor:
+        return self.base()
+
 
 @torch.no_grad()
 def build_inputs(
-    model: Any, processor: RewardProcessor, image: Image.Image, prompt: str, texts: tuple[str, str]
+    model: Any,
+    processor: RewardProcessor,
+    image: Image.Image,
+    prompt: str,
+    texts: tuple[str, str],
+    pictures: Pictures | None = None,
 ) -> Inputs:
-    """Call under the judge's lock. Raises RecordError where the chat template does not show the prompt."""
+    """pictures: what the judge has seen. Call this, and use what it gives, under the judge's lock.
+
+    Raises RecordError where the chat template does not show the prompt.
+    """
+    pictures = pictures or Pictures(model)
     batch = encode_prefix(processor, [image], [prompt]).to(model.device)
-    plain = encode_prefix(processor, [blank_image(image)], [prompt]).to(model.device)
     ids = batch["input_ids"]
     vision = {k: v for k, v in batch.items() if k not in ("input_ids", "attention_mask", "pixel_values")}
     at_image = model.at_image(ids)[0]
     at_prompt = prompt_positions(processor, batch, prompt).to(ids.device)
     mean = model.backbone.get_input_embeddings().weight.mean(0)
 
-    prefix = model.embed(ids, model.image_features(batch["pixel_values"], **vision))
-    base = model.embed(ids, model.image_features(plain["pixel_values"], **vision))
-    base[0, at_prompt, : mean.shape[-1]] = mean
+    @torch.no_grad()
+    def given() -> Tensor:
+        embeds: Tensor = model.embed(ids, pictures.of(image, lambda: batch))
+        return embeds
+
+    @torch.no_grad()
+    def base() -> Tensor:
+        blank = blank_image(image)
+        features = pictures.of(blank, lambda: encode_prefix(processor, [blank], [prompt]).to(model.device))
+        embeds: Tensor = model.embed(ids, features)
+        embeds[0, at_prompt, : mean.shape[-1]] = mean
+        return embeds
+
     responses = (encode_response(processor, texts[0]), encode_response(processor, texts[1]))
     response_ids, response_mask = (t.to(model.device) for t in pad_responses(processor, [list(responses)]))
     response = model.backbone.get_input_embeddings()(response_ids)
@@ -76,7 +106,7 @@ def build_inputs(
         words = [i for i, (start, end) in enumerate(r.spans) if end > start]
         response_base[0, n, words] = mean
     return Inputs(
-        prefix, base, response, response_base, batch["attention_mask"], response_mask,
+        given, base, response, response_base, batch["attention_mask"], response_mask,
         model.positions(ids, batch["attention_mask"], **vision), at_image, at_prompt,
         _grid(processor, batch, int(at_image.sum())), responses,
     )  # fmt: skip

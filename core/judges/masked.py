@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from core.judges.features import Features, Outputs, TargetFunction
+from core.judges.features import Features, Outputs, Pass, TargetFunction
 from core.judges.inputs import BASELINE, Inputs
 from core.judges.pieces import SCOPES, pieces
 from core.model.processor import RewardProcessor, encode_response, pad_responses
@@ -44,7 +44,7 @@ def make_features(inputs: Inputs, texts: tuple[str, str], level: str, most_regio
     prefix = torch.full(inputs.at_image.shape, -1, dtype=torch.long)
     prefix[inputs.at_prompt.cpu()] = text_count - 1
     prefix[inputs.at_image.cpu()] = (text_count + y * grid[1] + x).flatten()
-    device = inputs.prefix.device
+    device = inputs.mask.device
     return Features(split, grid, prefix.to(device), response.to(device))
 
 
@@ -79,17 +79,20 @@ class PrefixForward(ABC):
     @property
     def positions(self) -> int:
         """Decoder positions of one whole point."""
-        return self.cached + 2 * self.inputs.response.shape[2]
+        return self.inputs.mask.shape[1] + 2 * self.inputs.response.shape[2]
 
     @property
     def computed(self) -> int:
         """Those of them that are run through the decoder for each point."""
-        return self.positions - self.cached if self.scope == "responses" else self.positions
+        return sum(p.positions for p in self.passes)
 
     @property
-    def cached(self) -> int:
-        """Positions of image and prompt, of which keys and values are kept."""
-        return self.inputs.prefix.shape[1]
+    def passes(self) -> Sequence[Pass]:
+        """Image and prompt, then both responses, each of which reads a copy of the keys and values of image and prompt."""
+        prefix, responses = self.inputs.mask.shape[1], 2 * self.inputs.response.shape[2]
+        if self.scope == "responses":  # the prefix is there once for all points
+            return (Pass(responses, reads=2 * prefix),)
+        return Pass(prefix), Pass(responses, reads=2 * prefix, kept=prefix)
 
     def ones(self) -> Tensor:
         return torch.ones(1, self.features.count, device=self.model.device)
@@ -98,10 +101,22 @@ class PrefixForward(ABC):
         return self.target(self.outputs(z))
 
     def outputs(self, z: Tensor) -> Outputs:
+        """Points that leave image and prompt as they are share one reading of them, unless gradients are wanted."""
+        z = z.to(self.inputs.response.dtype)
+        whole = torch.full((len(z),), self.scope == "responses", device=z.device)
+        if self.scope == "joint" and not z.requires_grad:
+            whole = (z[:, self.features.prompt :] == 1).all(1)
+        if whole.all() or not whole.any():
+            return self._outputs(z, bool(whole.all()))
+        parts = [self._outputs(z[some], given) for some, given in ((whole, True), (~whole, False))]
+        back = torch.cat([whole.nonzero(), (~whole).nonzero()]).flatten().argsort()
+        return _joined(parts, back)
+
+    def _outputs(self, z: Tensor, as_given: bool) -> Outputs:
+        """as_given: whether image and prompt are."""
         i, n = self.inputs, len(z)
-        z = z.to(i.prefix.dtype)
         response = _mix(i.response, i.response_base, _presence(z, self.features.response))
-        if self.scope == "responses":
+        if as_given:
             reading = _repeat(self._read_once(), n)
         else:
             reading = self._read(_mix(i.prefix, i.prefix_base, _presence(z, self.features.prefix)))
@@ -158,6 +173,15 @@ def _presence(z: Tensor, feature: Tensor) -> Tensor:
 
 def _mix(given: Tensor, base: Tensor, presence: Tensor) -> Tensor:
     return base + (given - base) * presence.unsqueeze(-1)
+
+
+def _joined(parts: Sequence[Outputs], order: Tensor) -> Outputs:
+    """The points of all parts, in this order."""
+    joined: dict[str, Any] = {}
+    for name in (f.name for f in fields(Outputs)):
+        values = [getattr(p, name) for p in parts]
+        joined[name] = None if values[0] is None else torch.cat(values)[order]
+    return Outputs(**joined)
 
 
 def _repeat(reading: Prefix, n: int) -> Prefix:

@@ -17,9 +17,11 @@ from transformers import BatchFeature
 from core.judges.features import Features
 from core.judges.inputs import Inputs, build_inputs
 from core.judges.masked import make_features
+from core.judges.pictures import Pictures, look
 from core.model.files import fingerprint
 from core.model.processor import Response, RewardProcessor, encode_prefix, encode_response, pad_responses
 from core.model.reader import Reader
+from core.model.threads import parameters
 from core.records import Comparison, JudgeCard, Judgement, RecordError
 
 
@@ -28,6 +30,7 @@ class Prepared:
     """A padded batch: inputs as `VLMDR.read` takes them, ids and mask (B, N, R), responses per comparison."""
 
     comparisons: list[Comparison]
+    images: list[Image.Image]
     inputs: BatchFeature
     ids: Tensor
     mask: Tensor
@@ -41,6 +44,7 @@ class PaddedJudge(ABC):
         self.model: Any = model
         self.processor, self.card = processor, card
         self.lock = Lock()
+        self.pictures = Pictures(model)
 
     def judge(self, comparison: Comparison) -> Judgement:
         """Raises ImageError or RecordError with a readable sentence."""
@@ -60,7 +64,13 @@ class PaddedJudge(ABC):
         inputs = encode_prefix(self.processor, images, [c.prompt for c in comparisons])
         # Absent responses repeat the first one and are dropped again.
         ids, mask = pad_responses(self.processor, [r + r[:1] * (most - len(r)) for r in responses])
-        return Prepared(comparisons, inputs, ids, mask, [len(r) for r in responses])
+        return Prepared(comparisons, images, inputs, ids, mask, [len(r) for r in responses])
+
+    def features_of(self, images: list[Image.Image], inputs: BatchFeature) -> list[Tensor]:
+        """What the decoder gets to see of each picture: one pass over all of a batch; of a single one they are kept."""
+        if len(images) == 1:
+            return self.pictures.of(images[0], lambda: inputs)
+        return look(self.model, inputs)
 
     def judge_prepared(self, prepared: Prepared) -> list[Judgement]:
         started = time.perf_counter()
@@ -96,7 +106,9 @@ class PaddedJudge(ABC):
     ) -> tuple[Inputs, Features]:
         """What a masked forward of responses a and b varies. Call under the lock."""
         texts = (comparison.responses[a], comparison.responses[b])
-        inputs = build_inputs(self.model, self.processor, comparison.load_image(), comparison.prompt, texts)
+        inputs = build_inputs(
+            self.model, self.processor, comparison.load_image(), comparison.prompt, texts, self.pictures
+        )
         return inputs, make_features(inputs, texts, level, most_regions)
 
 
@@ -114,7 +126,7 @@ def card_of(
         revision=revision or "",
         fingerprint=fingerprint(source or embedded),
         backbone=config.vlm_config.model_type,
-        parameters=sum(p.numel() for p in model.parameters()),
+        parameters=parameters(model),
         dtype=str(model.dtype).removeprefix("torch."),
         device=str(model.device),
         licence=str(said.get("licence", "")),

@@ -17,7 +17,7 @@ from core.records import Comparison, JudgeCard, Judgement, OODScore
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from core.judges.features import Features, Outputs, TargetFunction
+    from core.judges.features import Features, Outputs, Pass, TargetFunction
 
 
 @runtime_checkable
@@ -81,7 +81,7 @@ class MaskedForward(Protocol):
     words); 1 as given, 0 the baseline in its place. All methods of core/explain know a judge only through this.
 
     model: for its sizes and device. positions: decoder positions of one whole point; computed: those that are run for each
-    point; cached: those of which only keys and values are kept (core.explain.memory).
+    point, in these passes (core.explain.memory).
     """
 
     model: Any
@@ -96,7 +96,7 @@ class MaskedForward(Protocol):
     def computed(self) -> int: ...
 
     @property
-    def cached(self) -> int: ...
+    def passes(self) -> Sequence[Pass]: ...
 
     def __call__(self, z: Tensor) -> Tensor: ...
 

@@ -37,12 +37,11 @@ class ScalarJudge(PaddedJudge):
         return cls(model, processor, card_of(model, source, "scalar", EMBEDDED_SCALAR, revision))
 
     def _judge(self, prepared: Prepared) -> list[Judgement]:
-        device = self.model.device
-        rewards = self.model(
-            **prepared.inputs.to(device),
-            response_ids=prepared.ids.to(device),
-            response_mask=prepared.mask.to(device),
-        )
+        inputs = prepared.inputs.to(self.model.device)
+        features = self.features_of(prepared.images, inputs)
+        rest = {k: v for k, v in inputs.items() if k != "pixel_values"}
+        ids, mask = (t.to(self.model.device) for t in (prepared.ids, prepared.mask))
+        rewards = self.model.score(self.model.read_features(features=features, **rest), ids, mask)
         table = rewards.float().cpu().tolist()
         return [
             Judgement(comparison.id, self.card.id, tuple(row[:count]))

@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from core.judges.conditions import blank_image
-from core.judges.features import Features, Outputs, TargetFunction
+from core.judges.features import Features, Outputs, Pass, TargetFunction
 from core.judges.inputs import BASELINE
 from core.judges.pieces import SCOPES, Piece, pieces
 from core.judges.prompts import PLACES, Prompt
@@ -69,9 +69,9 @@ class VerdictForward:
         return self.positions
 
     @property
-    def cached(self) -> int:
-        """Nothing can be read once for all points: the responses stand before the verdict."""
-        return 0
+    def passes(self) -> Sequence[Pass]:
+        """One an order. Nothing can be read once for all points: the responses stand before the verdict."""
+        return [Pass(s.given.shape[1]) for s in self.sides]
 
     def ones(self) -> Tensor:
         return torch.ones(1, self.features.count, device=self.model.device)
@@ -151,8 +151,8 @@ def _side(
     reader, ids = judge.reader, inputs["input_ids"]
     vision = {"image_grid_thw": inputs["image_grid_thw"]}
     with torch.no_grad():
-        given = reader.embed(ids, reader.image_features(inputs["pixel_values"], **vision))
-        base = reader.embed(ids, reader.image_features(plain["pixel_values"], **vision))
+        given = reader.embed(ids, judge.pictures.of(image, lambda: inputs))
+        base = reader.embed(ids, judge.pictures.of(blank, lambda: plain))
         at_image = reader.at_image(ids)[0]
         merge = judge.processor.image_processor.merge_size
         rows, columns = (int(v) // merge for v in inputs["image_grid_thw"][0][1:])

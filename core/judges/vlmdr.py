@@ -116,7 +116,7 @@ class VLMDRJudge(PaddedJudge):
     def _judge(self, prepared: Prepared) -> list[Judgement]:
         assert isinstance(prepared, PreparedWithOOD)
         device = self.model.device
-        read = self._read_inputs(prepared.inputs.to(device), prepared.statistics)
+        read = self._read_inputs(prepared.images, prepared.inputs.to(device), prepared.statistics)
         scores = self.model.score(read.reading, prepared.ids.to(device), prepared.mask.to(device))
         return self._judgements(prepared.comparisons, read, scores, prepared.counts)
 
@@ -126,21 +126,20 @@ class VLMDRJudge(PaddedJudge):
             self._readings.move_to_end(key)
             return self._readings[key]
         inputs = encode_prefix(self.processor, [image], [prompt]).to(self.model.device)
-        read = self._readings[key] = self._read_inputs(inputs, [pixel_statistics(image)] if self.ood else [])
+        statistics = [pixel_statistics(image)] if self.ood else []
+        read = self._readings[key] = self._read_inputs([image], inputs, statistics)
         if len(self._readings) > READINGS:
             self._readings.popitem(last=False)
         return read
 
-    def _read_inputs(self, inputs: BatchFeature, statistics: list[Tensor]) -> Read:
+    def _read_inputs(self, images: list[Image.Image], inputs: BatchFeature, statistics: list[Tensor]) -> Read:
         """One vision pass serves the judgement and the out-of-distribution score."""
-        inputs = BatchFeature(dict(inputs))
-        pixels = inputs.pop("pixel_values")
-        grids = {k: v for k, v in inputs.items() if k not in ("input_ids", "attention_mask")}
-        features = self.model.image_features(pixels, **grids)
+        features = self.features_of(images, inputs)
         oods = (
             [self.ood.of(s, f.float()) for s, f in zip(statistics, features, strict=True)] if self.ood else []
         )
-        return Read(self.model.read_features(features=features, **inputs), oods)
+        rest = {k: v for k, v in inputs.items() if k != "pixel_values"}
+        return Read(self.model.read_features(features=features, **rest), oods)
 
     # -- what it knows ---------------------------------------------------------------------------------------
 
@@ -153,8 +152,12 @@ class VLMDRJudge(PaddedJudge):
 
     def visual_tokens(self, image: Image.Image) -> Tensor:
         """(tokens, H): what the decoder gets to see of the image. Call under the lock."""
-        inputs = self.processor.image_processor(images=[image], return_tensors="pt").to(self.model.device)
-        tokens: Tensor = self.model.image_features(inputs.pop("pixel_values"), **inputs)[0].float()
+
+        def encoded() -> BatchFeature:
+            inputs: BatchFeature = self.processor.image_processor(images=[image], return_tensors="pt")
+            return inputs.to(self.model.device)
+
+        tokens: Tensor = self.pictures.of(image, encoded)[0].float()
         return tokens
 
     # -- explaining ------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 
 from core.model.loading import CheckpointError, choose_device, choose_dtype
 from core.model.processor import RewardProcessor
+from core.model.threads import settle
 
 # The shared-prefix reading (core/model/reader.py; deepstack.py for Qwen3-VL) equals the model's own forward:
 # tests/core/model/test_backbones.py compares them.
@@ -30,7 +31,7 @@ WHY_NOT = {
 def load_vlm(
     folder: Path, title: str, device: str | None, dtype: str | None, may_lack: tuple[str, ...] = ()
 ) -> Any:
-    """The whole model with its language head, in eval mode. may_lack: weights whose absence does not matter.
+    """The whole model with its language head, in eval mode, its weights frozen. may_lack: weights whose absence does not matter.
 
     Only safetensors are read and no code of the checkpoint is run. Raises CheckpointError.
     """
@@ -54,7 +55,9 @@ def load_vlm(
         raise CheckpointError(
             f"The weights of '{title}' hold values that are not numbers (NaN), the first in {bad}."
         )
-    return model.to(place).eval()
+    model = model.to(place).eval().requires_grad_(False)
+    settle(model)
+    return model
 
 
 def open_processor(folder: Path, title: str, max_pixels: int | None = None) -> RewardProcessor:

@@ -14,6 +14,7 @@ from core.model import VLMDR, ScalarReward, VLMDRConfig
 from core.model.files import EMBEDDED, EMBEDDED_SCALAR, CheckpointError
 from core.model.processor import RewardProcessor
 from core.model.reader import Reader
+from core.model.threads import settle
 from core.model.trial import TrialError, try_out
 from core.taxonomy import dimensions_from
 
@@ -61,7 +62,8 @@ def load_checkpoint(
     revision: str | None = None,
     kind: type[Reader] = VLMDR,
 ) -> tuple[Any, RewardProcessor]:
-    """A model of `kind` in eval mode and its processor. source: folder or hub id; None is the embedded model.
+    """A model of `kind` in eval mode, its weights frozen, and its processor. source: folder or hub id; None is the
+    embedded model.
 
     Only safetensors are read and no code of the checkpoint is run. Raises CheckpointError.
     """
@@ -100,7 +102,9 @@ def load_checkpoint(
         raise CheckpointError(
             f"'{where}' has weights but no usable tokenizer and image processor: {_first_line(error)}"
         ) from error
-    model = model.to(place).eval()
+    # Frozen: else explanations would compute and keep gradients of every weight.
+    model = model.to(place).eval().requires_grad_(False)
+    settle(model)
     try:
         try_out(model, processor)
     except TrialError as error:

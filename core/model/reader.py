@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
+
+# Of a batch of responses: as many as are never read in two halves, and the share of positions that halves must spare.
+FEW, SPARED = 8, 0.1
 
 
 @dataclass
@@ -111,19 +116,53 @@ class Reader(PreTrainedModel):
         Under causal attention the prefix does not depend on the response, so its keys and values are reused:
         one vision pass and one prompt pass serve all N responses.
         """
-        b, n, r, _ = embeds.shape
+        b, n, _, _ = embeds.shape
+        whole, lengths = embeds.flatten(0, 1), mask.flatten(0, 1)
+        parts = _by_length(lengths) if torch.is_inference_mode_enabled() else None
+        if parts is None:
+            states = self._states(reading, whole, lengths, lambda t: t.repeat_interleave(n, 0))
+            return states.unflatten(0, (b, n))
+        out = torch.zeros_like(whole)
+        for rows, longest in parts:
+            some = (rows, slice(longest))
+            out[some] = self._states(reading, whole[some], lengths[some], partial(_rows, rows // n))
+        return out.unflatten(0, (b, n))
+
+    def _states(
+        self, reading: Prefix, embeds: Tensor, mask: Tensor, spread: Callable[[Tensor], Tensor]
+    ) -> Tensor:
+        """(S, R, H) embeddings of S responses, padded on the right, -> (S, R, H). spread: gives each response what its input
+        has, (B, ...) -> (S, ...)."""
         cache = DynamicCache(config=self.config.get_text_config())
         for i, (key, value) in enumerate(reading.cache):
-            cache.update(key.repeat_interleave(n, 0), value.repeat_interleave(n, 0), i)
-        offsets = torch.arange(r, device=embeds.device)
+            cache.update(spread(key), spread(value), i)
+        offsets = torch.arange(embeds.shape[1], device=embeds.device)
         out = self.backbone.get_decoder()(
-            inputs_embeds=embeds.flatten(0, 1),
-            attention_mask=torch.cat([reading.mask.repeat_interleave(n, 0), mask.flatten(0, 1)], dim=1),
-            position_ids=reading.next_position.repeat_interleave(n)[:, None] + offsets,
+            inputs_embeds=embeds,
+            attention_mask=torch.cat([spread(reading.mask), mask], dim=1),
+            position_ids=spread(reading.next_position)[:, None] + offsets,
             past_key_values=cache,
             use_cache=True,
         )
-        return out.last_hidden_state.unflatten(0, (b, n))
+        states: Tensor = out.last_hidden_state
+        return states
+
+
+def _rows(wanted: Tensor, t: Tensor) -> Tensor:
+    return t[wanted]
+
+
+def _by_length(mask: Tensor) -> list[tuple[Tensor, int]] | None:
+    """Rows of a batch (S, R) in two halves, the short and the long ones, with the longest of each; None where that spares
+    less than SPARED of the positions, which a second call of the decoder costs."""
+    lengths = mask.long().sum(-1)
+    if len(lengths) < FEW:
+        return None
+    order = lengths.argsort(stable=True)
+    halves = order.split(-(-len(order) // 2))
+    parts = [(rows, int(lengths[rows].max())) for rows in halves]
+    spared = 1 - sum(len(rows) * longest for rows, longest in parts) / mask.numel()
+    return parts if spared >= SPARED else None
 
 
 def at_end(states: Tensor, mask: Tensor) -> Tensor:

@@ -65,7 +65,9 @@ class Parts:
     def _names(self, file: Path, group: int | None) -> list[tuple[int, str]] | None:
         """(row, key) of a file's rows, or of one row group; None where the file cannot be read, which is then thrown away."""
         try:
-            return _names_of(file, group) if group is None else _groups_of(file, file.stat().st_mtime_ns)[group]
+            return (
+                _names_of(file, group) if group is None else _groups_of(file, file.stat().st_mtime_ns)[group]
+            )
         except (pa.ArrowException, OSError, ValueError, IndexError) as error:
             log.warning("%s is damaged (%s): what it held is judged again.", file, type(error).__name__)
             file.unlink(missing_ok=True)
@@ -94,7 +96,10 @@ class Parts:
             with temporary.open("rb") as written:
                 os.fsync(written.fileno())
             temporary.replace(self.gathered(number))
-        except (pa.ArrowException, FileNotFoundError):  # another process was faster, or a part is damaged: it stays as it is
+        except (
+            pa.ArrowException,
+            FileNotFoundError,
+        ):  # another process was faster, or a part is damaged: it stays as it is
             temporary.unlink(missing_ok=True)
             return
         for part in own:

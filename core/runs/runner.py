@@ -2,7 +2,7 @@
 
 Kill it at any moment and start it again: it continues and ends with the same judgements.parquet. Rows are taken in
 windows; inside a window they are batched by length; a finished window is one file in parts/, written whole or not
-at all. The next window's images are decoded while the model works on this one. Under `accelerate launch` each
+at all, until many are gathered into one (parts.py). The next window's images are decoded while the model works on this one. Under `accelerate launch` each
 process takes every n-th window.
 """
 
@@ -15,9 +15,10 @@ import logging
 import shutil
 import subprocess
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -31,29 +32,36 @@ from PIL import Image
 
 from core.benchmarks import Row
 from core.benchmarks.reasons import Reasons
-from core.benchmarks.rows import LONGEST, Loaded, Problem
+from core.benchmarks.rows import LONGEST, Loaded
 from core.images import ImageError, side_by_side, small_copy
-from core.judges.conditions import BLANK, blank_image, shuffled
+from core.judges.conditions import BLANK, blank_image
 from core.judges.protocols import Judge, Prepares
 from core.records import Comparison, Condition, Judgement, RecordError
+from core.runs import workers
 from core.runs.data_checks import oddities
-from core.runs.manifest import Manifest, RunError, write_whole
+from core.runs.manifest import Manifest, RunError
+from core.runs.parts import Parts
 from core.runs.run import Run, open_run
-from core.runs.schema import SCHEMA, completed, reads, row_of
+from core.runs.schema import SCHEMA, row_of
+from core.runs.swapped import swapped
+from core.runs.texts import write_texts
 
 log = logging.getLogger(__name__)
 BATCH = 16
 WINDOW = 4  # batches
-NO_OTHER = "no other picture in its group to shuffle with"
 EXAMPLES = 10  # reasons why rows were left out that the manifest tells
 THUMBNAIL = 512  # pixels, longest side, of the images kept for browsing
+# A row group of the finished file: queries read whole ones, so few are faster to scan. Looking up one row reads all
+# pictures of its group, so pictures bound it too.
+GROUP_ROWS, GROUP_BYTES = 20_000, 64 << 20
 
 Progress = Callable[[int, int | None, float], None]
 
 
 @dataclass(frozen=True)
 class Job:
-    """What to run. keep_images: store thumbnails, so that the folder can be browsed without the data."""
+    """What to run. keep_images: store thumbnails, so that the folder can be browsed without the data. workers: processes,
+    for a judge on a CPU (core.runs.workers)."""
 
     loaded: Loaded
     judge: Judge
@@ -62,6 +70,11 @@ class Job:
     limit: int | None = None
     condition: Condition = Condition.AS_GIVEN
     keep_images: bool = True
+    workers: int = 1
+
+    @property
+    def parts(self) -> Parts:
+        return Parts(self.folder, self.batch * WINDOW)
 
     def manifest(self) -> Manifest:
         return Manifest(
@@ -99,7 +112,8 @@ def run(
                     return None
                 state.wait_for_everyone()
                 if state.is_main_process:
-                    _merge(job, *read, time.perf_counter() - started, state.num_processes)
+                    processes = max(state.num_processes, _workers(job, state))
+                    _merge(job, *read, time.perf_counter() - started, processes)
             elif state.is_main_process:
                 _check_rows(job)
             state.wait_for_everyone()
@@ -167,106 +181,95 @@ class Ready:
     kept: list[bytes | None]
 
 
+Window = tuple[int, list[Row]]  # its number, its rows
+
+
 def _windows(
     job: Job, state: PartialState, progress: Progress, cancelled: Callable[[], bool]
 ) -> tuple[int, Counter[str]] | None:
     """How many windows the data has, those of other processes too, and what was done to how many of its rows; None
     where it was cancelled."""
-    parts = job.folder / "parts"
-    parts.mkdir(exist_ok=True)
+    parts = job.parts
+    parts.make()
     started, judged = time.perf_counter(), 0
-    every: list[int] = []
     total = _smaller(job.loaded.length, job.limit)
-    notes: Counter[str] = Counter()
+    read = _Read(job, state, parts)
+    count = _workers(job, state)
+    windows = _in_processes(job, parts, read, count) if count > 1 else _one_ahead(job, parts, read)
+    with closing(windows):
+        while not cancelled():
+            if (rows := next(windows, None)) is None:
+                return read.windows, read.notes
+            judged += len(rows)
+            progress(read.finished + judged, total, (time.perf_counter() - started) / judged)
+    return None
+
+
+class _Read:
+    """The windows of this process that are still to be judged, and what was seen on the way to them.
+
+    windows: of the data, those of other processes too. finished: rows whose part is there already. notes: what was done to
+    how many rows."""
+
+    def __init__(self, job: Job, state: PartialState, parts: Parts) -> None:
+        self.job, self.state, self.parts = job, state, parts
+        self.windows, self.finished = 0, 0
+        self.notes: Counter[str] = Counter()
+
+    def __iter__(self) -> Iterator[Window]:
+        for number, rows in _split(self.job):
+            self.windows += 1
+            self.notes.update(note for row in rows if row.comparison for note in row.notes)
+            if number % self.state.num_processes != self.state.process_index:
+                continue
+            if self.parts.finished(number, rows):
+                self.finished += len(rows)
+            else:
+                yield number, rows
+
+
+def _workers(job: Job, state: PartialState) -> int:
+    """No more than there are windows; none beside the processes of `accelerate launch`."""
+    total = _smaller(job.loaded.length, job.limit)
+    windows = job.workers if total is None else -(-total // (job.batch * WINDOW))
+    return min(job.workers, windows) if state.num_processes == 1 and workers.possible(job.judge) else 1
+
+
+def _in_processes(job: Job, parts: Parts, todo: Iterable[Window], count: int) -> Generator[list[Row]]:
+    def work(window: Window) -> None:
+        number, rows = window
+        parts.write(number, _judge_window(job, _prepare_window(job, rows)))
+
+    for _, rows in workers.spread(work, todo, count):
+        yield rows
+
+
+def _one_ahead(job: Job, parts: Parts, todo: Iterable[Window]) -> Generator[list[Row]]:
+    """In this process; while a window is judged, the next one is prepared in another thread."""
     with ThreadPoolExecutor(1) as ahead:
-        for number, rows, ready in _prefetched(job, state, parts, ahead, every, notes):
-            if cancelled():
-                return None
-            if ready is not None:
-                _write_part(_part(parts, number), _judge_window(job, ready.result()))
-                judged += len(rows)
-            done = number * job.batch * WINDOW + len(rows)
-            progress(done, total, (time.perf_counter() - started) / judged if judged else 0.0)
-    return len(every), notes
-
-
-def _prefetched(
-    job: Job,
-    state: PartialState,
-    parts: Path,
-    ahead: ThreadPoolExecutor,
-    every: list[int],
-    notes: Counter[str],
-) -> Iterator[tuple[int, list[Row], Future[Ready] | None]]:
-    """Windows of this process; the future is None for those that are finished. One window is prepared ahead. every: gets the
-    numbers of all windows; notes: counts what was done to their rows."""
-    waiting: tuple[int, list[Row], Future[Ready] | None] | None = None
-    for number, rows in _split(job):
-        every.append(number)
-        notes.update(note for row in rows if row.comparison for note in row.notes)
-        if number % state.num_processes != state.process_index:
-            continue
-        finished = _finished(_part(parts, number), rows)
-        ready = None if finished else ahead.submit(_prepare_window, job, rows)
+        waiting: deque[tuple[int, list[Row], Future[Ready]]] = deque()
+        for number, rows in todo:
+            waiting.append((number, rows, ahead.submit(_prepare_window, job, rows)))
+            if len(waiting) > 1:
+                yield _written(job, parts, *waiting.popleft())
         if waiting:
-            yield waiting
-        waiting = (number, rows, ready)
-    if waiting:
-        yield waiting
+            yield _written(job, parts, *waiting.popleft())
 
 
-def _part(parts: Path, number: int) -> Path:
-    return parts / f"{number:07d}.parquet"
-
-
-def _finished(part: Path, rows: list[Row]) -> bool:
-    """Whether the window is there, whole and of these rows. One that is not is thrown away and judged again."""
-    if not part.exists():
-        return False
-    try:
-        table = pq.read_table(part)
-        fits = reads(table.schema)
-        same = fits and table["row"].to_pylist() == [r.index for r in rows]
-        if same and table["key"].to_pylist() == [r.key for r in rows]:
-            return True
-    except (pa.ArrowException, OSError, ValueError) as error:
-        log.warning("%s is damaged (%s) and is judged again.", part, type(error).__name__)
-    else:
-        log.warning("%s is not a part of this run and is judged again.", part)
-    part.unlink()
-    return False
+def _written(job: Job, parts: Parts, number: int, rows: list[Row], ready: Future[Ready]) -> list[Row]:
+    parts.write(number, _judge_window(job, ready.result()))
+    return rows
 
 
 def _split(job: Job) -> Iterator[tuple[int, list[Row]]]:
-    rows = iter(job.loaded.rows() if job.limit is None else islice(job.loaded.rows(), job.limit))
-    if job.condition is Condition.SHUFFLED:
-        rows = iter(_shuffled(list(rows)))
+    def given() -> Iterator[Row]:
+        return iter(job.loaded.rows() if job.limit is None else islice(job.loaded.rows(), job.limit))
+
+    rows = swapped(given) if job.condition is Condition.SHUFFLED else given()
     number = 0
     while window := list(islice(rows, job.batch * WINDOW)):
         yield number, window
         number += 1
-
-
-def _shuffled(rows: list[Row]) -> list[Row]:
-    """Each row that has a picture gets another row's (core.judges.conditions)."""
-    able = [i for i, r in enumerate(rows) if r.comparison and r.comparison.image is not None]
-    others = shuffled([rows[i].subgroup for i in able], [rows[i].cluster for i in able])
-    out = list(rows)
-    for i, other in zip(able, others, strict=True):
-        mine = rows[i].comparison
-        assert mine
-        if other is None:
-            problem = Problem(rows[i].index, "image", NO_OTHER)
-            out[i] = replace(
-                rows[i], comparison=replace(mine, image=None, more_images=()), problems=(problem,)
-            )
-            continue
-        source = rows[able[other]].comparison
-        assert source
-        out[i] = replace(
-            rows[i], comparison=replace(mine, image=source.image, more_images=source.more_images)
-        )
-    return out
 
 
 def _decode(row: Row, condition: Condition) -> tuple[tuple[Image.Image, ...], str]:
@@ -391,31 +394,17 @@ def _thumbnail(images: Sequence[Image.Image]) -> bytes | None:
     if len(images) > 1:
         kept = small_copy(side_by_side([small_copy(i, THUMBNAIL) for i in images]), 2 * THUMBNAIL)
     out = io.BytesIO()
-    kept.save(out, "WEBP", quality=80, method=4)
+    kept.save(out, "JPEG", quality=85)  # 20 times faster than WebP, which took as long as the judging
     return out.getvalue()
-
-
-def _write_part(path: Path, table: pa.Table) -> None:
-    out = io.BytesIO()
-    pq.write_table(table, out, compression="zstd")
-    write_whole(path, out.getvalue())
 
 
 def _merge(job: Job, windows: int, notes: Counter[str], seconds: float, processes: int) -> None:
     """parts/ -> judgements.parquet, in the order of rows; the digest of keys and labels goes into the manifest. What else lies
     in parts/ is not ours and is left out."""
-    parts = [_part(job.folder / "parts", n) for n in range(windows)]
     temporary = job.folder / "judgements.parquet.tmp"
     digest, count, left_out, all_the_same = hashlib.sha256(), 0, Reasons(), Reasons()
     with pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
-        for part in parts:
-            try:
-                table = completed(pq.read_table(part), SCHEMA.names)  # release 0.1 may have begun it
-            except (pa.ArrowException, FileNotFoundError) as error:
-                raise RunError(
-                    f"{part.name} of {job.folder.name} was damaged while the run went on: run the same command again and it "
-                    "continues."
-                ) from error
+        for table in _groups(map(job.parts.read, range(windows))):
             writer.write_table(table)
             for key, preferred in zip(table["key"].to_pylist(), table["preferred"].to_pylist(), strict=True):
                 digest.update(f"{key}:{preferred};".encode())
@@ -431,7 +420,22 @@ def _merge(job: Job, windows: int, notes: Counter[str], seconds: float, processe
         "notes": dict(notes), "left_out": _told(left_out), "judged_all_the_same": _told(all_the_same),
     }  # fmt: skip
     manifest.save(job.folder)
+    write_texts(temporary, job.folder)
     temporary.replace(job.folder / "judgements.parquet")
+
+
+def _groups(parts: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Parts joined to row groups."""
+    waiting: list[pa.Table] = []
+    rows = size = 0
+    for part in parts:
+        waiting.append(part)
+        rows, size = rows + len(part), size + part.nbytes
+        if rows >= GROUP_ROWS or size >= GROUP_BYTES:
+            yield pa.concat_tables(waiting)
+            waiting, rows, size = [], 0, 0
+    if waiting:
+        yield pa.concat_tables(waiting)
 
 
 def _told(reasons: Reasons) -> list[str]:

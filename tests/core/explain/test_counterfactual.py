@@ -125,8 +125,8 @@ def test_the_right_number_is_suggested_and_where_the_texts_are_then_equal_that_i
     assert named >= len(suggested) - 1
 
 
-def test_the_picture_is_encoded_once_for_all_suggestions_of_a_click(suggested):
-    assert all(looks == 2 for *_, looks in suggested)  # the picture and the grey baseline
+def test_the_picture_is_not_encoded_again_for_the_suggestions_of_a_click(suggested):
+    assert all(looks == 0 for *_, looks in suggested)  # the judgement and the explanation have seen it
 
 
 @pytest.mark.parametrize("half", [0, 1])

@@ -23,7 +23,7 @@ from core.explain.measures import (
 )
 from core.explain.methods import METHODS, seeded
 from core.explain.targets import Target
-from core.judges.features import Features, Outputs
+from core.judges.features import Features, Outputs, Pass
 from core.judges.pieces import pieces
 from core.records import RecordError
 
@@ -34,7 +34,7 @@ TEXTS = ("There are 3 stars.", "I count 2 stars.")
 class Linear:
     """f(z) = w·z + curve * (w·z)². Sizes of a model of which a thousand points fit."""
 
-    baseline, cached, computed, positions = "zero", 4, 8, 8
+    baseline, computed, positions, passes = "zero", 8, 8, (Pass(8),)
 
     def __init__(self, weights, curve=0.0):
         text = SimpleNamespace(hidden_size=8, num_hidden_layers=1, num_attention_heads=1)

@@ -98,6 +98,25 @@ def test_killed_at_random_moments_it_ends_with_the_same_file(data, tmp_path) -> 
     assert not (killed / "parts").exists()
 
 
+def test_row_groups_are_large_and_bounded_by_rows_and_bytes(data, tmp_path, monkeypatch) -> None:
+    """Queries scan few large groups fast; looking up one row must not read a gigabyte of pictures."""
+    loaded = BENCHMARKS["own"].open(data)
+
+    def groups(name: str) -> list[int]:
+        done = run(Job(loaded, longer(), tmp_path / name, batch=4))
+        assert done
+        meta = pq.ParquetFile(done.file).metadata
+        return [meta.row_group(i).num_rows for i in range(meta.num_row_groups)]
+
+    assert groups("default") == [N]
+    monkeypatch.setattr("core.runs.runner.GROUP_ROWS", 100)
+    assert groups("rows") == [112, 112, 76]  # whole windows of 16
+    monkeypatch.setattr("core.runs.runner.GROUP_BYTES", 1)
+    assert groups("bytes") == [16] * (N // 16) + [N % 16]
+    tables = [pq.read_table(tmp_path / name / "judgements.parquet") for name in ("default", "rows", "bytes")]
+    assert tables[0] == tables[1] == tables[2]
+
+
 def test_every_row_is_there_with_its_reason(data, tmp_path) -> None:
     seen = RuleJudge(JudgeCard("sees", "sees", "rule"), lambda r: [float(len(t)) for t in r])
     done = run(Job(BENCHMARKS["own"].open(data), seen, tmp_path / "r", batch=8))

@@ -75,7 +75,7 @@ class Parts:
 
     def write(self, number: int, table: pa.Table) -> None:
         out = io.BytesIO()
-        pq.write_table(table, out, compression="zstd")
+        pq.write_table(table, out, compression="zstd", write_page_checksum=True)
         write_whole(self.path(number), out.getvalue())
         self._gather(number)
 
@@ -89,9 +89,9 @@ class Parts:
             return
         temporary = self.folder / f".{first:07d}.{os.getpid()}.tmp"
         try:
-            with pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
+            with pq.ParquetWriter(temporary, SCHEMA, compression="zstd", write_page_checksum=True) as writer:
                 for part in own:
-                    table = completed(pq.read_table(part), SCHEMA.names)
+                    table = completed(pq.read_table(part, page_checksum_verification=True), SCHEMA.names)
                     writer.write_table(table, row_group_size=max(1, len(table)))
             with temporary.open("rb") as written:
                 os.fsync(written.fileno())
@@ -110,7 +110,7 @@ class Parts:
         own = self.path(number)
         try:
             if own.exists():
-                table = pq.read_table(own)
+                table = pq.read_table(own, page_checksum_verification=True)
             else:
                 several = self.gathered(number)
                 table = _opened(several, several.stat().st_mtime_ns).read_row_group(number % self.span)
@@ -122,7 +122,7 @@ class Parts:
 
 
 def _names_of(file: Path, group: int | None) -> list[tuple[int, str]]:
-    with pq.ParquetFile(file) as opened:
+    with pq.ParquetFile(file, page_checksum_verification=True) as opened:
         if not reads(opened.schema_arrow):
             raise ValueError("another schema")
         table = opened.read() if group is None else opened.read_row_group(group, ["row", "key"])
@@ -133,7 +133,7 @@ def _names_of(file: Path, group: int | None) -> list[tuple[int, str]]:
 def _groups_of(file: Path, version: int) -> list[list[tuple[int, str]]]:
     """The whole file is read once, so that damage anywhere in it is found."""
     del version  # part of the cache's key
-    with pq.ParquetFile(file) as opened:
+    with pq.ParquetFile(file, page_checksum_verification=True) as opened:
         groups = opened.num_row_groups
         for group in range(groups):
             opened.read_row_group(group)
@@ -143,4 +143,4 @@ def _groups_of(file: Path, version: int) -> list[list[tuple[int, str]]]:
 @lru_cache(maxsize=1)
 def _opened(file: Path, version: int) -> pq.ParquetFile:
     del version
-    return pq.ParquetFile(file)
+    return pq.ParquetFile(file, page_checksum_verification=True)

@@ -66,7 +66,9 @@ def test_the_scores_are_those_of_every_response():
 
 
 def test_a_bar_lies_where_its_number_is():
-    rows = charts.Rows((charts.Row("a", 5.0, 0.0, "five"), charts.Row("b", -5.0, 0.0, "less")), span=(-5.0, 5.0))
+    rows = charts.Rows(
+        (charts.Row("a", 5.0, 0.0, "five"), charts.Row("b", -5.0, 0.0, "less")), span=(-5.0, 5.0)
+    )
     drawn = rows.html()
     places = re.findall(r'class="bar" style="left: ([\d.]+)%; right: calc\(100% - ([\d.]+)%\)', drawn)
     assert [tuple(map(float, p)) for p in places] == [(50.0, 100.0), (0.0, 50.0)]
@@ -74,16 +76,27 @@ def test_a_bar_lies_where_its_number_is():
 
 
 def test_numbers_that_are_none_and_texts_that_are_markup_are_drawn_harmlessly():
-    evil = "<script>alert(1)</script>\" onmouseover=x"
-    rows = charts.Rows((charts.Row(evil, float("nan"), title=evil), charts.Row(evil, 1.0, text=evil)), evil, legend=((evil, "#000"),))
+    evil = '<script>alert(1)</script>" onmouseover=x'
+    rows = charts.Rows(
+        (charts.Row(evil, float("nan"), title=evil), charts.Row(evil, 1.0, text=evil)),
+        evil,
+        legend=((evil, "#000"),),
+    )
     cells = charts.Cells(((0.0, -1.0), (1.0, 0.2)), 1.0, (evil, "b"), (evil, "d"), evil)
     points = charts.Points(((0.5, 0.5, evil, "#000"),), (0, 1), (0, 1), (evil, evil))
-    for drawn in (rows.html(), cells.html(), points.html(), charts.Rows(()).html(), charts.Points((), (0, 1), (0, 1), ("x", "y")).html()):
+    for drawn in (
+        rows.html(),
+        cells.html(),
+        points.html(),
+        charts.Rows(()).html(),
+        charts.Points((), (0, 1), (0, 1), ("x", "y")).html(),
+    ):
         assert "<script" not in drawn and '" onmouseover' not in drawn and "nan" not in drawn
 
 
 @pytest.mark.parametrize(
-    ("span", "ticks"), [((0, 1), (0, 0.2, 0.4, 0.6, 0.8, 1)), ((-6, 6), (-5, 0, 5)), ((0, 870), (0, 200, 400, 600, 800))]
+    ("span", "ticks"),
+    [((0, 1), (0, 0.2, 0.4, 0.6, 0.8, 1)), ((-6, 6), (-5, 0, 5)), ((0, 870), (0, 200, 400, 600, 800))],
 )
 def test_ticks_are_round(span, ticks):
     assert charts.round_ticks(*span) == pytest.approx(ticks)

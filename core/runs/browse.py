@@ -5,6 +5,7 @@ Every choice a person makes becomes a bound parameter; no text of theirs becomes
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -23,6 +24,8 @@ from core.runs.metrics import OUTCOMES, Rate, rate_of_counts
 from core.runs.run import Run, damage_told
 from core.runs.schema import SCHEMA, damage_of, judgement_of
 from core.runs.texts import search
+
+log = logging.getLogger(__name__)
 
 PAGE = 25
 KEPT = 256  # pages and rows that are remembered, of all runs together
@@ -84,9 +87,21 @@ def _page(run: Run, filters: Filters, offset: int) -> Page:
 
 
 def _looked_up(run: Run, filters: Filters, offset: int, limit: int) -> Page:
+    found = search(run.file, filters.search.lower()) if filters.search else None
+    try:
+        return _listed(run, filters, offset, limit, found)
+    except LookupError:
+        if found is None:
+            raise
+        log.warning("%s names rows that its run has not: the search reads the run itself.", run.folder.name)
+        return _listed(run, filters, offset, limit, None)
+
+
+def _listed(run: Run, filters: Filters, offset: int, limit: int, found: pa.Table | None) -> Page:
+    """found: what the side file of texts says of a search; None where the run itself is to be searched."""
     wanted = _outcomes(filters)
     with duckdb.connect() as db:
-        hits, values = _hits(db, run, filters)
+        hits, values = _hits(db, run, filters, found)
         counts = db.execute(f"SELECT outcome, count(*) FROM {hits} GROUP BY 1", values).fetchall()
         total = sum(n for outcome, n in counts if wanted is None or outcome in wanted)
         # The texts of the page are fetched by row afterwards, and only so many rows are ever sorted.
@@ -103,13 +118,14 @@ def _looked_up(run: Run, filters: Filters, offset: int, limit: int) -> Page:
     return Page(rows, total, rate_of_counts(counts))
 
 
-def _hits(db: duckdb.DuckDBPyConnection, run: Run, filters: Filters) -> tuple[str, list[Any]]:
+def _hits(
+    db: duckdb.DuckDBPyConnection, run: Run, filters: Filters, found: pa.Table | None
+) -> tuple[str, list[Any]]:
     """SQL that stands for a table of row, outcome and margin of all rows that pass every filter but `outcome`, and its bound values.
 
     Numbers are read anew each time, which takes a tenth of a second for a million rows. What takes longer, texts and second runs,
     is read once into a table of what passes.
     """
-    found = search(run.file, filters.search.lower()) if filters.search else None
     others = replace(filters, search="") if found is not None else filters
     where, values = _where(run, others)
     if found is not None:

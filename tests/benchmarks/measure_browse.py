@@ -29,6 +29,7 @@ import pyarrow.parquet as pq
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from core.label_errors.ranking import label_issues  # noqa: E402
 from core.records import Condition, JudgeCard  # noqa: E402
 from core.runs import browse, leaderboard  # noqa: E402
 from core.runs.browse import Filters  # noqa: E402
@@ -167,6 +168,8 @@ def measure(folder: Path) -> dict[str, float]:
     out["similar, again"] = timed(lambda i: browse.similar(run, 78 + i))
     out["leaderboard entry"] = timed(lambda i: leaderboard.entry(run), 1)
     out["peak MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    out["2,000 likely label errors"] = timed(lambda i: label_issues([run])[:2000], 1)
+    out["... peak MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return out
 
 

@@ -96,7 +96,7 @@ def test_edits_are_judged_and_shown(page):
     expect(page.locator("#suggestions")).to_contain_text("Would", timeout=30_000)
     page.locator("#strip .chart").first.wait_for(state="attached")
     expect(page.locator("#strip")).to_contain_text("picture removed")
-    page.locator("#region-dimension .chart").first.wait_for(state="attached")
+    page.locator("#region-dimension .cells").first.wait_for(state="attached")
 
 
 def test_painting_over_the_picture_is_judged(page):

@@ -15,7 +15,7 @@ PAGES = {
     "inspect": ("server", "", "#gates .chart"),
     "leaderboard": ("server", "leaderboard", "#margins .chart"),
     "failures": ("server", "failures", "#item .prompt"),
-    "explanations": ("server", "explanations", "#agreement .chart"),
+    "explanations": ("server", "explanations", "#agreement .cells"),
     "door": (
         "server",
         "label",
@@ -70,7 +70,7 @@ def opened(request, tab):
         tab.locator("#make-link").click()
         tab.locator("#fetch").click()
         tab.locator("#try-edits").click()
-        tab.locator("#region-dimension .chart").first.wait_for(timeout=60_000)
+        tab.locator("#region-dimension .cells").first.wait_for(timeout=60_000)
         tab.locator("#link textarea").wait_for()
     return tab
 

@@ -154,6 +154,7 @@ class Points:
     width: float | None = None
     diagonal: bool = False
     legend: tuple[tuple[str, str], ...] = ()
+    spans: tuple[tuple[float, float], ...] = ()  # interval of each point in y
 
     def html(self) -> Markup:
         wide, high, left, top = 404.0, 240.0, 62.0, 8.0
@@ -181,11 +182,13 @@ class Points:
             {%- if diagonal %}<line class="mark" x1="{{ diagonal[0] }}" y1="{{ diagonal[1] }}" x2="{{ diagonal[2] }}" y2="{{ diagonal[3] }}"/>{% endif %}
             {%- if columns %}{% for p in points %}<rect x="{{ p.x - half }}" y="{{ p.y }}" width="{{ 2 * half - 0.6 }}" height="{{ ground - p.y }}" fill="{{ p.colour }}"><title>{{ p.title }}</title></rect>{% endfor %}
             {%- else %}<polyline fill="none" stroke="{{ points[0].colour if points else "none" }}" stroke-width="2" points="{% for p in points %}{{ p.x }},{{ p.y }} {% endfor %}"/>
+            {%- for x, low, high in spans %}<line x1="{{ x }}" x2="{{ x }}" y1="{{ low }}" y2="{{ high }}" stroke="currentColor" stroke-width="1.5"/>{% endfor %}
             {%- for p in points %}<circle cx="{{ p.x }}" cy="{{ p.y }}" r="{{ p.r|f(".1f") }}" fill="{{ p.colour }}"><title>{{ p.title }}</title></circle>{% endfor %}{% endif %}
             <line class="axis" x1="62" x2="466" y1="{{ ground }}" y2="{{ ground }}"/>
             <text x="264" y="292" text-anchor="middle">{{ axes[0] }}</text><text x="12" y="128" text-anchor="middle" transform="rotate(-90 12 128)">{{ axes[1] }}</text></svg></figure>
             """,
             points=drawn, said=said, axes=self.axes, ground=ground, half=half, columns=self.width is not None, legend=self.legend,
+            spans=[(px(x), py(low), py(high)) for (x, *_), (low, high) in zip(self.points, self.spans, strict=False)],
             xticks=[(px(t), f"{t:g}") for t in self.ticks[0]], yticks=[(py(t), f"{t:,g}") for t in self.ticks[1]],
             diagonal=(px(max(self.x[0], self.y[0])), py(max(self.x[0], self.y[0])), px(min(self.x[1], self.y[1])), py(min(self.x[1], self.y[1]))) if self.diagonal else (),
         )  # fmt: skip

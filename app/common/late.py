@@ -11,7 +11,7 @@ from threading import Lock, Thread
 from typing import Any
 
 from core.judges.embedded import embedded_card
-from core.judges.protocols import Differentiable, MaskedForward
+from core.judges.protocols import Explainable, MaskedForward
 from core.records import Comparison, Judgement, RecordError
 
 log = logging.getLogger(__name__)
@@ -24,13 +24,13 @@ class LateJudge:
     lock, model: those of the loaded judge are the ones in use; these only say that there will be such.
     """
 
-    decomposes_head = True
+    decomposes_head = rewords = True
 
-    def __init__(self, load: Callable[[], Differentiable]) -> None:
+    def __init__(self, load: Callable[[], Explainable]) -> None:
         """Raises CheckpointError where the weights are not there."""
         self.card = embedded_card()
         self.lock, self.model = Lock(), None
-        self._load, self._judge = load, Future[Differentiable]()
+        self._load, self._judge = load, Future[Explainable]()
 
     def start(self) -> None:
         Thread(target=self._run, name="loads the judge", daemon=True).start()
@@ -46,7 +46,7 @@ class LateJudge:
             log.exception("The embedded judge cannot be loaded.")
             self._judge.set_exception(error)
 
-    def loaded(self) -> Differentiable:
+    def loaded(self) -> Explainable:
         """The judge itself, once it is there. Raises RecordError where it cannot be loaded."""
         try:
             return self._judge.result()

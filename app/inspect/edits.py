@@ -16,9 +16,9 @@ from app.common.html import NOTHING, html, joined, signed
 from app.common.lane import LANE
 from app.common.sections import section
 from app.common.tasks import effect_of_change, try_edits
-from app.inspect.views import View, needed, told
-from core.explain import has_dimensions
-from core.judges.protocols import Differentiable
+from app.inspect.views import View, needed, told, undecided
+from core.explain import has_dimensions, is_costly
+from core.judges.protocols import Explainable
 from core.records import RecordError, letter
 from core.taxonomy import Dimension
 
@@ -26,24 +26,37 @@ if TYPE_CHECKING:
     from core.explain.counterfactual import Effect, Suggestion
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
+MOST_EDITS = 8  # of standard_edits
 
 
 class Edits:
     """A section of the Inspect page."""
 
-    def __init__(self, judge: Differentiable) -> None:
+    def __init__(self, judge: Explainable) -> None:
         self.judge = judge
+        self.rewords, self.gated = judge.rewords, has_dimensions(judge)
 
     def build(self) -> None:
         with section("Counterfactual edits", elem_id="edits"):
             gr.Markdown(
                 "What would have changed the verdict? Every bar is an edited input, judged again by the whole model. "
-                "Suggested words are found by the model's own gradient, then judged again."
+                + (
+                    "Suggested words are found by the model's own gradient, then judged again."
+                    if self.rewords
+                    else ""
+                )
+                + (
+                    f"{MOST_EDITS} edits at most, each asked in both orders as the comparison itself was."
+                    if is_costly(self.judge)
+                    else ""
+                )
             )
             self.run = gr.Button("Try the edits", variant="primary", elem_id="try-edits")
             self.strip = gr.HTML(elem_id="strip")
-            self.words = gr.HTML(elem_id="suggestions")
-            self.regions = gr.HTML(elem_id="region-dimension", visible=has_dimensions(self.judge))
+            if self.rewords:
+                self.words = gr.HTML(elem_id="suggestions")
+            if self.gated:
+                self.regions = gr.HTML(elem_id="region-dimension")
             gr.HTML("<h3>Draw on the picture</h3>")
             self.fetch = gr.Button("Take the picture", size="sm", elem_id="fetch")
             self.canvas = gr.ImageEditor(
@@ -57,29 +70,43 @@ class Edits:
 
     @property
     def outputs(self) -> list[Any]:
-        return [self.strip, self.words, self.regions, self.drawn_outcome]
+        return [*self._found, self.drawn_outcome]
+
+    @property
+    def _found(self) -> list[Any]:
+        return [self.strip, *([self.words] if self.rewords else []), *([self.regions] if self.gated else [])]
 
     def connect(self, view: gr.State) -> None:
-        self.run.click(self.on_run, [view], [self.strip, self.words, self.regions], **LANE, **PRIVATE)
+        self.run.click(self.on_run, [view], self._found, **LANE, **PRIVATE)
         self.fetch.click(self.on_fetch, [view], [self.canvas], **PRIVATE)
         self.drawn.click(
             self.on_drawn, [view, self.canvas, self.how], [self.drawn_outcome], **LANE, **PRIVATE
         )
 
     def reset(self) -> tuple:
-        return "", "", "", ""
+        return tuple("" for _ in self.outputs)
 
-    def on_run(self, view: View | None) -> tuple:
+    def on_run(self, view: View | None) -> Any:
         with told():
             view = needed(view)
+            if undecided(view.judgement):
+                raise RecordError("There is no verdict that an edit could change.")
             found, suggested, (grid, parts) = lane.run_on_model(
-                try_edits, self.judge, view.comparison, view.judgement, view.explanation, view.other
+                try_edits,
+                self.judge,
+                view.comparison,
+                view.judgement,
+                view.explanation,
+                view.other,
+                view.pair,
             )
             a, b = view.pair
-            return (
-                strip_figure(found, a, b).html(), suggestions_html(suggested, view),
-                regions_html(grid, parts, a, b, view.judgement.dimensions) if parts else NOTHING,
-            )  # fmt: skip
+            out: list[Any] = [strip_figure(found, a, b).html()]
+            if self.rewords:
+                out.append(suggestions_html(suggested, view))
+            if self.gated:
+                out.append(regions_html(grid, parts, a, b, view.judgement.dimensions) if parts else NOTHING)
+            return out if len(out) > 1 else out[0]
 
     def on_fetch(self, view: View | None) -> Image.Image:
         with told():

@@ -13,10 +13,12 @@ from markupsafe import Markup
 
 from app.common import downloads, lane, privately, words
 from app.common.downloads import Downloads
+from app.common.heat import NEITHER
 from app.common.html import NOTHING, html
 from app.common.lane import LANE
+from app.common.orders_view import orders_html
 from app.common.sections import section
-from app.common.tasks import ASKED, default_pair, explained, planned
+from app.common.tasks import ASKED, default_pair, explained, first_explained, first_target, planned
 from app.inspect import links, views
 from app.inspect.edits import Edits
 from app.inspect.first_looks import Looks
@@ -25,8 +27,19 @@ from app.inspect.views import needed
 from app.inspect.views import told as _told
 from app.inspect.what_if import WhatIf
 from app.replay.bundle_view import open_bundle
-from core.explain import Cancelled, Plan, Request, default_method, has_dimensions, methods_for
+from core.explain import (
+    METHODS,
+    Cancelled,
+    Plan,
+    Request,
+    default_method,
+    has_dimensions,
+    has_gradients,
+    is_costly,
+    methods_for,
+)
 from core.images import ImageError
+from core.judges.protocols import Writes
 from core.records import Comparison, RecordError, letter, plain
 from core.records.bundle import Bundle, write
 from core.runs.library import Library
@@ -36,6 +49,21 @@ CHOOSE = """element.addEventListener('click', event => {
     const chosen = event.target.closest('button[data-index]');
     if (chosen) trigger('select', {index: Number(chosen.dataset.index), value: chosen.textContent.trim()});
 });"""
+SECONDS, MOST_SECONDS = 20, 3600  # that a method which can stop at any time may take
+WHAT = {
+    "gated": "Which dimensions mattered, how each response scored, and which words and pixels did it.",
+    "scalar": "The reward of each response, which words and pixels made it, and what would have changed it.",
+    "generative": "What it wrote, whether it says the same in both orders, and which sentence, words and pixels decided.",
+    "remote": "What it wrote, whether it says the same in both orders, and what it says once words or parts of the picture are gone.",
+}
+HOW = {
+    "gated": "\n\nThe active set of dimensions is held fixed: which three are chosen is a step function that no gradient can "
+    "explain; a gate's own logit can be explained instead.",
+    "scalar": "",
+    "generative": "\n\n" + NEITHER,
+    "remote": "\n\nNothing is known of this judge but its answers: words are cut out of the texts, regions of the picture are made "
+    "grey, and it is asked again in both orders. An answer that could not be had counts as unmoved, and is counted.",
+}
 
 
 def _as_it_came(component: gr.Image) -> gr.Image:
@@ -58,13 +86,22 @@ class InspectPage:
         self.looks, self.judge, self.library = looks, looks.judge, library
         self.cancel_flags: dict[str, threading.Event] = {}
         self.what_if, self.edits = WhatIf(self.judge.card), Edits(self.judge)
+        # A section that this judge cannot fill is not built.
+        self.gated, self.writes = has_dimensions(self.judge), isinstance(self.judge, Writes)
+        self.asks_first, self.gradients = is_costly(self.judge), has_gradients(self.judge)
+        self.names = [
+            "view", "verdict", *(["orders"] if self.writes else []), *(["waterfall", "scores", "gates"] if self.gated else []),
+            "table", "heat", "target", "pair", "download",
+        ]  # fmt: skip
 
     # -- layout ----------------------------------------------------------------------------------------------
 
     def build(self, demo: gr.Blocks) -> None:
         gr.HTML(
-            "<header><h1>Rewardscope</h1><p>Why did the reward model prefer this response? Which dimensions "
-            "mattered, how each response scored, and which words and pixels did it.</p></header>"
+            html(
+                "<header><h1>Rewardscope</h1><p>Why did the reward model prefer this response? {{ what }}</p></header>",
+                what=WHAT["gated" if self.gated else self.judge.card.kind],
+            )
         )
         self.view = gr.State(None)
         self.example = gr.State(None)
@@ -77,21 +114,25 @@ class InspectPage:
                 self._inputs()
             with gr.Column(scale=6, min_width=320):
                 self.verdict = gr.HTML(elem_id="verdict")
-                gated = has_dimensions(self.judge)
-                gr.HTML("<h2>Contributions to the margin</h2>", visible=gated)
-                self.waterfall = gr.HTML(elem_id="waterfall", visible=gated)
+                if self.writes:
+                    gr.HTML("<h2>Both orders</h2>")
+                    self.orders = gr.HTML(elem_id="both-orders")
+                if self.gated:
+                    gr.HTML("<h2>Contributions to the margin</h2>")
+                    self.waterfall = gr.HTML(elem_id="waterfall")
                 self.pair = gr.Radio([], label="Pair to explain", visible=False)
                 self._explanation()
-        if gated:
+        if self.gated:
             self.what_if.build()
         self.edits.build()
-        with gr.Row(equal_height=False, visible=gated):
-            with gr.Column(scale=5, min_width=320):
-                gr.HTML("<h2>Scores on the selected dimensions</h2>")
-                self.scores = gr.HTML(elem_id="scores")
-            with gr.Column(scale=6, min_width=320):
-                gr.HTML("<h2>All gates</h2>")
-                self.gates = gr.HTML(elem_id="gates")
+        if self.gated:
+            with gr.Row(equal_height=False):
+                with gr.Column(scale=5, min_width=320):
+                    gr.HTML("<h2>Scores on the selected dimensions</h2>")
+                    self.scores = gr.HTML(elem_id="scores")
+                with gr.Column(scale=6, min_width=320):
+                    gr.HTML("<h2>All gates</h2>")
+                    self.gates = gr.HTML(elem_id="gates")
         with section("The same in numbers"):
             self.table = gr.Dataframe(interactive=False, label="All dimensions", show_label=False)
         with gr.Accordion("What this model is, and what it is not", open=True):
@@ -124,7 +165,7 @@ class InspectPage:
 
     def _explanation(self) -> None:
         gr.HTML("<h2>Which words and which pixels</h2>")
-        self.target = gr.Radio([], label="Explain", elem_id="target")
+        self.target = self._targets()
         with gr.Row():
             self.method = gr.Dropdown(
                 [(m.name, key) for key, m in methods_for(self.judge).items()], value=ASKED.method, label="by",
@@ -134,28 +175,52 @@ class InspectPage:
                 [("words", "word"), ("sentences", "sentence")], value="word", label="for", elem_id="level",
                 min_width=110,
             )  # fmt: skip
+            self.seconds = gr.Number(
+                SECONDS,
+                label="seconds",
+                minimum=1,
+                maximum=MOST_SECONDS,
+                precision=0,
+                visible=False,
+                elem_id="seconds",
+                min_width=110,
+            )
             with gr.Column(min_width=220):
                 self.exact = gr.Button("Explain", elem_id="exact", size="md")
                 self.cancel = gr.Button("Cancel", elem_id="cancel", size="md")
+        self.check = (
+            gr.State(True)
+            if self.gradients
+            else gr.Checkbox(value=False, label="Deletion check as well", elem_id="check")
+        )
         self.cost = gr.HTML(elem_id="cost")
         self.status = gr.HTML(elem_id="status")
         self.heat = gr.HTML(elem_id="heat")
         with gr.Accordion("How to read this", open=False):
             gr.Markdown(
                 views.method_help(self.judge)
-                + "\n\nThe active set of dimensions is held fixed: which three are chosen is a "
-                "step function that no gradient can explain; a gate's own logit can be explained instead. Attribution "
-                "says what the model reacted to, not what is true of the picture."
+                + HOW["gated" if self.gated else self.judge.card.kind]
+                + " Attribution says what the model reacted to, not what is true of the picture."
             )
+
+    def _targets(self) -> Any:
+        """Where there is but one target, there is nothing to choose."""
+        if self.writes and self.gradients:
+            return gr.Dropdown([], label="Explain", elem_id="target")
+        return gr.Radio([], label="Explain", elem_id="target") if self.gated else gr.State("margin")
 
     # -- events ----------------------------------------------------------------------------------------------
 
     def _events(self, demo: gr.Blocks) -> None:
         inputs = [self.picture, self.prompt, *self.responses]
+        what_if = self.what_if.outputs if self.gated else []
         shown = [
-            self.view, self.verdict, self.waterfall, self.scores, self.gates, self.table, self.heat, self.target,
-            self.pair, self.download, self.cost, *self.edits.outputs, *self.what_if_outputs, self.status,
-        ]  # fmt: skip
+            *(getattr(self, name) for name in self.names),
+            self.cost,
+            *self.edits.outputs,
+            *what_if,
+            self.status,
+        ]
         self.shown = len(shown)
         fields = [self.example, self.labelled, self.picture, self.prompt, *self.responses, self.more]
         run = {
@@ -166,46 +231,56 @@ class InspectPage:
             **PRIVATE,
         }
         # One event shows everything: each further one is a request or two, and a person waits for all of them.
-        gr.on([self.judge_button.click, self.prompt.submit, *(box.submit for box in self.responses)], **run)
+        asks = [self.judge_button.click, self.prompt.submit, *(box.submit for box in self.responses)]
         opened = [*fields, *shown, self.wanted]
-        demo.load(self.on_open, None, opened, **PRIVATE)
-        self.gallery.select(self.on_example, None, opened, **PRIVATE)
-        self.wanted.change(self.on_judge, [self.wanted], shown, **LANE, **PRIVATE)
-        self.pair.input(self.on_pair, [self.view, self.pair], shown, **LANE, **PRIVATE)
-        if has_dimensions(self.judge):
+        judged = [
+            gr.on(asks, **run),
+            demo.load(self.on_open, None, opened, **PRIVATE),
+            self.gallery.select(self.on_example, None, opened, **PRIVATE),
+            self.wanted.change(self.on_judge, [self.wanted], shown, **LANE, **PRIVATE),
+            self.pair.input(self.on_pair, [self.view, self.pair], shown, **LANE, **PRIVATE),
+        ]
+        if self.gated:
             self.what_if.connect(self.view)
         self.edits.connect(self.view)
         self.more.click(self.on_more, self.responses, [*self.responses, self.more], **PRIVATE)
         explained = [self.view, self.heat, self.status]
-        choice = [self.view, self.target, self.method, self.level]
-        self.target.input(self.on_target, choice, [*explained, self.cost], **LANE, **PRIVATE)
-        for control in (self.method, self.level):
+        choice = [self.view, self.target, self.method, self.level, self.check]
+        if self.gated or (self.writes and self.gradients):
+            self.target.input(self.on_target, choice, [*explained, self.cost], **LANE, **PRIVATE)
+        if not self.gradients:  # no first look of it says what explaining it would take
+            for event in judged:
+                event.success(self.on_choice, choice, [self.cost], show_progress="hidden", **LANE, **PRIVATE)
+        for control in (c for c in choice[2:] if not isinstance(c, gr.State)):
             control.input(self.on_choice, choice, [self.cost], show_progress="hidden", **LANE, **PRIVATE)
-        exact = self.exact.click(self.on_exact, choice, explained, **LANE, **PRIVATE)
+        self.method.change(self.on_method, [self.method], [self.seconds], show_progress="hidden", **PRIVATE)
+        exact = self.exact.click(self.on_exact, [*choice, self.seconds], explained, **LANE, **PRIVATE)
         self.cancel.click(self.on_cancel, None, [self.status], cancels=[exact], queue=False, **PRIVATE)
         self.files.offer(self.bundle, self.on_bundle, [self.view])
         self.open.upload(self.on_open_bundle, [self.open], [*fields, *shown], **LANE, **PRIVATE)
         self.link_button.click(self.on_link, [self.example, *inputs], [self.link], **PRIVATE)
         demo.unload(self.on_leave)
 
-    def _show(self, view: views.View, target: str = "margin") -> tuple:
+    def _show(self, view: views.View) -> tuple:
+        """One value a name of `names`."""
         waterfall, scores, gates = views.figures_of(view)
         pairs = views.pairs_of(view.judgement)
         chosen = f"{view.pair[0]}{view.pair[1]}"
-        return (
-            view, views.verdict_html(view), waterfall, scores, gates, views.table(view), views.heat_html(view),
-            gr.Radio(choices=views.targets_of(view, self.judge), value=target),
-            gr.Radio(choices=pairs, value=chosen, visible=len(pairs) > 1),
-            views.download_html(view, self.judge),
-            _small(_cost(view.plan)) if view.plan else NOTHING, *self.edits.reset(), *self._what_if(view), "",
-        )  # fmt: skip
+        target = view.explanation.target_key if view.explanation else "margin"
+        offered = gr.update(choices=views.targets_of(view, self.judge), value=target)
+        values = {
+            "view": view, "verdict": views.verdict_html(view), "orders": orders_html(view.judgement, *view.pair),
+            "waterfall": waterfall, "scores": scores, "gates": gates, "table": views.table(view), "heat": views.heat_html(view),
+            "target": offered if self.gated or (self.writes and self.gradients) else target,
+            "pair": gr.Radio(choices=pairs, value=chosen, visible=len(pairs) > 1),
+            "download": views.download_html(view, self.judge),
+        }  # fmt: skip
+        cost = self._said(ASKED.method, ASKED.level, view.plan) if view.plan else NOTHING
+        return (*(values[name] for name in self.names), cost, *self._afresh(view), "")
 
-    def _what_if(self, view: views.View) -> tuple:
-        return self.what_if.reset(view) if has_dimensions(self.judge) else ()
-
-    @property
-    def what_if_outputs(self) -> list[Any]:
-        return self.what_if.outputs if has_dimensions(self.judge) else []
+    def _afresh(self, view: views.View | None) -> tuple:
+        """Edits and changed weights belong to the view before."""
+        return (*self.edits.reset(), *(self.what_if.reset(view) if self.gated else ()))
 
     def on_asked(self, labelled: tuple | None, picture: str | None, prompt: str, *responses: str) -> tuple:
         """Shows at once what is stored or was judged before; for anything else the model is queued for."""
@@ -222,18 +297,37 @@ class InspectPage:
         return (*(gr.skip() for _ in range(self.shown)), (time.monotonic_ns(), comparison))
 
     def _opened(self, view: links.View) -> tuple:
-        """Its fields filled, and all that is known of it; for anything else the model is queued for."""
+        """Its fields filled, and all that is known of it; for anything else the model is queued for, or where asking it costs
+        something, what asking it would take is said."""
         try:
-            comparison = views.comparison_of(
-                view.picture, plain(view.prompt), list(map(plain, view.responses))
-            )
+            texts = list(map(plain, view.responses))
+            comparison = views.comparison_of(view.picture, plain(view.prompt), texts)
         except (ImageError, RecordError) as error:
+            if self.asks_first:
+                return (*_fill(view), *self._nothing(""), gr.skip())
             gr.Warning(str(error), title="This cannot be judged", duration=12)
             return (*_fill(view), *(gr.skip() for _ in range(self.shown + 1)))
         comparison = replace(comparison, preferred=view.preferred)
         if known := views.known_view(self.looks, comparison):
             return (*_fill(view), *self._show(known), gr.skip())
+        if self.asks_first:
+            told = views.before_judging(self.judge, comparison)
+            return (
+                *_fill(view),
+                *self._nothing(html('<p role="status">{{ text }}</p>', text=told)),
+                gr.skip(),
+            )
         return (*_fill(view), *self._asked_for(comparison))
+
+    def _nothing(self, verdict: str) -> tuple:
+        empty = {
+            "view": None,
+            "table": None,
+            "target": gr.skip(),
+            "pair": gr.Radio(visible=False),
+            "verdict": verdict,
+        }
+        return (*(empty.get(name, "") for name in self.names), NOTHING, *self._afresh(None), "")
 
     def on_judge(self, wanted: tuple[int, Comparison]) -> tuple:
         with _told():
@@ -255,6 +349,8 @@ class InspectPage:
     def on_bundle(self, view: views.View | None) -> str:
         with _told():
             view = needed(view)
+            if view.explanation is None or views.undecided(view.judgement):
+                raise RecordError("A bundle holds a verdict and its map: press Explain first.")
         v = Bundle(
             view.comparison,
             view.judgement,
@@ -274,7 +370,7 @@ class InspectPage:
         assert isinstance(bundle.comparison.image, bytes)
         picture = privately.write(Path(path).with_suffix(".png"), bundle.comparison.image)
         filled = links.View(str(picture), None, bundle.comparison.prompt, bundle.comparison.responses)
-        *rest, _ = self._show(view, bundle.explanation.target_key)
+        *rest, _ = self._show(view)
         told = html(
             '<p class="small" role="status"><b>From a bundle.</b> {{ text }}</p>',
             text=words.verified_words(
@@ -291,33 +387,47 @@ class InspectPage:
         with _told():
             view = needed(view)
             a, b = (int(i) for i in pair)
-            how = default_method(self.judge, view.comparison)
-            asked = Request((a, b), method=how)
-            found = lane.run_on_model(explained, self.judge, view.comparison, view.judgement, asked)
+            found = lane.run_on_model(first_explained, self.judge, view.comparison, view.judgement, (a, b))
             return self._show(replace(view, pair=(a, b), explanation=found))
 
-    def on_target(self, view: views.View | None, target: str, method: str, level: str) -> tuple:
+    def on_target(
+        self, view: views.View | None, target: str, method: str, level: str, check: bool = True
+    ) -> tuple:
         with _told():
             view = needed(view)
             how = "gradient" if target.startswith("gate:") else default_method(self.judge, view.comparison)
             asked = Request(view.pair, target, how)
             found = lane.run_on_model(explained, self.judge, view.comparison, view.judgement, asked)
             view = replace(view, explanation=found)
-            return view, views.heat_html(view), "", self.on_choice(view, target, method, level)
+            return view, views.heat_html(view), "", self.on_choice(view, target, method, level, check)
 
-    def on_choice(self, view: views.View | None, target: str, method: str, level: str) -> str:
+    def on_method(self, method: str) -> gr.Number:
+        """Only a method that can stop at any time has a budget."""
+        return gr.Number(visible=METHODS[method].timed)
+
+    def on_choice(
+        self, view: views.View | None, target: str, method: str, level: str, check: bool = True
+    ) -> str:
         """What the chosen explanation would cost. Not said where saying it would itself cost a GPU call."""
         if view is None:
             return ""
         asked = Request(view.pair, target or "margin", method, level=level)
-        first = asked == replace(ASKED, pair=default_pair(view.judgement))
+        pair = default_pair(view.judgement)
+        first = asked == replace(ASKED, pair=pair, target=first_target(self.judge, view.judgement, pair))
+        if not self.gradients:
+            asked = replace(asked, check=check)
         if (first and view.plan) or lane.forks():
-            return _small(_cost(view.plan)) if first and view.plan else NOTHING
+            return self._said(method, level, view.plan) if first and view.plan else NOTHING
         try:
             found = lane.run_on_model(planned, self.judge, view.comparison, view.judgement, asked)
         except ValueError as error:
             return _small(error)
-        return _small(_cost(found))
+        return self._said(method, level, found)
+
+    def _said(self, method: str, level: str, plan: Plan) -> Markup:
+        """The method is named: what is said may stand there while another one is being chosen."""
+        how = METHODS[method]
+        return _small(f"{how.name} by {level}: {'at most ' if how.timed else ''}{_cost(plan)}")
 
     def on_exact(
         self,
@@ -325,6 +435,8 @@ class InspectPage:
         target: str,
         method: str,
         level: str,
+        check: bool,
+        seconds: float | None,
         request: gr.Request,
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> tuple:
@@ -332,9 +444,12 @@ class InspectPage:
         with _told():
             view = needed(view)
             try:
-                asked = Request(view.pair, target or "margin", method, level=level, check=True)
+                allowed = min(max(seconds or SECONDS, 1), MOST_SECONDS) if METHODS[method].timed else None
+                asked = Request(
+                    view.pair, target or "margin", method, level=level, check=check, seconds=allowed
+                )
                 found = lane.run_on_model(
-                    explained, self.judge, view.comparison, view.judgement, asked,
+                    explained, self.judge, view.comparison, view.judgement, asked, seconds=lane.time_for(self.judge, allowed),
                     watch={
                         "on_step": lambda done, total: progress((done, total), desc="evaluating the model"),
                         "cancelled": flag.is_set,
@@ -392,7 +507,7 @@ def _small(text: object) -> Markup:
 
 
 def _cost(plan: Plan) -> str:
-    return words.plan_words(plan.points, plan.batch, plan.bytes)
+    return words.plan_words(plan.points, plan.batch, plan.bytes, plan.asked)
 
 
 def _fill(view: links.View) -> tuple:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from app.common.charts import FIRST, QUIET, SECOND, Points, Row, Rows, round_ticks
 from core.records import JudgeCard
 from core.runs.leaderboard import Entry
 from core.runs.metrics import Bin, Rate
+from core.runs.votes import AtK
 from core.taxonomy import DIMENSIONS
 
 PERCENT = (0.0, 25.0, 50.0, 75.0, 100.0)
@@ -43,6 +46,30 @@ def bars(rates: dict[str, Rate], names: dict[str, str] | None = None) -> Rows:
     items = sorted(((k, r) for k, r in rates.items() if r.n), key=lambda kv: kv[1].value)
     rows = [_row(f"{(names or {}).get(k, k)} ({r.n})", r, FIRST) for k, r in items]
     return Rows(tuple(rows), "accuracy in percent", (0.0, 100.0), PERCENT)
+
+
+def voting(curve: Sequence[AtK]) -> Points:
+    """Voting@K with 95 % intervals: accuracy by the majority of K answers."""
+    shown = [at for at in curve if at.overall.n]
+    points = [
+        (
+            float(at.k), 100 * at.overall.value,
+            f"K = {at.k}: {100 * at.overall.value:.1f} ({at.overall.points:g}/{at.overall.n}; 95 %: {100 * at.overall.low:.1f} to {100 * at.overall.high:.1f})",
+            FIRST,
+        )
+        for at in shown
+    ]  # fmt: skip
+    spans = [(100 * at.overall.low, 100 * at.overall.high) for at in shown]
+    most = max((at.k for at in shown), default=1)
+    ticks = (tuple(float(at.k) for at in shown), PERCENT)
+    return Points(
+        tuple(points),
+        (0.5, most + 0.5),
+        (0.0, 104.0),
+        ("K: answers that vote", "accuracy in percent"),
+        ticks,
+        spans=tuple(spans),
+    )
 
 
 def dimensions(entry: Entry, card: JudgeCard) -> Rows:

@@ -116,7 +116,9 @@ def open_judge(name: str | None, model: str | None, **options: Any) -> Judge:
     from core.judges.registry import JUDGES, Options
 
     if name is None:
-        return opening.open_judge(model, Options(**options))
+        return opening.open_judge(
+            model, Options(**options), lambda sentence: print(sentence, file=sys.stderr)
+        )
     known("--judge", name, sorted(JUDGES))
     return JUDGES[name](Options(model, **options))
 

@@ -13,7 +13,14 @@ memory.py          how many points fit into a batch
 
 from typing import TYPE_CHECKING, Any
 
-from core.explain.capabilities import can_explain, has_dimensions, methods_for, targets_for
+from core.explain.capabilities import (
+    can_explain,
+    has_dimensions,
+    has_gradients,
+    is_costly,
+    methods_for,
+    targets_for,
+)
 from core.explain.methods import METHODS
 from core.explain.request import Cancelled, Plan, Request, default_method
 from core.judges.pieces import LEVELS, SCOPES
@@ -32,6 +39,8 @@ __all__ = [
     "default_method",
     "explain",
     "has_dimensions",
+    "has_gradients",
+    "is_costly",
     "methods_for",
     "plan",
     "targets_for",

@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 
 from core.explain import memory
-from core.explain.capabilities import checked, explainable
-from core.explain.faithfulness import SETS, faithfulness
+from core.explain.capabilities import checked, explainable, has_gradients
+from core.explain.faithfulness import SETS, checks_of, faithfulness
 from core.explain.methods import Method
-from core.explain.request import MANY_WORDS, Asked, Cancelled, Plan, Request
+from core.explain.refine import OutOfTime
+from core.explain.request import FEW_WORDS, MANY_WORDS, Asked, Cancelled, Plan, Request
 from core.explain.targets import CUSTOM, Target
-from core.judges.protocols import Differentiable, MaskedForward
+from core.judges.protocols import AsksAgain, Explainable, MaskedForward
 from core.records import Comparison, Explanation, Judgement, RecordError
 
 FINEST = 64  # regions along the longer side for methods of one backward pass a step
@@ -38,31 +39,39 @@ class Prepared:
     check: bool = False
 
 
-def prepare(
-    judge: Differentiable, comparison: Comparison, judgement: Judgement, request: Request
-) -> Prepared:
+def prepare(judge: Explainable, comparison: Comparison, judgement: Judgement, request: Request) -> Prepared:
     """Call under the judge's lock. Raises RecordError for what this judge cannot do, and ImageError."""
-    how, target = checked(judge, judgement, request.target, request.method, request.scope)
     a, b = request.pair
     if a == b:
         raise RecordError("A response cannot be explained against itself.")
+    how, target = checked(judge, judgement, request.target, request.method, request.scope, (a, b))
     one_by_one = not how.gradient
     level = request.level
     if level == "auto":
-        many = sum(len(comparison.responses[n].split()) for n in (a, b)) > MANY_WORDS
+        most = MANY_WORDS if has_gradients(judge) else FEW_WORDS
+        many = sum(len(comparison.responses[n].split()) for n in (a, b)) > most
         level = "sentence" if many and one_by_one and not how.head else "word"
     regions = COARSE if one_by_one else FINEST
-    forward = judge.masked(comparison, judgement, a, b, target, level, request.scope, regions)
+    held = target.held(judgement)
+    forward = judge.masked(comparison, held, a, b, target, level, request.scope, regions)
     steps = (request.steps or how.steps) if how.steps else 0
     points = how.points(forward.features, steps)
-    batch, per_point = memory.batch_of(forward, points, how.gradient)
-    check = forward.positions <= CHECKED if request.check is None else request.check
-    most = max(per_point * batch, memory.bytes_at_once(forward, SETS) if check else 0)
-    return Prepared(forward, how, target, steps, level, Plan(points, batch, most), check)
+    batch, per_point = memory.batch_of(forward, points, how.gradient and not how.timed)
+    size = per_point * batch
+    if how.timed:  # one backward pass, and then none
+        size = max(size, memory.batch_of(forward, 1, backward=True)[1])
+    asked = ""
+    if isinstance(forward, AsksAgain):  # the input as given was asked already, the baseline not yet
+        more = checks_of(forward.features) if request.check else 0
+        asked = forward.estimate(points + more).sentence()
+    small = forward.positions <= CHECKED and not isinstance(forward, AsksAgain)
+    check = small if request.check is None else request.check
+    size = max(size, memory.bytes_at_once(forward, SETS) if check else 0)
+    return Prepared(forward, how, target, steps, level, Plan(points, batch, size, asked), check)
 
 
 def plan(
-    judge: Differentiable, comparison: Comparison, judgement: Judgement, request: Request | None = None,
+    judge: Explainable, comparison: Comparison, judgement: Judgement, request: Request | None = None,
     **asked: Unpack[Asked],
 ) -> Plan:  # fmt: skip
     """What `explain` with the same arguments would cost."""
@@ -71,7 +80,7 @@ def plan(
 
 
 def explain(
-    judge: Differentiable,
+    judge: Explainable,
     comparison: Comparison,
     judgement: Judgement,
     request: Request | None = None,
@@ -88,12 +97,16 @@ def explain(
     """
     started = time.perf_counter()
     request = request or Request(**asked)
-    with explainable(judge).lock, memory.Peak(judge.model.device) as peak:
+    device = judge.model.device if has_gradients(judge) else torch.device("cpu")
+    with explainable(judge).lock, memory.Peak(device) as peak:
         ready = prepare(judge, comparison, judgement, request)
         forward = ready.forward
         one = forward.ones()
         value, base = (float(memory.evaluate(forward, z, 1)) for z in (one, torch.zeros_like(one)))
-        found = _run(ready, on_step, cancelled).double().cpu()
+        progress = Progress(
+            ready.plan.points, on_step, cancelled, request.seconds if ready.method.timed else None
+        )
+        found = _run(ready, progress).double().cpu()
         if ready.check:
             memory.give_back()  # what the method took is free again, and the check takes its own
         held = faithfulness(forward, found, value) if ready.check else None
@@ -104,7 +117,7 @@ def explain(
         target=ready.target.label(*request.pair),
         method=how.name,
         baseline=forward.baseline,
-        steps=ready.steps,
+        steps=progress.done if how.timed else ready.steps,
         tokens=features.texts,
         token_values=tuple(tuple(found[features.of_text(n)].tolist()) for n in (0, 1)),
         patch_values=tuple(tuple(row) for row in found[features.regions].view(features.grid).tolist()),
@@ -114,39 +127,75 @@ def explain(
         baseline_value=base,
         convergence_delta=total - (value - base) if how.complete else None,
         seconds=time.perf_counter() - started,
-        dtype=str(judge.model.dtype).removeprefix("torch."),
+        dtype=str(judge.model.dtype).removeprefix("torch.") if has_gradients(judge) else "",
         level=ready.level,
         scope=request.scope,
-        peak_memory=peak.bytes,
-        points=ready.plan.points,
+        peak_memory=peak.bytes if has_gradients(judge) else None,
+        points=progress.done if how.timed else ready.plan.points,
         faithfulness=held,
         pair=request.pair,
         target_key=request.target if isinstance(request.target, str) else CUSTOM,
         method_key=request.method,
+        critique_tokens=features.critique,
+        critique_values=tuple(found[features.sentences].tolist()),
+        unanswered=forward.unanswered if isinstance(forward, AsksAgain) else 0,
     )
 
 
 def attribute(ready: Prepared) -> Tensor:
     """(U,) what the method gives each feature, and nothing else. Call under the judge's lock."""
-    return _run(ready, None, None)
+    return _run(ready, Progress(ready.plan.points))
 
 
-def _run(
-    ready: Prepared, on_step: Callable[[int, int], None] | None, cancelled: Callable[[], bool] | None
-) -> Tensor:
-    points = ready.plan.points
+class Progress:
+    """How far a method has come: told on, asked whether to go on, and stopped when its time is up.
 
+    seconds: from the first evaluation, which is always made. What would not end in time is not begun.
+    """
+
+    def __init__(
+        self,
+        points: int,
+        on_step: Callable[[int, int], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+        seconds: float | None = None,
+    ) -> None:
+        self.points, self.on_step, self.cancelled, self.seconds = points, on_step, cancelled, seconds
+        self.restart()
+
+    def restart(self) -> None:
+        """From the first evaluation on, with what is left of the time."""
+        self.done = 0
+        self.began = getattr(self, "began", time.perf_counter())
+        self.last: tuple[float, int] | None = (
+            None  # when the last evaluation began, and of how many points it was
+        )
+
+    def before(self, points: int) -> None:
+        """Raises Cancelled or OutOfTime."""
+        if self.cancelled and self.cancelled():
+            raise Cancelled
+        now = time.perf_counter()
+        if self.seconds is not None and self.last:
+            each = (now - self.last[0]) / self.last[1]
+            if now - self.began + each * points > self.seconds:
+                raise OutOfTime
+        self.last = now, points
+
+    def after(self, points: int) -> None:
+        self.done = min(self.done + points, self.points)
+        if self.on_step:
+            self.on_step(self.done, self.points)
+
+
+def _run(ready: Prepared, progress: Progress) -> Tensor:
     def run(batch: int) -> Tensor:
-        done = 0
+        progress.restart()
 
         def forward(z: Tensor) -> Tensor:
-            nonlocal done
-            if cancelled and cancelled():
-                raise Cancelled
+            progress.before(len(z))
             value = ready.forward(z)
-            done = min(done + len(z), points)
-            if on_step:
-                on_step(done, points)
+            progress.after(len(z))
             return value
 
         return ready.method.run(forward, ready.forward, ready.steps, batch)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 
-from core.judges.features import Pass
-from core.judges.protocols import MaskedForward
+from core.judges.protocols import AsksAgain, MaskedForward
+from core.model import need
 from core.records import RecordError
 
 Result = TypeVar("Result")
@@ -20,9 +20,6 @@ CPU_BUDGET = 1 << 30  # bytes that the points of one batch may take on a CPU
 CPU_POSITIONS = 4096  # and decoder positions, so that a cancelled run stops within a second
 GPU_SHARE = 0.4  # of what is free on a GPU
 MOST = 32  # points that are evaluated at a time, where memory allows
-# What a process grows by on a CPU over what its tensors hold, because the C library's heap has gaps: with and without a
-# backward pass (tests/benchmarks/measure_estimates.py). A GPU's allocator counts tensors.
-GAPS = {True: 1.2, False: 1.5}
 
 
 def budget(device: torch.device) -> int:
@@ -33,31 +30,6 @@ def budget(device: torch.device) -> int:
     return CPU_BUDGET
 
 
-def bytes_per_point(model: Any, passes: Sequence[Pass], backward: bool) -> int:
-    """Bytes that one point takes, for decoder layers like Qwen2's: counted, and measured (measure_estimates.py).
-
-    With a backward pass each layer keeps, per position, the inputs of both norms, queries and the attention's output, and
-    three tensors of the MLP's inner width; and keys and values, spread over all heads where a pass looks at earlier ones.
-    Without one, the keys and values of all layers are there, and the tensors of the one layer that is computed.
-    """
-    text = model.config.get_text_config()
-    layers, wide = text.num_hidden_layers, getattr(text, "hidden_size", 1)
-    inner, heads = getattr(text, "intermediate_size", 4 * wide), text.num_attention_heads
-    head = getattr(text, "head_dim", None) or wide // heads
-    query, keys = heads * head, 2 * head * (getattr(text, "num_key_value_heads", None) or heads)
-    most = values = 0
-    for p in passes:
-        cache = layers * keys * (p.positions + p.reads)
-        looked_at = 2 * query * (p.positions + p.reads) if p.reads else keys * p.positions
-        values += (
-            layers * (p.positions * (3 * inner + 2 * wide + 2 * query) + looked_at) + bool(p.reads) * cache
-        )
-        layer = max(p.positions * (3 * inner + 4 * wide), 4 * wide * p.positions + bool(p.reads) * looked_at)
-        most = max(most, layers * keys * p.kept + cache + layer)
-    size = torch.finfo(model.dtype).bits // 8 * (GAPS[backward] if model.device.type == "cpu" else 1)
-    return int((values if backward else most) * size)
-
-
 def batch_for(device: torch.device, per_point: int, positions: int, points: int) -> int:
     """How many points of so many bytes and computed positions go into one batch."""
     fit = budget(device) // max(1, per_point)
@@ -66,7 +38,10 @@ def batch_for(device: torch.device, per_point: int, positions: int, points: int)
 
 def batch_of(forward: MaskedForward, points: int, backward: bool) -> tuple[int, int]:
     """How many of so many points go into one batch, and the bytes of one."""
-    per_point = bytes_per_point(forward.model, forward.passes, backward)
+    if isinstance(forward, AsksAgain):
+        return max(1, min(points, forward.at_once)), 0
+    text = forward.model.config.get_text_config()
+    per_point = need.bytes_per_point(text, forward.model.dtype, forward.passes, backward)
     return batch_for(forward.model.device, per_point, forward.computed, points), per_point
 
 

@@ -3,7 +3,6 @@ same two or three, and the vision tower is a large part of each."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,6 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from core.images import image_hash
+from core.judges.kept import Kept
 
 KEPT = 256 << 20  # bytes of features
 NOT_VISION = ("input_ids", "attention_mask", "mm_token_type_ids")
@@ -20,19 +20,15 @@ class Pictures:
     """Features of one picture at a time, by its content. Use it under the lock of the judge whose model it is."""
 
     def __init__(self, model: Any, kept: int = KEPT) -> None:
-        self.model, self.kept = model, kept
-        self._found: OrderedDict[str, list[Tensor]] = OrderedDict()
+        self.model = model
+        self._found: Kept[list[Tensor]] = Kept(kept)
 
     def of(self, image: Image.Image, encoded: Callable[[], Mapping[str, Any]]) -> list[Tensor]:
         """As `Reader.image_features` gives them. encoded: gives what the processor made of this picture alone; called only
         where the model has to look."""
         key = image_hash(image)
-        if key not in self._found:
-            self._found[key] = look(self.model, encoded())
-            while len(self._found) > 1 and sum(map(_bytes, self._found.values())) > self.kept:
-                self._found.popitem(last=False)
-        self._found.move_to_end(key)
-        return self._found[key]
+        found = self._found.get(key)
+        return self._found.put(key, look(self.model, encoded())) if found is None else found
 
 
 def look(model: Any, inputs: Mapping[str, Any]) -> list[Tensor]:
@@ -40,7 +36,3 @@ def look(model: Any, inputs: Mapping[str, Any]) -> list[Tensor]:
     vision = {k: v for k, v in inputs.items() if k not in NOT_VISION}
     found: list[Tensor] = model.image_features(vision.pop("pixel_values"), **vision)
     return found
-
-
-def _bytes(features: list[Tensor]) -> int:
-    return sum(t.nbytes for t in features)

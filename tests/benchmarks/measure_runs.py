@@ -1,6 +1,7 @@
 """How browsing grows with the size of a run: `python tests/benchmarks/measure_runs.py --sizes 1000 10000 100000 1000000`.
 
-Writes synthetic runs (texts of realistic length, 21 dimensions), then times, in a fresh process per size: opening
+Writes synthetic runs in the runner's row groups (every text another one: prompts of 25 words and responses of 90, 21
+dimensions), then times, in a fresh process per size: opening
 (leaderboard entry), a page of failures with and without filters and text search, one record, similar failures; and
 prints the process's peak memory.
 """
@@ -26,11 +27,11 @@ from core.records import Condition, JudgeCard  # noqa: E402
 from core.runs import browse, leaderboard  # noqa: E402
 from core.runs.browse import Filters  # noqa: E402
 from core.runs.manifest import Manifest
-from core.runs.run import open_run
+from core.runs.run import open_run  # noqa: E402
+from core.runs.runner import GROUP_ROWS  # noqa: E402
 from core.runs.schema import SCHEMA  # noqa: E402
 from core.taxonomy import DIMENSIONS, NUM_DIMENSIONS  # noqa: E402
 
-CHUNK = 20_000
 WORDS = np.array(
     [
         "the",
@@ -74,13 +75,15 @@ def synthesise(folder: Path, n: int) -> None:
     ).save(folder)
     rng = np.random.default_rng(0)
     with pq.ParquetWriter(folder / "judgements.parquet", SCHEMA, compression="zstd") as writer:
-        for start in range(0, n, CHUNK):
-            writer.write_table(_chunk(rng, start, min(CHUNK, n - start)))
+        for start in range(0, n, GROUP_ROWS):
+            writer.write_table(_chunk(rng, start, min(GROUP_ROWS, n - start)))
 
 
 def _chunk(rng: np.random.Generator, start: int, n: int) -> pa.Table:
-    texts = [" ".join(rng.choice(WORDS, 40)) for _ in range(300)]
-    pick = rng.integers(0, 300, (n, 3))
+    def texts(words: int) -> list[str]:
+        return [" ".join(line) for line in rng.choice(WORDS, (n, words))]
+
+    prompts, first, second = texts(25), texts(90), texts(90)
     logits = rng.normal(size=(n, NUM_DIMENSIONS)).astype(np.float32)
     selected = np.argsort(-logits, axis=1)[:, :3]
     weights = np.zeros((n, NUM_DIMENSIONS), dtype=np.float32)
@@ -92,14 +95,14 @@ def _chunk(rng: np.random.Generator, start: int, n: int) -> pa.Table:
     columns = {
         "row": np.arange(start, start + n), "key": [f"{i:016x}" for i in range(start, start + n)],
         "id": [f"id{i}" for i in range(start, start + n)], "subgroup": rng.choice(["x", "y", "z"], n),
-        "cluster": [f"id{i}" for i in range(start, start + n)], "prompt": [f"{texts[i]} {j}" for j, i in enumerate(pick[:, 0])],
-        "responses": [[texts[i], texts[j]] for i, j in pick[:, 1:]], "stored": [[0, 1]] * n, "preferred": preferred,
+        "cluster": [f"id{i}" for i in range(start, start + n)], "prompt": prompts,
+        "responses": list(zip(first, second, strict=True)), "stored": [[0, 1]] * n, "preferred": preferred,
         "relevant": [None] * n, "decisive": [None] * n, "image": [None] * n,
         "outcome": np.where(margin > 0, "right", "wrong"), "margin": margin, "rewards": list(rewards),
         "gate_logits": list(logits), "selected": list(selected.astype(np.int8)), "weights": list(weights), "weight_logits": list(logits),
         "scores": list(scores.reshape(n, -1)), "problem": [""] * n,
     }  # fmt: skip
-    return pa.table([pa.array(columns[f.name], f.type) for f in SCHEMA], schema=SCHEMA)
+    return pa.table([pa.array(columns.get(f.name, [None] * n), f.type) for f in SCHEMA], schema=SCHEMA)
 
 
 def measure(folder: Path) -> dict[str, float]:

@@ -23,8 +23,9 @@ from core.explain.measures import (
 )
 from core.explain.methods import METHODS, seeded
 from core.explain.targets import Target
-from core.judges.features import Features, Outputs, Pass
+from core.judges.features import Features, Outputs
 from core.judges.pieces import pieces
+from core.model.need import Pass
 from core.records import RecordError
 
 GRID = (2, 3)

@@ -121,7 +121,7 @@ def test_a_llava_model_is_judged_and_explained_with_its_own_template(llava_judge
     texts = ("There are 3 stars.", "I count 2 stars.")
     c = Comparison("c", noise(0), "How many stars are there?", texts)
     inputs = build_inputs(llava_judge.model, llava_judge.processor, c.load_image(), c.prompt, texts)
-    assert inputs.grid == (2, 2) and int(inputs.at_image.sum()) == 4
+    assert (inputs.layout.rows, inputs.layout.columns) == (2, 2) and int(inputs.at_image.sum()) == 4
     assert int(inputs.at_prompt.sum()) >= 6 and not (inputs.at_image & inputs.at_prompt).any()
     judged = llava_judge.judge(c)
     for method in METHODS:

@@ -18,6 +18,7 @@ from app.common.html import html
 FIRST, SECOND = "#2d73c0", "#d9730d"  # white is readable on the first, black on the second
 RESPONSES = (FIRST, SECOND, "#378063", "#8a5fb5")
 QUIET = "#838d99"
+NONE = "#eceef1"  # middle of a two-sided scale; opaque, so that its text is readable in both themes
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def _span(values: Sequence[float]) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Cells:
-    """A table whose cells are coloured by their number, from orange (-most) by the page's own ground to blue. names and heads:
+    """A table whose cells are coloured by their number, from orange (-most) by pale grey to blue. names and heads:
     of its lines and columns, empty for a map of regions."""
 
     values: tuple[tuple[float, ...], ...]
@@ -120,10 +121,13 @@ class Cells:
     def html(self) -> Markup:
         def cell(value: float) -> dict[str, str]:
             share = min(1.0, abs(value) / self.most) if self.most else 0.0
-            mixed = f"color-mix(in srgb, {FIRST if value > 0 else SECOND} {100 * share:.0f}%, transparent)"
-            ink = ("#fff" if value > 0 else "#000") if share > 0.55 else "inherit"
+            ground = _mixed(NONE, FIRST if value > 0 else SECOND, share)
             text = f"{value:+.{self.digits}f}" if abs(value) >= self.hidden else ""
-            return {"style": f"background: {mixed}; color: {ink}", "text": text, "title": f"{value:+.2f}"}
+            return {
+                "style": f"background: {ground}; color: {_ink(ground)}",
+                "text": text,
+                "title": f"{value:+.2f}",
+            }
 
         lines = [[cell(v) for v in line] for line in self.values]
         return html(
@@ -138,6 +142,24 @@ class Cells:
             heads=self.heads,
             title=self.title,
         )
+
+
+def _rgb(colour: str) -> tuple[int, int, int]:
+    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+
+
+def _mixed(none: str, full: str, share: float) -> str:
+    parts = (round(a + (b - a) * share) for a, b in zip(_rgb(none), _rgb(full), strict=True))
+    return "#" + "".join(f"{p:02x}" for p in parts)
+
+
+def _ink(ground: str) -> str:
+    """Black or white, whichever is further from it in luminance (WCAG 2.2)."""
+    linear = (
+        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (p / 255 for p in _rgb(ground))
+    )
+    light = sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+    return "#fff" if 1.05 / (light + 0.05) > (light + 0.05) / 0.05 else "#000"
 
 
 @dataclass(frozen=True)

@@ -143,7 +143,7 @@ def gallery_html() -> Markup:
     """The examples as buttons: a picture of a few hundred bytes each, in the page itself."""
     return html(
         """
-        <h2>Examples</h2><div class="examples">
+        <h2>Examples</h2><div class="examples" id="example-buttons">
         {%- for e in examples %}
         <button type="button" data-index="{{ loop.index0 }}"><img src="{{ e.small }}" alt="" width="104" height="104">{{ e.caption }}</button>
         {%- endfor %}</div>

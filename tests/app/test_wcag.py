@@ -171,7 +171,9 @@ def test_the_keyboard_alone_reaches_judge(tab, server):
             tab.keyboard.type(" Really.")  # something that was not judged before
     assert all(s["ring"] and s["seen"] for s in stops), stops
     order = [s["id"] for s in stops]
-    places = [order.index(x) for x in ("picture", "examples", "prompt", "response-a", "response-b", "judge")]
+    places = [
+        order.index(x) for x in ("picture", "example-buttons", "prompt", "response-a", "response-b", "judge")
+    ]
     assert places == sorted(places)
     before = tab.locator(".rewards").inner_text()
     tab.keyboard.press("Enter")

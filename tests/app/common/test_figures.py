@@ -160,3 +160,21 @@ def test_the_overlay_tints_the_right_region():
     assert red > blue  # negative: orange
     red, _, blue = found[30, 30]
     assert blue > red  # positive: blue
+
+
+@given(st.floats(-1, 1))
+def test_numbers_in_a_map_can_be_read_on_their_colour(value):
+    """WCAG 2.2 AA: a contrast of 4.5, by its formula for relative luminance."""
+    style = re.search(r"background: (#\w{6}); color: (#\w{3})", charts.Cells(((value,),), 1.0).html())
+
+    def luminance(colour):
+        colour = colour if len(colour) == 7 else "#" + "".join(2 * c for c in colour[1:])
+        parts = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+        return np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4) @ [
+            0.2126,
+            0.7152,
+            0.0722,
+        ]
+
+    light, dark = sorted((luminance(style[1]), luminance(style[2])), reverse=True)
+    assert (light + 0.05) / (dark + 0.05) >= 4.5

@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 import sys
-from importlib.util import find_spec
+from collections.abc import Callable
 from pathlib import Path
 
 with contextlib.suppress(ImportError):
@@ -15,28 +15,36 @@ with contextlib.suppress(ImportError):
 
 import gradio as gr
 
-from app.common import privately
+from app.common import lane, privately
 from app.common.identity import kind_of_sign_in
+from app.common.late import LateJudge
 from app.common.model_options import add_model_options, options_of
 from app.common.server import Logins, doors, given_hosts
 from app.common.theme import CSS, THEME, head
 from app.pages import RECORDED, Desk, build, build_without_model
+from core.explain import can_explain
+from core.judges.options import Options
+from core.judges.protocols import Explainable, Judge
 from core.labels.backup import keep
 from core.labels.database import default_url
 from core.labels.records import LabelError
 from core.labels.store import LabelStore
+from core.model.files import CheckpointError
 from core.records.bundle import BundleError
 from core.records.gallery import Gallery
 from core.records.gallery import read as read_gallery
 
 
-def with_judge(args: argparse.Namespace, desk: Desk) -> gr.Blocks:
-    from core.explain import can_explain  # a replay does without torch
-    from core.judges.opening import open_judge
-    from core.model.loading import CheckpointError
-
+def with_judge(args: argparse.Namespace, desk: Desk) -> tuple[gr.Blocks, Callable[[], None]]:
+    """The interface, and what is to be done once it is served."""
+    options = options_of(args)
     try:
-        judge = open_judge(args.model, options_of(args), lambda sentence: print(sentence, flush=True))
+        if (
+            not args.model and options == Options() and not lane.forks()
+        ):  # a fork knows what was there before it
+            late = LateJudge(_embedded)
+            return build(late, args.runs, desk, recorded(args)), late.start
+        judge = _opened(args.model, options)
     except CheckpointError as error:
         sys.exit(f"Rewardscope cannot start: {error}")
     if not can_explain(judge):
@@ -44,7 +52,19 @@ def with_judge(args: argparse.Namespace, desk: Desk) -> gr.Blocks:
             f"Rewardscope cannot start: '{judge.card.name}' can judge, but there is nothing to explain it by. Judge data with it by "
             "`python -m core run --model ...` and show the run with --replay."
         )
-    return build(judge, args.runs, desk, recorded(args))
+    return build(judge, args.runs, desk, recorded(args)), lambda: None
+
+
+def _opened(model: str | None, options: Options) -> Judge:
+    from core.judges.opening import open_judge  # torch
+
+    return open_judge(model, options, lambda sentence: print(sentence, flush=True))
+
+
+def _embedded() -> Explainable:
+    judge = _opened(None, Options())
+    assert can_explain(judge)
+    return judge
 
 
 def replay(args: argparse.Namespace, desk: Desk) -> gr.Blocks:
@@ -126,7 +146,19 @@ def main() -> None:
         help="a name under which the server is reached, such as desk.example.org; may be given several times",
     )
     parser.add_argument("--port", type=int, default=None)
+    parser.add_argument(
+        "--mcp",
+        action="store_true",
+        default=os.environ.get("REWARDSCOPE_MCP", "") not in ("", "0"),
+        help="offer `score` and `explain` as MCP tools too",
+    )
     args = parser.parse_args()
+    if args.mcp and (args.replay or args.auth):
+        parser.error(
+            "--mcp does not go with --replay, which publishes no tools."
+            if args.replay
+            else "--mcp does not go with --auth: an MCP client has no way to log in."
+        )
     signal.signal(
         signal.SIGTERM, lambda *_: sys.exit(0)
     )  # a Space stops like this: the last labels are still saved
@@ -134,7 +166,10 @@ def main() -> None:
     os.environ.setdefault("GRADIO_TEMP_DIR", str(privately.folder("rewardscope-files-")()))
     auth = logins(args.auth) if args.auth else None
     desk = open_desk(args.labels, bool(auth))
-    demo = replay(args, desk) if args.replay else with_judge(args, desk)
+    if args.replay:
+        demo, once_served = replay(args, desk), lambda: None
+    else:
+        demo, once_served = with_judge(args, desk)
     # To whoever comes after those, Gradio says "This application is currently busy. Please try again."
     demo.queue(max_size=64)
     demo.launch(
@@ -148,12 +183,13 @@ def main() -> None:
         run_history=False,
         enable_monitoring=False,
         ssr_mode=False,
-        # A replay publishes no endpoint; a Space may bring a gradio without its extras.
-        # With --auth MCP is off: its clients have no way to log in.
-        mcp_server=not args.replay and not auth and find_spec("mcp") is not None,
+        mcp_server=args.mcp,
         show_error=True,
+        prevent_thread_lock=True,
         **doors(given_hosts(args.allow_host, args.host), head(), Logins(auth) if auth else None),
     )
+    once_served()
+    demo.block_thread()
 
 
 if __name__ == "__main__":

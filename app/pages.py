@@ -53,7 +53,7 @@ def _duplicate() -> None:
 def build(judge: Explainable, runs: Path, desk: Desk, recorded: Sequence[Gallery] = ()) -> gr.Blocks:
     """The whole interface around one loaded judge. runs: where runs are made and looked for, beside the bundled ones."""
     from app.api import publish
-    from app.common import lane  # these import torch, which a replay does without
+    from app.common import lane
     from app.inspect.first_looks import Looks
     from app.inspect.gallery_results import stored_for
     from app.inspect.page import build_inspect

@@ -1,10 +1,8 @@
-// Mends what Gradio and Plotly leave out for people who do not see the page or use no mouse, and what no property or
+// Mends what Gradio leaves out for people who do not see the page or use no mouse, and what no property or
 // style sheet can reach. Runs shortly after every change of the page; it writes attributes only where they differ.
 (() => {
   if (window.rewardscopeAccessible) return;
   window.rewardscopeAccessible = true;
-
-  const MOST = 60; // values read out per chart
 
   function set(element, values) {
     for (const [name, value] of Object.entries(values))
@@ -39,41 +37,6 @@
     }
   }
 
-  // A chart is one picture whose words are its heading, its axis and its values.
-  function charts() {
-    const headings = [...document.querySelectorAll('main h1, main h2, main h3, main button.label-wrap > span:first-child')];
-    for (const chart of document.querySelectorAll('.js-plotly-plot')) {
-      const [first, ...others] = chart.querySelectorAll('.main-svg');
-      if (!first) continue;
-      const before = headings.filter(h => chart.compareDocumentPosition(h) & Node.DOCUMENT_POSITION_PRECEDING);
-      const axis = chart.layout?.xaxis?.title?.text;
-      const label = ['Chart', before.at(-1)?.textContent.trim(), axis, values(chart)].filter(Boolean).join('. ');
-      set(first, {role: 'img', 'aria-label': label});
-      for (const svg of others) set(svg, {'aria-hidden': 'true'});
-    }
-  }
-
-  function values(chart) {
-    const plain = text => String(text).replace(/<[^>]*>/g, ' ').replace(/\s+/g, ' ').trim();
-    const number = v => (typeof v === 'number' ? String(Math.round(v * 1000) / 1000) : plain(v));
-    const said = [];
-    const traces = chart._fullData || [];
-    for (const trace of traces) {
-      if (!trace.x || !trace.y || trace.visible !== true) continue;
-      const [x, y] = [Array.from(trace.x), Array.from(trace.y)];
-      if (trace.type === 'heatmap') {
-        y.forEach((row, i) => x.forEach((column, j) => said.push(`${plain(row)}, ${plain(column)}: ${number(trace.z[i][j])}`)));
-        continue;
-      }
-      const [names, amounts] = typeof y[0] === 'string' ? [y, x] : [x, y];
-      const whose = chart._fullLayout.showlegend ? `${plain(trace.name)}, ` : '';
-      names.forEach((name, i) => {
-        if (amounts[i] != null) said.push(`${whose}${number(name)}: ${number(trace.text?.[i] || amounts[i])}`);
-      });
-    }
-    return said.slice(0, MOST).join('; ') + (said.length > MOST ? '; and more' : '');
-  }
-
   // A dropdown takes Tab for a key that opens it: left by keyboard it stays open over what comes next, and its list is a
   // stop of its own. So Tab closes it first, as Escape does, and Gradio does not see it.
   document.addEventListener('keydown', e => {
@@ -83,11 +46,20 @@
     e.stopPropagation();
   }, true);
 
+  // A slider tells the server once it is let go; moved by keyboard it is let go after each step.
+  let byKey = false;
+  document.addEventListener('keydown', () => { byKey = true; }, true);
+  document.addEventListener('pointerdown', () => { byKey = false; }, true);
+  document.addEventListener('change', e => {
+    if (byKey && e.target.matches?.('input[type=range]'))
+      e.target.dispatchEvent(new PointerEvent('pointerup', {bubbles: true}));
+  });
+
   let due = 0;
   function soon() {
     due ||= setTimeout(() => {
       due = 0;
-      for (const mend of [pages, accordions, scrolling, charts]) mend();
+      for (const mend of [pages, accordions, scrolling]) mend();
     }, 150);
   }
   new MutationObserver(soon).observe(document.documentElement, {

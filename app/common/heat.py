@@ -11,7 +11,7 @@ import re
 from markupsafe import Markup
 from PIL import Image
 
-from app.common.figures import FIRST, SECOND
+from app.common.charts import FIRST, SECOND
 from app.common.html import NOTHING, html, signed
 from core.images import to_png_bytes
 from core.records import DeletionCheck, Explanation, Judgement, Passed, letter

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined, Template
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from core.records import plain
 
@@ -41,9 +41,3 @@ def signed(value: float, digits: int = 2) -> str:
 
 def joined(parts: Any, between: str = "") -> Markup:
     return Markup(between).join(parts)  # noqa: S704 (`between` is the program's own)
-
-
-def label(text: object) -> str:
-    """A text for a Plotly figure: its titles, labels and hover texts read a few tags as formatting. For anything but a number
-    that stands in a figure."""
-    return str(escape(plain(str(text))))

@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, TypeVar
 
-import torch
-
-from core.explain.explanation import SMALL
+from app.common.late import loaded
+from core.explain.request import SMALL
 from core.judges.protocols import Judge
 
 try:
@@ -57,7 +56,7 @@ def run_on_model(
     Raises what the task raises; on ZeroGPU only its ValueErrors, anything else as spaces' own gr.Error.
     """
     if not forks():
-        return task(judge, *args, **kwargs, **(watch or {}))
+        return task(loaded(judge), *args, **kwargs, **(watch or {}))
     found = _on_gpu(task, id(judge), args, kwargs, seconds or time_for(judge))
     if isinstance(found, Refused):
         raise found.error
@@ -73,9 +72,10 @@ def time_for(judge: Judge, allowed: float | None = None) -> int:
 def _answer(task: Callable[..., Any], judge: int, args: tuple, kwargs: dict[str, Any], seconds: int) -> Any:
     del seconds
     if os.getpid() != HOME:
-        torch.set_num_threads(
-            1
-        )  # a fork cannot use the threads its parent has started: it would wait for ever
+        import torch
+
+        # A fork cannot use the threads its parent has started: it would wait for ever.
+        torch.set_num_threads(1)
     try:
         return task(_judges[judge], *args, **kwargs)
     except ValueError as error:  # RecordError, ImageError, BenchmarkError, ...

@@ -11,6 +11,7 @@ Policy (innermost)    sends the headers that tell a browser what this page may d
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import hmac
 import os
@@ -27,6 +28,8 @@ from urllib.parse import urlsplit
 from fastapi import HTTPException
 from starlette.middleware import Middleware
 
+from app.common import styles
+
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -41,6 +44,8 @@ FREE_PATHS = {
 }  # fmt: skip
 # Threads of events. Any number but Gradio's default gives them a pool of their own, so that pages are served while all wait.
 THREADS = 32
+SMALL = 1000  # bytes of a page that are not worth packing
+FOR_EVER = b"public, max-age=31536000, immutable"  # files whose name changes with their content
 
 
 class Hosts:
@@ -242,6 +247,8 @@ class Policy:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
+        if content := styles.file(scope["path"]):
+            return await _sheet(scope, content, send)
         nonce = secrets.token_urlsafe(16)
         page: list[Message] = []  # the start of a page's answer, held back until its text is whole
 
@@ -251,6 +258,9 @@ class Policy:
                 is_page = kind.startswith(b"text/html") and not scope["path"].startswith("/gradio_api/")
                 rules = policy(nonce, self.hashes) if is_page else FILES
                 message["headers"] = [*message["headers"], *_headers(rules)]
+                if scope["path"].startswith("/assets/") and message["status"] == 200:
+                    kept = [h for h in message["headers"] if h[0].lower() != b"cache-control"]
+                    message["headers"] = [*kept, (b"cache-control", FOR_EVER)]
                 if is_page:
                     message["parts"] = []
                     page.append(message)
@@ -261,7 +271,12 @@ class Policy:
                 if message.get("more_body"):
                     return
                 start = page.pop()
-                text = b"".join(start.pop("parts")).replace(b"<script", f'<script nonce="{nonce}"'.encode())
+                text = styles.with_links(b"".join(start.pop("parts"))).replace(
+                    b"<script", f'<script nonce="{nonce}"'.encode()
+                )
+                if _gzip(scope) and len(text) > SMALL:  # Gradio's own compression knows files by their ending
+                    text = gzip.compress(text, 5)
+                    start["headers"] += [(b"content-encoding", b"gzip"), (b"vary", b"Accept-Encoding")]
                 start["headers"] = [
                     (k, str(len(text)).encode() if k == b"content-length" and text else v) for k, v in start["headers"]
                 ]  # fmt: skip
@@ -270,6 +285,21 @@ class Policy:
             await send(message)
 
         await self.app(scope, receive, changed)
+
+
+async def _sheet(scope: Scope, content: bytes, send: Send) -> None:
+    headers = [(b"content-type", b"text/css; charset=utf-8"), (b"cache-control", FOR_EVER), *_headers(FILES)]
+    if _gzip(scope):
+        content = gzip.compress(content, 6)
+        headers += [(b"content-encoding", b"gzip"), (b"vary", b"Accept-Encoding")]
+    headers.append((b"content-length", str(len(content)).encode()))
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
+
+
+def _gzip(scope: Scope) -> bool:
+    given = b",".join(v for k, v in scope["headers"] if k.lower() == b"accept-encoding")
+    return b"gzip" in given
 
 
 def _around() -> str:

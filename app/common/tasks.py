@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
@@ -18,28 +19,19 @@ from core.explain import (
     Plan,
     Request,
     default_method,
-    explain,
     has_dimensions,
     has_gradients,
     is_costly,
-    plan,
     targets_for,
 )
-from core.explain.counterfactual import (
-    Effect,
-    Suggestion,
-    effects,
-    image_ablation,
-    region_by_dimension,
-    standard_edits,
-    suggest,
-)
-from core.explain.verify import Verdict, verify
 from core.judges.protocols import Explainable, Judge, KnowsItsWorld
 from core.judges.registry import JUDGES, Options
 from core.records import Comparison, Condition, Explanation, ImageAblation, Judgement, OODScore, RecordError
 from core.records.bundle import Bundle
-from core.runs.runner import Job, run
+
+if TYPE_CHECKING:  # torch: pages are built, and most are shown, without it
+    from core.explain.counterfactual import Effect, Suggestion
+    from core.explain.verify import Verdict
 
 ASKED = Request(method="ablation", level="word")  # what "Explain" offers
 SUGGESTED = 5
@@ -86,6 +78,8 @@ def first_explained(
     judge: Explainable, comparison: Comparison, judgement: Judgement, pair: tuple[int, int]
 ) -> Explanation | None:
     """Unasked for only where it costs no more answers."""
+    from core.explain import explain
+
     if not has_gradients(judge):
         return None
     asked = Request(pair, first_target(judge, judgement, pair), default_method(judge, comparison))
@@ -94,6 +88,9 @@ def first_explained(
 
 def first_look(judge: Explainable, comparison: Comparison, other: Image.Image) -> FirstLook:
     """other: some other record's picture, to see how far the margin rests on this one."""
+    from core.explain import plan
+    from core.explain.counterfactual import image_ablation
+
     judgement = judge.judge(comparison)
     if not judgement.rewards:  # a server without an answer: as undecided as one without a verdict
         judgement = replace(judgement, rewards=(math.nan,) * len(comparison.responses))
@@ -115,6 +112,8 @@ def judge_and_explain(
 ) -> tuple[tuple[int, int], Explanation]:
     """The best pair and its explanation; the request's own pair is not asked. Raises RecordError for a target that this
     judgement does not have."""
+    from core.explain import explain
+
     judgement = judge.judge(comparison)
     keys = [key for key, _ in targets_for(judge, judgement)]
     if isinstance(request.target, str) and request.target not in keys:
@@ -125,10 +124,39 @@ def judge_and_explain(
     return pair, explain(judge, comparison, judgement, replace(request, pair=pair))
 
 
+def explained(
+    judge: Explainable, comparison: Comparison, judgement: Judgement, request: Request, **watch: Any
+) -> Explanation:
+    """core.explain.explain, by a name that can be had without torch."""
+    from core.explain import explain
+
+    return explain(judge, comparison, judgement, request, **watch)
+
+
+def planned(judge: Explainable, comparison: Comparison, judgement: Judgement, request: Request) -> Plan:
+    """core.explain.plan, as above."""
+    from core.explain import plan
+
+    return plan(judge, comparison, judgement, request)
+
+
+def effect_of_change(
+    judge: Explainable, comparison: Comparison, judgement: Judgement, pair: tuple[int, int], mask: Image.Image, how: str
+) -> Effect:  # fmt: skip
+    """mask: white where the picture is erased or blurred. Raises RecordError."""
+    from core.explain.counterfactual import change_masked, effects
+
+    edit = change_masked(comparison, mask, "blur" if how == "blur" else "erase", "what you drew")
+    return effects(judge, judgement, *pair, [edit])[0]
+
+
 def check_bundle(
     judge: Explainable, bundle: Bundle, other: Image.Image
 ) -> tuple[Verdict, OODScore | None, ImageAblation]:
     """The bundle computed anew, and what it may lack."""
+    from core.explain.counterfactual import image_ablation
+    from core.explain.verify import verify
+
     c, e = bundle.comparison, bundle.explanation
     ablated = bundle.image_ablation or image_ablation(judge, c, bundle.judgement, *e.pair, other)
     ood = judge.out_of_distribution(c.load_image()) if isinstance(judge, KnowsItsWorld) else None
@@ -144,6 +172,8 @@ def try_edits(
     pair: tuple[int, int],
 ) -> tuple[list[Effect], list[Suggestion], tuple[tuple[int, int], dict[int, list[float]]]]:
     """Effects of the standard edits, words that would have helped the loser, and each region's part by dimension."""
+    from core.explain.counterfactual import effects, region_by_dimension, standard_edits, suggest
+
     a, b = pair
     edits = standard_edits(comparison, judgement, a, b, explanation, other)
     return (
@@ -182,6 +212,8 @@ def make_run(
 ) -> tuple[int, int, list[str]]:
     """Makes or continues a run: (rows, rows judged, why the others were not). Raises BenchmarkError, CheckpointError,
     RunError."""
+    from core.runs.runner import Job, run
+
     loaded = BENCHMARKS[wanted.benchmark].open(wanted.source, format=wanted.format)
     loaded_one = judge.card.id if judge.card.embedded else LOADED
     chosen: Judge = judge if wanted.judge == loaded_one else JUDGES[wanted.judge](Options())

@@ -8,10 +8,9 @@ from typing import Any
 
 import gradio as gr
 import pandas as pd
-import plotly.graph_objects as go
 
+from app.common.charts import FIRST, QUIET, Cells, Row, Rows, round_ticks
 from app.common.downloads import FORMATS, Downloads, table_file
-from app.common.figures import FIRST, NONE, QUIET, SECOND, layout
 from app.common.html import html
 
 ASSETS = Path(__file__).parents[2] / "assets"
@@ -43,47 +42,34 @@ def table(measured: dict[str, Any]) -> pd.DataFrame:
     return frame.rename_axis("method").reset_index()
 
 
-def measure_figure(measured: dict[str, Any], measure: str) -> go.Figure:
+def measure_figure(measured: dict[str, Any], measure: str) -> Rows:
     """Every method's value with its interval; the dashed line is the aim, the grey dots what chance gives."""
-    rows = [r for r in measured["table"] if r["measure"] == measure]
     chance = {r["method"]: r["value"] for r in measured["table"] if r["measure"] == f"{measure}_random"}
-    figure = go.Figure()
-    figure.add_scatter(
-        x=[r["value"] for r in rows], y=[r["method"] for r in rows], mode="markers",
-        marker={"color": [QUIET if "no model" in r["method"] else FIRST for r in rows], "size": 11},
-        error_x={
-            "type": "data", "symmetric": False, "array": [r["high"] - r["value"] for r in rows],
-            "arrayminus": [r["value"] - r["low"] for r in rows],
-        },
-        name=SHOWN.get(measure, measure), hovertemplate="%{y}: %{x:.3f}<extra></extra>",
+    if measure == "top10":
+        chance = {}
+    rows = tuple(
+        Row(
+            r["method"], r["value"], 0.0, f"{r['value']:.2f}", QUIET if "no model" in r["method"] else FIRST, True,
+            (r["low"], r["high"]), chance.get(r["method"]),
+        )
+        for r in measured["table"]
+        if r["measure"] == measure
     )  # fmt: skip
-    if chance and measure != "top10":
-        figure.add_scatter(
-            x=list(chance.values()), y=list(chance), mode="markers", marker={"color": QUIET, "size": 9}, name="random order"
-        )  # fmt: skip
-    if measure == "mass":
-        figure.add_vline(x=measured["evidence_area"], line={"dash": "dot", "color": QUIET})
-    if measure in AIMS:
-        figure.add_vline(x=AIMS[measure], line={"dash": "dash", "color": SECOND})
-    figure.update_yaxes(autorange="reversed")
-    figure.update_xaxes(title=measured["measures"][measure])
-    return layout(figure, 120 + 36 * len(rows), showlegend=bool(chance) and measure != "top10")
+    lines = [measured["evidence_area"]] if measure == "mass" else []
+    lines += [AIMS[measure]] if measure in AIMS else []
+    values = [v for r in rows for v in (r.end, *(r.interval or ()), r.beside, *lines) if v is not None]
+    low, high = min(0.0, *values), max([*values, 1e-9])
+    legend = (("random order", QUIET),) if chance else ()
+    axis = measured["measures"][measure]
+    return Rows(rows, axis, (low, high), round_ticks(low, high), tuple(lines), legend)
 
 
-def agreement_figure(measured: dict[str, Any]) -> go.Figure:
+def agreement_figure(measured: dict[str, Any]) -> Cells:
     """Rank correlation of every two methods' maps."""
     cells = pd.DataFrame(measured["agreement"]).pivot(index="a", columns="b", values="value")
     order = list(dict.fromkeys(r["a"] for r in measured["agreement"]))
-    cells = cells.loc[order, order]
-    figure = go.Figure(
-        go.Heatmap(
-            z=cells.to_numpy(), x=order, y=order, zmin=-1, zmax=1, texttemplate="%{z:.2f}", showscale=False,
-            colorscale=[[0, SECOND], [0.5, NONE], [1, FIRST]], xgap=1, ygap=1,
-        )
-    )  # fmt: skip
-    figure.update_yaxes(autorange="reversed")
-    figure.update_xaxes(tickangle=-35)
-    return layout(figure, 430)
+    values = tuple(tuple(line) for line in cells.loc[order, order].to_numpy().tolist())
+    return Cells(values, 1.0, tuple(order), tuple(order))
 
 
 def build_explanations(demo: gr.Blocks) -> None:
@@ -122,12 +108,15 @@ def build_explanations(demo: gr.Blocks) -> None:
     choice = gr.Dropdown(
         [(title, key) for key, title in SHOWN.items()], value="word", label="Measure", elem_id="measure"
     )
-    plot = gr.Plot(measure_figure(measured, "word"), show_label=False, elem_id="measure-plot")
+    plot = gr.HTML(measure_figure(measured, "word").html(), elem_id="measure-plot")
     choice.input(
-        lambda key: measure_figure(measured, key if key in SHOWN else "word"), [choice], [plot], **PRIVATE
+        lambda key: measure_figure(measured, key if key in SHOWN else "word").html(),
+        [choice],
+        [plot],
+        **PRIVATE,
     )
     gr.HTML("<h2>Do the methods agree?</h2>")
-    gr.Plot(agreement_figure(measured), show_label=False, elem_id="agreement")
+    gr.HTML(agreement_figure(measured).html(), elem_id="agreement")
     gr.Markdown((ASSETS / "explanations.md").read_text(), elem_id="misleads")
     del demo
 

@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 import numpy as np
-import plotly.graph_objects as go
 from markupsafe import Markup
 from PIL import Image
-from plotly.subplots import make_subplots
 
 from app.common import lane
-from app.common.figures import FIRST, INK, NONE, SECOND, layout
-from app.common.html import html, label, signed
+from app.common.charts import FIRST, SECOND, Cells, Row, Rows
+from app.common.html import NOTHING, html, joined, signed
 from app.common.lane import LANE
-from app.common.tasks import try_edits
+from app.common.sections import section
+from app.common.tasks import effect_of_change, try_edits
 from app.inspect.views import View, needed, told, undecided
 from core.explain import has_dimensions, is_costly
-from core.explain.counterfactual import (
-    Effect,
-    Outcome,
-    Suggestion,
-    change_masked,
-    effects,
-)
 from core.judges.protocols import Explainable
 from core.records import RecordError, letter
 from core.taxonomy import Dimension
+
+if TYPE_CHECKING:
+    from core.explain.counterfactual import Effect, Suggestion
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 MOST_EDITS = 8  # of standard_edits
@@ -42,7 +37,7 @@ class Edits:
         self.rewords, self.gated = judge.rewords, has_dimensions(judge)
 
     def build(self) -> None:
-        with gr.Accordion("Counterfactual edits", open=False, elem_id="edits"):
+        with section("Counterfactual edits", elem_id="edits"):
             gr.Markdown(
                 "What would have changed the verdict? Every bar is an edited input, judged again by the whole model. "
                 + (
@@ -57,11 +52,11 @@ class Edits:
                 )
             )
             self.run = gr.Button("Try the edits", variant="primary", elem_id="try-edits")
-            self.strip = gr.Plot(show_label=False, elem_id="strip")
+            self.strip = gr.HTML(elem_id="strip")
             if self.rewords:
                 self.words = gr.HTML(elem_id="suggestions")
             if self.gated:
-                self.regions = gr.Plot(show_label=False, elem_id="region-dimension")
+                self.regions = gr.HTML(elem_id="region-dimension")
             gr.HTML("<h3>Draw on the picture</h3>")
             self.fetch = gr.Button("Take the picture", size="sm", elem_id="fetch")
             self.canvas = gr.ImageEditor(
@@ -88,9 +83,8 @@ class Edits:
             self.on_drawn, [view, self.canvas, self.how], [self.drawn_outcome], **LANE, **PRIVATE
         )
 
-    def reset(self, view: View | None) -> tuple:
-        del view
-        return None, *([""] if self.rewords else []), *([None] if self.gated else []), ""
+    def reset(self) -> tuple:
+        return tuple("" for _ in self.outputs)
 
     def on_run(self, view: View | None) -> Any:
         with told():
@@ -107,11 +101,11 @@ class Edits:
                 view.pair,
             )
             a, b = view.pair
-            out: list[Any] = [strip_figure(found, a, b)]
+            out: list[Any] = [strip_figure(found, a, b).html()]
             if self.rewords:
                 out.append(suggestions_html(suggested, view))
             if self.gated:
-                out.append(region_figure(grid, parts, a, b, view.judgement.dimensions) if parts else None)
+                out.append(regions_html(grid, parts, a, b, view.judgement.dimensions) if parts else NOTHING)
             return out if len(out) > 1 else out[0]
 
     def on_fetch(self, view: View | None) -> Image.Image:
@@ -122,8 +116,9 @@ class Edits:
         with told():
             view = needed(view)
             mask = painted(view.comparison.load_image(), drawn)
-            edit = change_masked(view.comparison, mask, "blur" if how == "blur" else "erase", "what you drew")
-            found = lane.run_on_model(effects, self.judge, view.judgement, *view.pair, [edit])[0]
+            found = lane.run_on_model(
+                effect_of_change, self.judge, view.comparison, view.judgement, view.pair, mask, how
+            )
             return html(
                 '<p class="verdict" role="status">{{ text }}</p>', text=_told_effect(found, *view.pair)
             )
@@ -146,22 +141,17 @@ def _told_effect(e: Effect, a: int, b: int) -> str:
     return f"With {e.label}, {turned}: the margin {letter(a)} − {letter(b)} goes from {signed(e.before)} to {signed(e.after)}."
 
 
-def strip_figure(found: list[Effect], a: int, b: int) -> go.Figure:
+def strip_figure(found: list[Effect], a: int, b: int) -> Rows:
     """Margin after each edit; the dashed line is the margin as given, a diamond marks a turned verdict."""
-    names = [label(e.label) + ("  ◆ turns" if e.flips else "") for e in found]
-    figure = go.Figure(
-        go.Bar(
-            orientation="h", y=names, x=[e.after for e in found],
-            marker_color=[FIRST if e.after >= 0 else SECOND for e in found],
-            text=[f"{e.after:+.2f}" for e in found], textposition="auto",
-            hovertext=[f"changes the margin by {e.change:+.2f}" for e in found],
+    rows = tuple(
+        Row(
+            e.label + ("  ◆ turns" if e.flips else ""), e.after, 0.0, signed(e.after), FIRST if e.after >= 0 else SECOND,
+            title=f"changes the margin by {signed(e.change)}",
         )
+        for e in found
     )  # fmt: skip
-    if found:
-        figure.add_vline(x=found[0].before, line={"dash": "dash", "color": INK})
-    figure.update_yaxes(autorange="reversed")
-    figure.update_xaxes(title=f"margin {letter(a)} − {letter(b)} after the edit; dashed: as given")
-    return layout(figure, 90 + 34 * len(found), showlegend=False)
+    axis = f"margin {letter(a)} − {letter(b)} after the edit; dashed: as given"
+    return Rows(rows, axis, lines=(found[0].before,) if found else ())
 
 
 def suggestions_html(found: list[Suggestion], view: View) -> Markup:
@@ -183,6 +173,8 @@ def suggestions_html(found: list[Suggestion], view: View) -> Markup:
 
 
 def _told_outcome(s: Suggestion, loser: str) -> str:
+    from core.explain.counterfactual import Outcome  # loaded with the model
+
     if s.outcome is Outcome.TIES:
         return "a tie: both responses then say the same" if s.same_text else "a tie"
     return (
@@ -190,32 +182,25 @@ def _told_outcome(s: Suggestion, loser: str) -> str:
     )
 
 
-def region_figure(
+def regions_html(
     grid: tuple[int, int], parts: dict[int, list[float]], a: int, b: int, dimensions: Sequence[Dimension]
-) -> go.Figure:
+) -> Markup:
     """One small map a selected dimension: what each region adds to its contribution, in one scale."""
-    dims = list(parts)
-    figure = make_subplots(
-        rows=1, cols=max(1, len(dims)), subplot_titles=[label(dimensions[d].name) for d in dims]
-    )
-    most = max([abs(v) for d in dims for v in parts[d]] + [1e-9])
-    scale = [[0, SECOND], [0.5, NONE], [1, FIRST]]
-    for n, d in enumerate(dims):
-        values = np.array(parts[d]).reshape(grid)
-        figure.add_trace(
-            go.Heatmap(
-                z=values[::-1], zmin=-most, zmax=most, colorscale=scale, showscale=False,
-                text=[[f"{v:+.1f}" if abs(v) >= most / 20 else "" for v in row] for row in values[::-1]],
-                texttemplate="%{text}", hovertemplate="%{z:+.2f}<extra></extra>", xgap=1, ygap=1,
-            ),
-            row=1, col=n + 1,
-        )  # fmt: skip
-    layout(figure, 300)
-    figure.update_xaxes(visible=False)
-    figure.update_yaxes(visible=False)
-    figure.update_layout(margin={"l": 8, "r": 12, "t": 40, "b": 36})
-    figure.add_annotation(
-        text=f"what each region adds to each dimension's part of {letter(a)} − {letter(b)}", showarrow=False,
-        x=0, y=-0.02, xref="paper", yref="paper", xanchor="left", yanchor="top",
+    maps = [m.html() for m in region_maps(grid, parts, dimensions)]
+    return html(
+        '<div class="maps">{{ maps }}</div><p class="small">What each region adds to each dimension\'s part of {{ a }} − {{ b }}.</p>',
+        maps=joined(maps), a=letter(a), b=letter(b),
     )  # fmt: skip
-    return figure
+
+
+def region_maps(
+    grid: tuple[int, int], parts: dict[int, list[float]], dimensions: Sequence[Dimension]
+) -> list[Cells]:
+    most = max([abs(v) for values in parts.values() for v in values] + [1e-9])
+    return [
+        Cells(
+            tuple(map(tuple, np.array(values).reshape(grid).tolist())), most, title=dimensions[d].name, digits=1,
+            hidden=most / 20,
+        )
+        for d, values in parts.items()
+    ]  # fmt: skip

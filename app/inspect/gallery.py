@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import functools
+import io
 from dataclasses import dataclass, replace
 
 from app.common import privately
+from core.images import small_copy
 from core.records import Comparison
 from core.world.draw import draw
 from core.world.items import build_item, png, to_comparison
 from core.world.splits import couple, held_out_question
 
+SMALL = 150  # pixels, longest side
 FAMILIES = (
     "count",
     "caption",
@@ -28,12 +32,13 @@ FAMILIES = (
 
 @dataclass(frozen=True)
 class Example:
-    """id in links, a caption for the gallery, the comparison, and its picture as a file for the gallery."""
+    """id in links, a caption for the gallery, the comparison, its picture as a file, and a small copy as a data: URL."""
 
     id: str
     caption: str
     comparison: Comparison
     path: str
+    small: str
 
 
 @functools.cache
@@ -47,8 +52,16 @@ def gallery() -> tuple[Example, ...]:
         key = name.replace(" ", "-")
         path = folder / f"{key}.png"
         path.write_bytes(comparison.image)
-        out.append(Example(key, name, replace(comparison, id=f"example {key}"), str(path)))
+        out.append(
+            Example(key, name, replace(comparison, id=f"example {key}"), str(path), _small(comparison))
+        )
     return tuple(out)
+
+
+def _small(comparison: Comparison) -> str:
+    out = io.BytesIO()
+    small_copy(comparison.load_image(), SMALL).save(out, "WEBP", quality=70)
+    return f"data:image/webp;base64,{base64.b64encode(out.getvalue()).decode()}"
 
 
 def _three_answers() -> Comparison:

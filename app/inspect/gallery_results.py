@@ -21,8 +21,7 @@ from app.inspect.views import another_picture, comparison_of
 from core.benchmarks import BenchmarkError
 from core.explain import Plan
 from core.judges.protocols import Explainable
-from core.judges.vlmdr import VLMDRJudge
-from core.model.loading import CheckpointError
+from core.model.files import CheckpointError
 from core.records import RecordError
 from core.records.bundle import Bundle, BundleError, read, write
 from core.records.gallery import MOST
@@ -111,6 +110,8 @@ def main() -> None:
     if args.images is None and args.data is None:
         if args.model or args.output:
             parser.error("name the pictures to record by --images FOLDER.")
+        from core.judges.vlmdr import VLMDRJudge
+
         data = results(VLMDRJudge.load(device="cpu"))
         FILE.write_bytes(data)
         print(f"{len(gallery())} first looks, {len(data):,} bytes, in {FILE.relative_to(FILE.parents[2])}")

@@ -17,7 +17,8 @@ from app.common.heat import NEITHER
 from app.common.html import NOTHING, html
 from app.common.lane import LANE
 from app.common.orders_view import orders_html
-from app.common.tasks import ASKED, default_pair, first_explained, first_target
+from app.common.sections import section
+from app.common.tasks import ASKED, default_pair, explained, first_explained, first_target, planned
 from app.inspect import links, views
 from app.inspect.edits import Edits
 from app.inspect.first_looks import Looks
@@ -32,12 +33,10 @@ from core.explain import (
     Plan,
     Request,
     default_method,
-    explain,
     has_dimensions,
     has_gradients,
     is_costly,
     methods_for,
-    plan,
 )
 from core.images import ImageError
 from core.judges.protocols import Writes
@@ -46,6 +45,10 @@ from core.records.bundle import Bundle, write
 from core.runs.library import Library
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
+CHOOSE = """element.addEventListener('click', event => {
+    const chosen = event.target.closest('button[data-index]');
+    if (chosen) trigger('select', {index: Number(chosen.dataset.index), value: chosen.textContent.trim()});
+});"""
 SECONDS, MOST_SECONDS = 20, 3600  # that a method which can stop at any time may take
 WHAT = {
     "gated": "Which dimensions mattered, how each response scored, and which words and pixels did it.",
@@ -88,7 +91,7 @@ class InspectPage:
         self.asks_first, self.gradients = is_costly(self.judge), has_gradients(self.judge)
         self.names = [
             "view", "verdict", *(["orders"] if self.writes else []), *(["waterfall", "scores", "gates"] if self.gated else []),
-            "table", "heat", "target", "pair", "download", "status",
+            "table", "heat", "target", "pair", "download",
         ]  # fmt: skip
 
     # -- layout ----------------------------------------------------------------------------------------------
@@ -116,7 +119,7 @@ class InspectPage:
                     self.orders = gr.HTML(elem_id="both-orders")
                 if self.gated:
                     gr.HTML("<h2>Contributions to the margin</h2>")
-                    self.waterfall = gr.Plot(show_label=False, elem_id="waterfall")
+                    self.waterfall = gr.HTML(elem_id="waterfall")
                 self.pair = gr.Radio([], label="Pair to explain", visible=False)
                 self._explanation()
         if self.gated:
@@ -126,11 +129,11 @@ class InspectPage:
             with gr.Row(equal_height=False):
                 with gr.Column(scale=5, min_width=320):
                     gr.HTML("<h2>Scores on the selected dimensions</h2>")
-                    self.scores = gr.Plot(show_label=False, elem_id="scores")
+                    self.scores = gr.HTML(elem_id="scores")
                 with gr.Column(scale=6, min_width=320):
                     gr.HTML("<h2>All gates</h2>")
-                    self.gates = gr.Plot(show_label=False, elem_id="gates")
-        with gr.Accordion("The same in numbers", open=False):
+                    self.gates = gr.HTML(elem_id="gates")
+        with section("The same in numbers"):
             self.table = gr.Dataframe(interactive=False, label="All dimensions", show_label=False)
         with gr.Accordion("What this model is, and what it is not", open=True):
             gr.Markdown(words.about(self.judge.card), elem_id="about")
@@ -141,10 +144,7 @@ class InspectPage:
             label="Picture", type="filepath", image_mode=None, sources=["upload", "clipboard", "webcam"],
             height=300, elem_id="picture",
         ))  # fmt: skip
-        self.gallery = gr.Gallery(
-            [(e.path, e.caption) for e in gallery()], label="Examples", columns=4, height=330, allow_preview=False,
-            object_fit="contain", elem_id="examples", interactive=False,
-        )  # fmt: skip
+        self.gallery = gr.HTML(views.gallery_html(), js_on_load=CHOOSE, elem_id="examples")
         self.prompt = gr.Textbox(label="Prompt", lines=2, elem_id="prompt")
         self.responses = [
             gr.Textbox(label=f"Response {x}", lines=2, visible=x in "AB", elem_id=f"response-{x.lower()}")
@@ -213,7 +213,15 @@ class InspectPage:
 
     def _events(self, demo: gr.Blocks) -> None:
         inputs = [self.picture, self.prompt, *self.responses]
-        shown = [getattr(self, name) for name in self.names]
+        what_if = self.what_if.outputs if self.gated else []
+        shown = [
+            *(getattr(self, name) for name in self.names),
+            self.cost,
+            *self.edits.outputs,
+            *what_if,
+            self.status,
+        ]
+        self.shown = len(shown)
         fields = [self.example, self.labelled, self.picture, self.prompt, *self.responses, self.more]
         run = {
             "fn": self.on_asked,
@@ -222,40 +230,29 @@ class InspectPage:
             "concurrency_limit": 8,
             **PRIVATE,
         }
-        judged = [self.judge_button.click(**run)]
-        judged += [box.submit(**run) for box in (self.prompt, *self.responses)]
-        for filled in (
-            demo.load(self.on_open, None, fields, **PRIVATE),
-            self.gallery.select(self.on_example, None, fields, **PRIVATE),
-        ):
-            if self.asks_first:
-                filled.then(self.on_filled, inputs, [*shown], **PRIVATE)
-            else:
-                judged.append(filled.then(**run))
-        judged.append(self.wanted.change(self.on_judge, [self.wanted], shown, **LANE, **PRIVATE))
-        judged.append(self.pair.input(self.on_pair, [self.view, self.pair], shown, **LANE, **PRIVATE))
-        for event in judged:
-            if self.gated:
-                event.success(
-                    self.what_if.reset, [self.view], self.what_if.outputs, show_progress="hidden", **PRIVATE
-                )
-            event.success(
-                self.edits.reset, [self.view], self.edits.outputs, show_progress="hidden", **PRIVATE
-            )
+        # One event shows everything: each further one is a request or two, and a person waits for all of them.
+        asks = [self.judge_button.click, self.prompt.submit, *(box.submit for box in self.responses)]
+        opened = [*fields, *shown, self.wanted]
+        judged = [
+            gr.on(asks, **run),
+            demo.load(self.on_open, None, opened, **PRIVATE),
+            self.gallery.select(self.on_example, None, opened, **PRIVATE),
+            self.wanted.change(self.on_judge, [self.wanted], shown, **LANE, **PRIVATE),
+            self.pair.input(self.on_pair, [self.view, self.pair], shown, **LANE, **PRIVATE),
+        ]
         if self.gated:
             self.what_if.connect(self.view)
         self.edits.connect(self.view)
         self.more.click(self.on_more, self.responses, [*self.responses, self.more], **PRIVATE)
         explained = [self.view, self.heat, self.status]
-        if self.gated or (self.writes and self.gradients):
-            self.target.input(self.on_target, [self.view, self.target], explained, **LANE, **PRIVATE)
         choice = [self.view, self.target, self.method, self.level, self.check]
-        if isinstance(self.target, gr.State):  # no choice of a target that would say it
+        if self.gated or (self.writes and self.gradients):
+            self.target.input(self.on_target, choice, [*explained, self.cost], **LANE, **PRIVATE)
+        if not self.gradients:  # no first look of it says what explaining it would take
             for event in judged:
                 event.success(self.on_choice, choice, [self.cost], show_progress="hidden", **LANE, **PRIVATE)
-        controls = [c for c in choice[1:] if not isinstance(c, gr.State)]
-        for control in controls:
-            control.change(self.on_choice, choice, [self.cost], show_progress="hidden", **LANE, **PRIVATE)
+        for control in (c for c in choice[2:] if not isinstance(c, gr.State)):
+            control.input(self.on_choice, choice, [self.cost], show_progress="hidden", **LANE, **PRIVATE)
         self.method.change(self.on_method, [self.method], [self.seconds], show_progress="hidden", **PRIVATE)
         exact = self.exact.click(self.on_exact, [*choice, self.seconds], explained, **LANE, **PRIVATE)
         self.cancel.click(self.on_cancel, None, [self.status], cancels=[exact], queue=False, **PRIVATE)
@@ -276,9 +273,14 @@ class InspectPage:
             "waterfall": waterfall, "scores": scores, "gates": gates, "table": views.table(view), "heat": views.heat_html(view),
             "target": offered if self.gated or (self.writes and self.gradients) else target,
             "pair": gr.Radio(choices=pairs, value=chosen, visible=len(pairs) > 1),
-            "download": views.download_html(view, self.judge), "status": "",
+            "download": views.download_html(view, self.judge),
         }  # fmt: skip
-        return tuple(values[name] for name in self.names)
+        cost = self._said(ASKED.method, ASKED.level, view.plan) if view.plan else NOTHING
+        return (*(values[name] for name in self.names), cost, *self._afresh(view), "")
+
+    def _afresh(self, view: views.View | None) -> tuple:
+        """Edits and changed weights belong to the view before."""
+        return (*self.edits.reset(), *(self.what_if.reset(view) if self.gated else ()))
 
     def on_asked(self, labelled: tuple | None, picture: str | None, prompt: str, *responses: str) -> tuple:
         """Shows at once what is stored or was judged before; for anything else the model is queued for."""
@@ -288,21 +290,44 @@ class InspectPage:
                 comparison = replace(comparison, preferred=labelled[2])  # its texts are as they were labelled
             if view := views.known_view(self.looks, comparison):
                 return (*self._show(view), gr.skip())
-        return (*(gr.skip() for _ in self.names), (time.monotonic_ns(), comparison))
+        return self._asked_for(comparison)
 
-    def on_filled(self, picture: str | None, prompt: str, *responses: str) -> tuple:
-        """Of a judge that costs something to ask: what is known already, or what asking it would take."""
-        empty = {"view": None, "table": None, "target": gr.skip(), "pair": gr.Radio(visible=False)}
+    def _asked_for(self, comparison: Comparison) -> tuple:
+        """What was to be shown stays as it is, until the model has had its turn."""
+        return (*(gr.skip() for _ in range(self.shown)), (time.monotonic_ns(), comparison))
+
+    def _opened(self, view: links.View) -> tuple:
+        """Its fields filled, and all that is known of it; for anything else the model is queued for, or where asking it costs
+        something, what asking it would take is said."""
         try:
-            comparison = views.comparison_of(picture, prompt, list(responses))
-        except (RecordError, ImageError):
-            return tuple(empty.get(name, "") for name in self.names)
-        if view := views.known_view(self.looks, comparison):
-            return self._show(view)
-        empty["verdict"] = html(
-            '<p role="status">{{ text }}</p>', text=views.before_judging(self.judge, comparison)
-        )
-        return tuple(empty.get(name, "") for name in self.names)
+            texts = list(map(plain, view.responses))
+            comparison = views.comparison_of(view.picture, plain(view.prompt), texts)
+        except (ImageError, RecordError) as error:
+            if self.asks_first:
+                return (*_fill(view), *self._nothing(""), gr.skip())
+            gr.Warning(str(error), title="This cannot be judged", duration=12)
+            return (*_fill(view), *(gr.skip() for _ in range(self.shown + 1)))
+        comparison = replace(comparison, preferred=view.preferred)
+        if known := views.known_view(self.looks, comparison):
+            return (*_fill(view), *self._show(known), gr.skip())
+        if self.asks_first:
+            told = views.before_judging(self.judge, comparison)
+            return (
+                *_fill(view),
+                *self._nothing(html('<p role="status">{{ text }}</p>', text=told)),
+                gr.skip(),
+            )
+        return (*_fill(view), *self._asked_for(comparison))
+
+    def _nothing(self, verdict: str) -> tuple:
+        empty = {
+            "view": None,
+            "table": None,
+            "target": gr.skip(),
+            "pair": gr.Radio(visible=False),
+            "verdict": verdict,
+        }
+        return (*(empty.get(name, "") for name in self.names), NOTHING, *self._afresh(None), "")
 
     def on_judge(self, wanted: tuple[int, Comparison]) -> tuple:
         with _told():
@@ -313,15 +338,13 @@ class InspectPage:
         if problem:
             gr.Warning(problem)
         if view is None:
-            first = gallery()[0]
-            view = _of_example(first)
-        return _fill(view)
+            view = _of_example(gallery()[0])
+        return self._opened(view)
 
     def on_example(self, event: gr.SelectData) -> tuple:
         examples = gallery()
         index = event.index if isinstance(event.index, int) and 0 <= event.index < len(examples) else 0
-        chosen = examples[index]
-        return _fill(_of_example(chosen))
+        return self._opened(_of_example(examples[index]))
 
     def on_bundle(self, view: views.View | None) -> str:
         with _told():
@@ -367,14 +390,16 @@ class InspectPage:
             found = lane.run_on_model(first_explained, self.judge, view.comparison, view.judgement, (a, b))
             return self._show(replace(view, pair=(a, b), explanation=found))
 
-    def on_target(self, view: views.View | None, target: str) -> tuple:
+    def on_target(
+        self, view: views.View | None, target: str, method: str, level: str, check: bool = True
+    ) -> tuple:
         with _told():
             view = needed(view)
             how = "gradient" if target.startswith("gate:") else default_method(self.judge, view.comparison)
             asked = Request(view.pair, target, how)
-            found = lane.run_on_model(explain, self.judge, view.comparison, view.judgement, asked)
+            found = lane.run_on_model(explained, self.judge, view.comparison, view.judgement, asked)
             view = replace(view, explanation=found)
-            return view, views.heat_html(view), ""
+            return view, views.heat_html(view), "", self.on_choice(view, target, method, level, check)
 
     def on_method(self, method: str) -> gr.Number:
         """Only a method that can stop at any time has a budget."""
@@ -392,12 +417,17 @@ class InspectPage:
         if not self.gradients:
             asked = replace(asked, check=check)
         if (first and view.plan) or lane.forks():
-            return _small(_cost(view.plan)) if first and view.plan else NOTHING
+            return self._said(method, level, view.plan) if first and view.plan else NOTHING
         try:
-            found = lane.run_on_model(plan, self.judge, view.comparison, view.judgement, asked)
+            found = lane.run_on_model(planned, self.judge, view.comparison, view.judgement, asked)
         except ValueError as error:
             return _small(error)
-        return _small(f"{'at most ' if METHODS[method].timed else ''}{_cost(found)}")
+        return self._said(method, level, found)
+
+    def _said(self, method: str, level: str, plan: Plan) -> Markup:
+        """The method is named: what is said may stand there while another one is being chosen."""
+        how = METHODS[method]
+        return _small(f"{how.name} by {level}: {'at most ' if how.timed else ''}{_cost(plan)}")
 
     def on_exact(
         self,
@@ -419,7 +449,7 @@ class InspectPage:
                     view.pair, target or "margin", method, level=level, check=check, seconds=allowed
                 )
                 found = lane.run_on_model(
-                    explain, self.judge, view.comparison, view.judgement, asked, seconds=lane.time_for(self.judge, allowed),
+                    explained, self.judge, view.comparison, view.judgement, asked, seconds=lane.time_for(self.judge, allowed),
                     watch={
                         "on_step": lambda done, total: progress((done, total), desc="evaluating the model"),
                         "cancelled": flag.is_set,

@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 import pandas as pd
@@ -15,12 +15,11 @@ from markupsafe import Markup
 from PIL import Image
 
 from app.common import figures, heat, item_view, lane, words
-from app.common.html import html, signed
+from app.common.html import NOTHING, html, signed
 from app.common.tasks import FirstLook, check_bundle, default_pair
 from app.inspect.first_looks import Looks
 from app.inspect.gallery import gallery
 from core.explain import Plan, methods_for, targets_for
-from core.explain.verify import Verdict
 from core.images import ImageError, open_image, to_png_bytes
 from core.judges.protocols import Estimates, Explainable, Judge, Writes
 from core.records import (
@@ -34,6 +33,9 @@ from core.records import (
 )
 from core.records.bundle import Bundle
 from core.records.headline import TIE
+
+if TYPE_CHECKING:
+    from core.explain.verify import Verdict
 
 MAX_PROMPT = 4_000
 MAX_RESPONSE = 12_000
@@ -137,6 +139,19 @@ def targets_of(view: View, judge: Judge) -> list[tuple[str, str]]:
     return [(name, key) for key, name in offered if key not in left_out | of_others]
 
 
+def gallery_html() -> Markup:
+    """The examples as buttons: a picture of a few hundred bytes each, in the page itself."""
+    return html(
+        """
+        <h2>Examples</h2><div class="examples" id="example-buttons">
+        {%- for e in examples %}
+        <button type="button" data-index="{{ loop.index0 }}"><img src="{{ e.small }}" alt="" width="104" height="104">{{ e.caption }}</button>
+        {%- endfor %}</div>
+        """,
+        examples=gallery(),
+    )
+
+
 def verdict_html(view: View) -> Markup:
     if undecided(view.judgement):
         return html(
@@ -187,14 +202,11 @@ def heat_html(view: View) -> Markup:
     return heat.explanation_html(view.comparison.load_image(), view.explanation, texts, view.pair, critique)
 
 
-def figures_of(view: View) -> tuple[Any, Any, Any]:
+def figures_of(view: View) -> tuple[Markup, Markup, Markup]:
     if not view.judgement.scores:  # a judge without dimensions
-        return None, None, None
-    return (
-        figures.waterfall(view.judgement, *view.pair),
-        figures.scores(view.judgement),
-        figures.gates(view.judgement),
-    )
+        return NOTHING, NOTHING, NOTHING
+    j = view.judgement
+    return figures.waterfall(j, *view.pair).html(), figures.scores(j).html(), figures.gates(j).html()
 
 
 def table(view: View) -> pd.DataFrame:

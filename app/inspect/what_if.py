@@ -8,6 +8,7 @@ import gradio as gr
 from markupsafe import Markup
 
 from app.common.html import html, signed
+from app.common.sections import section
 from app.common.words import flip_words
 from app.inspect.views import View
 from core.records import JudgeCard, Judgement, RecordError, letter
@@ -25,7 +26,7 @@ class WhatIf:
 
     def build(self) -> None:
         names = [(d.name, i) for i, d in enumerate(self.card.dimensions)]
-        with gr.Accordion("Change the weights", open=False, elem_id="what-if"):
+        with section("Change the weights", elem_id="what-if"):
             gr.Markdown(
                 "The scores stay the model's; only the gate is changed: which dimensions are active, and their weights. The "
                 "model is not run again, so the verdict moves at once."
@@ -57,8 +58,12 @@ class WhatIf:
 
     def connect(self, view: gr.State) -> None:
         controls: list[Any] = [self.k, self.which, self.factor, self.muted, self.forced]
+        changed = {"fn": self.on_change, "inputs": [view, *controls], "outputs": [self.outcome], **PRIVATE}
         for control in controls:
-            control.input(self.on_change, [view, *controls], [self.outcome], **PRIVATE)
+            if isinstance(control, gr.Slider):  # once it is let go, not at every step on the way
+                control.release(**changed)
+            else:
+                control.input(**changed)
         self.back.click(self.reset, [view], self.outputs, **PRIVATE)
 
     def reset(self, view: View | None) -> tuple:

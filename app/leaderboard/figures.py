@@ -1,42 +1,39 @@
-"""Leaderboard figures: pure functions from results to Plotly."""
+"""Leaderboard charts: pure functions from results."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
-import plotly.graph_objects as go
 
-from app.common.figures import FIRST, INK, QUIET, SECOND, layout
-from app.common.html import label
+from app.common.charts import FIRST, QUIET, SECOND, Points, Row, Rows, round_ticks
 from core.records import JudgeCard
 from core.runs.leaderboard import Entry
 from core.runs.metrics import Bin, Rate
 from core.runs.votes import AtK
 from core.taxonomy import DIMENSIONS
 
+PERCENT = (0.0, 25.0, 50.0, 75.0, 100.0)
 
-def intervals(names: list[str], rates: list[Rate], controls: dict[str, Rate]) -> go.Figure:
+
+def intervals(names: list[str], rates: list[Rate], controls: dict[str, Rate]) -> Rows:
     """Accuracy with its 95 % interval, one line per judge; text-only baselines in grey below."""
-    figure = go.Figure()
-    for labels, values, colour, symbol in (
-        (names, rates, FIRST, "circle"),
-        ([_control(c, r) for c, r in controls.items()], list(controls.values()), QUIET, "diamond"),
-    ):
-        shown = [(n, r) for n, r in zip(labels, values, strict=True) if r.n]
-        figure.add_scatter(
-            x=[100 * r.value for _, r in shown], y=[label(n) for n, _ in shown], mode="markers+text",
-            text=[f"{100 * r.value:.1f}" for _, r in shown], textposition="top center",
-            marker={"color": colour, "size": 10, "symbol": symbol},
-            error_x={"type": "data", "symmetric": False, "array": [100 * (r.high - r.value) for _, r in shown],
-                     "arrayminus": [100 * (r.value - r.low) for _, r in shown], "color": colour},
-        )  # fmt: skip
-    figure.add_vline(x=50, line={"color": INK, "width": 1, "dash": "dot"})
-    figure.update_xaxes(
-        title="accuracy in percent with 95 % interval; in brackets: text-only baselines", range=[0, 104]
-    )
-    figure.update_yaxes(autorange="reversed")
-    return layout(figure, 110 + 44 * (len(names) + len(controls)), showlegend=False)
+    rows = [
+        _row(n, r, colour, dot=True)
+        for shown, colour in (
+            (zip(names, rates, strict=True), FIRST),
+            (((_control(c, r), r) for c, r in controls.items()), QUIET),
+        )
+        for n, r in shown
+        if r.n
+    ]
+    axis = "accuracy in percent with 95 % interval; in brackets: text-only baselines"
+    return Rows(tuple(rows), axis, (0.0, 100.0), PERCENT, (50.0,))
+
+
+def _row(name: str, rate: Rate, colour: str, dot: bool = False) -> Row:
+    value = 100 * rate.value
+    return Row(name, value, 0.0, f"{value:.1f}", colour, dot, (100 * rate.low, 100 * rate.high))
 
 
 def _control(name: str, rate: Rate) -> str:
@@ -44,93 +41,73 @@ def _control(name: str, rate: Rate) -> str:
     return f"({name}, {tied} tied)" if tied else f"({name})"
 
 
-def bars(rates: dict[str, Rate], names: dict[str, str] | None = None) -> go.Figure:
+def bars(rates: dict[str, Rate], names: dict[str, str] | None = None) -> Rows:
     """Accuracy per group or dimension with intervals; the worst first."""
     items = sorted(((k, r) for k, r in rates.items() if r.n), key=lambda kv: kv[1].value)
-    figure = go.Figure(
-        go.Bar(
-            orientation="h",
-            y=[f"{label((names or {}).get(k, k))} ({r.n})" for k, r in items],
-            x=[100 * r.value for _, r in items],
-            marker_color=FIRST,
-            text=[f"{100 * r.value:.1f}" for _, r in items],
-            textposition="inside",
-            error_x={
-                "type": "data",
-                "symmetric": False,
-                "array": [100 * (r.high - r.value) for _, r in items],
-                "arrayminus": [100 * (r.value - r.low) for _, r in items],
-                "color": INK,
-                "thickness": 1,
-            },
-        )  # fmt: skip
-    )
-    figure.update_xaxes(range=[0, 104], title="accuracy in percent")
-    figure.update_yaxes(autorange="reversed", tickmode="linear", dtick=1)
-    return layout(figure, 90 + 24 * len(items), showlegend=False)
+    rows = [_row(f"{(names or {}).get(k, k)} ({r.n})", r, FIRST) for k, r in items]
+    return Rows(tuple(rows), "accuracy in percent", (0.0, 100.0), PERCENT)
 
 
-def voting(curve: Sequence[AtK]) -> go.Figure:
+def voting(curve: Sequence[AtK]) -> Points:
     """Voting@K with 95 % intervals: accuracy by the majority of K answers."""
     shown = [at for at in curve if at.overall.n]
-    figure = go.Figure()
-    figure.add_scatter(
-        x=[at.k for at in shown], y=[100 * at.overall.value for at in shown], mode="lines+markers", line={"color": FIRST},
-        hovertext=[f"{at.overall.points:g}/{at.overall.n}" for at in shown],
-        error_y={"type": "data", "symmetric": False, "array": [100 * (at.overall.high - at.overall.value) for at in shown],
-                 "arrayminus": [100 * (at.overall.value - at.overall.low) for at in shown], "color": FIRST},
-    )  # fmt: skip
-    figure.update_xaxes(title="K: answers that vote", tickmode="array", tickvals=[at.k for at in shown])
-    figure.update_yaxes(title="accuracy in percent", range=[0, 104])
-    return layout(figure, 320, showlegend=False)
+    points = [
+        (
+            float(at.k), 100 * at.overall.value,
+            f"K = {at.k}: {100 * at.overall.value:.1f} ({at.overall.points:g}/{at.overall.n}; 95 %: {100 * at.overall.low:.1f} to {100 * at.overall.high:.1f})",
+            FIRST,
+        )
+        for at in shown
+    ]  # fmt: skip
+    spans = [(100 * at.overall.low, 100 * at.overall.high) for at in shown]
+    most = max((at.k for at in shown), default=1)
+    ticks = (tuple(float(at.k) for at in shown), PERCENT)
+    return Points(
+        tuple(points),
+        (0.5, most + 0.5),
+        (0.0, 104.0),
+        ("K: answers that vote", "accuracy in percent"),
+        ticks,
+        spans=tuple(spans),
+    )
 
 
-def dimensions(entry: Entry, card: JudgeCard) -> go.Figure:
+def dimensions(entry: Entry, card: JudgeCard) -> Rows:
     names = {
         d.key: d.name for d in (*DIMENSIONS, *card.dimensions)
     }  # the data may name some that the judge has not
     return bars(entry.by_dimension, {d: names.get(d, d) for d in entry.by_dimension})
 
 
-def reliability(bins: list[Bin], error: float) -> go.Figure:
+def reliability(bins: list[Bin], error: float) -> Points:
     """What sigma(|margin|) says against how often the winner is the preferred one. On the diagonal it is calibrated."""
     shown = [b for b in bins if b.n]
-    figure = go.Figure()
-    figure.add_scatter(
-        x=[0.5, 1], y=[0.5, 1], mode="lines", line={"color": QUIET, "dash": "dot"}, name="calibrated"
-    )
-    figure.add_scatter(
-        x=[b.said for b in shown], y=[b.was for b in shown], mode="lines+markers", line={"color": FIRST},
-        marker={"size": [6 + 14 * (b.n / max(b.n for b in shown)) ** 0.5 for b in shown]}, name="this judge",
-        hovertext=[f"{b.n} records" for b in shown],
+    most = max((b.n for b in shown), default=1)
+    points = [(b.said, b.was, f"said {b.said:.2f}, was {b.was:.2f} ({b.n:,} records)", FIRST) for b in shown]
+    return Points(
+        tuple(points), (0.48, 1.02), (0.0, 1.04),
+        (f"confidence, σ(|margin|); expected calibration error {error:.3f}", "accuracy"),
+        ((0.5, 0.6, 0.7, 0.8, 0.9, 1.0), (0.0, 0.25, 0.5, 0.75, 1.0)),
+        tuple((b.n / most) ** 0.5 for b in shown), diagonal=True, legend=(("this judge", FIRST), ("calibrated (dashed)", QUIET)),
     )  # fmt: skip
-    figure.update_xaxes(
-        title=f"confidence, σ(|margin|); expected calibration error {error:.3f}", range=[0.48, 1.02]
-    )
-    figure.update_yaxes(title="accuracy", range=[0, 1.04])
-    return layout(figure, 320)
 
 
-def margins(values: np.ndarray) -> go.Figure:
+def margins(values: np.ndarray) -> Points:
     """Histogram of reward(preferred) - best other: left of zero are mistakes."""
-    figure = go.Figure()
-    if len(values):
-        edge = float(np.quantile(np.abs(values), 0.995)) or 1.0
-        size = edge / 20
-        clipped = np.clip(values, -edge, edge)
-        for part, colour, name in (
-            (clipped[clipped <= 0], SECOND, "wrong or tied"),
-            (clipped[clipped > 0], FIRST, "right"),
-        ):
-            counts, edges = np.histogram(part, bins=np.arange(-edge, edge + size, size))
-            keep = counts > 0
-            figure.add_bar(
-                x=((edges[:-1] + edges[1:]) / 2)[keep],
-                y=counts[keep],
-                width=size,
-                marker_color=colour,
-                name=name,
-            )
-    figure.update_xaxes(title="margin of the preferred response")
-    figure.update_yaxes(title="records")
-    return layout(figure, 320, barmode="overlay")
+    if not len(values):
+        return Points((), (-1, 1), (0, 1), ("margin of the preferred response", "records"))
+    edge = float(np.quantile(np.abs(values), 0.995)) or 1.0
+    size = edge / 20
+    clipped = np.clip(values, -edge, edge)
+    points = []
+    for part, colour in ((clipped[clipped <= 0], SECOND), (clipped[clipped > 0], FIRST)):
+        counts, edges = np.histogram(part, bins=np.arange(-edge, edge + size, size))
+        for n, x in zip(counts.tolist(), ((edges[:-1] + edges[1:]) / 2).tolist(), strict=True):
+            if n:
+                points.append((x, float(n), f"{n:,} at {x:.2f}", colour))
+    most = max(n for _, n, _, _ in points)
+    return Points(
+        tuple(points), (-edge - size, edge + size), (0.0, 1.05 * most), ("margin of the preferred response", "records"),
+        (round_ticks(-edge, edge), round_ticks(0.0, most, 4)), width=size,
+        legend=(("wrong or tied", SECOND), ("right", FIRST)),
+    )  # fmt: skip

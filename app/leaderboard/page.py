@@ -52,7 +52,7 @@ class LeaderboardPage:
             self.benchmark = gr.Dropdown([], label="Benchmark", elem_id="benchmark", scale=2)
             self.ties = gr.Dropdown([(v, k) for k, v in TIES.items()], value=POLICIES[0], label="Ties and unparsed answers",
                                     elem_id="ties", scale=2)  # fmt: skip
-        self.chart = gr.Plot(show_label=False, elem_id="intervals")
+        self.chart = gr.HTML(elem_id="intervals")
         self.table = gr.Dataframe(
             interactive=False,
             label="Judges",
@@ -73,21 +73,21 @@ class LeaderboardPage:
         with gr.Row(equal_height=False):
             with gr.Column(min_width=320):
                 gr.HTML("<h2>Groups</h2>")
-                self.groups = gr.Plot(show_label=False, elem_id="groups")
+                self.groups = gr.HTML(elem_id="groups")
             with gr.Column(min_width=320):
                 gr.HTML("<h2>Dimensions</h2>")
-                self.dimensions = gr.Plot(show_label=False, elem_id="dimensions")
+                self.dimensions = gr.HTML(elem_id="dimensions")
         with gr.Row(equal_height=False):
             with gr.Column(min_width=320):
                 gr.HTML("<h2>Calibration</h2>")
-                self.calibration = gr.Plot(show_label=False, elem_id="calibration")
+                self.calibration = gr.HTML(elem_id="calibration")
             with gr.Column(min_width=320):
                 gr.HTML("<h2>Margins</h2>")
-                self.margins = gr.Plot(show_label=False, elem_id="margins")
+                self.margins = gr.HTML(elem_id="margins")
         self.voted = gr.Column(visible=False)
         with self.voted:
             gr.HTML("<h2>Voting@K</h2>")
-            self.voting = gr.Plot(show_label=False, elem_id="voting")
+            self.voting = gr.HTML(elem_id="voting")
         gr.HTML("<h2>Consistency audit of published results</h2>")
         self.published = gr.HTML(elem_id="published")
         if self.maker:
@@ -153,25 +153,25 @@ class LeaderboardPage:
             gr.Dropdown(choices=[("", ""), *names], value=""),
         )  # fmt: skip
 
-    def _chart(self, runs: dict[str, Run], ties: str) -> Any:
+    def _chart(self, runs: dict[str, Run], ties: str) -> Markup:
         if not runs:
-            return None
+            return NOTHING
         entries = {r.name: leaderboard.entry(r, ties) for r in runs.values()}
         controls = next(iter(entries.values())).controls
         rules = {r.name for r in runs.values() if r.manifest.judge.kind == "rule"}
         shown = {n: e.reports[0].overall for n, e in entries.items() if n not in rules}
-        return figures.intervals(list(shown), list(shown.values()), controls)
+        return figures.intervals(list(shown), list(shown.values()), controls).html()
 
     def on_detail(self, name: str | None, other: str | None, ties: str) -> tuple:
         try:
             return self._detail(name, other, ties)
         except RunError as error:
-            return problems_html([str(error)]), None, None, None, None, gr.Column(visible=False), None
+            return problems_html([str(error)]), "", "", "", "", gr.Column(visible=False), ""
 
     def _detail(self, name: str | None, other: str | None, ties: str) -> tuple:
         runs = self.library.runs()
         if not name or name not in runs:
-            return ("", None, None, None, None, gr.Column(visible=False), None)
+            return ("", "", "", "", "", gr.Column(visible=False), "")
         chosen = runs[name]
         e, votes = leaderboard.entry(chosen, ties), leaderboard.voting(chosen)
         text = (
@@ -187,9 +187,10 @@ class LeaderboardPage:
             '<p><a href="failures?{{ query }}">Look at its failures</a></p>', query=urlencode({"run": name})
         )
         return (
-            text, figures.bars(e.reports[0].groups), figures.dimensions(e, chosen.manifest.judge) if e.by_dimension else None,
-            figures.reliability(*e.calibration) if len(e.margins) else None, figures.margins(e.margins),
-            gr.Column(visible=bool(votes)), figures.voting(votes.curve) if votes else None,
+            text, figures.bars(e.reports[0].groups).html(),
+            figures.dimensions(e, chosen.manifest.judge).html() if e.by_dimension else NOTHING,
+            figures.reliability(*e.calibration).html() if len(e.margins) else NOTHING, figures.margins(e.margins).html(),
+            gr.Column(visible=bool(votes)), figures.voting(votes.curve).html() if votes else NOTHING,
         )  # fmt: skip
 
     def _download(self, kind: str) -> Any:

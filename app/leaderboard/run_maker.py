@@ -18,7 +18,7 @@ from core.benchmarks import BENCHMARKS, BenchmarkError
 from core.benchmarks.source import SUFFIXES
 from core.judges.protocols import Estimates, Judge
 from core.judges.registry import JUDGES
-from core.model.loading import CheckpointError
+from core.model.files import CheckpointError
 from core.records import Condition
 from core.runs.manifest import RunError
 

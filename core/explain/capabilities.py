@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TypeGuard
+from typing import TYPE_CHECKING, TypeGuard
 
 from core.explain.methods import METHODS, Method
 from core.explain.targets import CUSTOM, Target
-from core.judges.features import TargetFunction
 from core.judges.protocols import Differentiable, Estimates, Explainable, Judge, Writes
 from core.records import Judgement, RecordError, letter
+
+if TYPE_CHECKING:
+    from core.judges.features import TargetFunction
 
 
 def can_explain(judge: Judge) -> TypeGuard[Explainable]:

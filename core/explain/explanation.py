@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypedDict, Unpack
+from typing import Unpack
 
 import torch
 from torch import Tensor
@@ -13,72 +13,16 @@ from torch import Tensor
 from core.explain import memory
 from core.explain.capabilities import checked, explainable, has_gradients
 from core.explain.faithfulness import SETS, checks_of, faithfulness
-from core.explain.methods import ALIASES, Method
+from core.explain.methods import Method
 from core.explain.refine import OutOfTime
+from core.explain.request import FEW_WORDS, MANY_WORDS, Asked, Cancelled, Plan, Request
 from core.explain.targets import CUSTOM, Target
-from core.judges.features import TargetFunction
 from core.judges.protocols import AsksAgain, Explainable, MaskedForward
 from core.records import Comparison, Explanation, Judgement, RecordError
 
 FINEST = 64  # regions along the longer side for methods of one backward pass a step
 COARSE = 16  # for methods that evaluate every region by itself
 CHECKED = 1500  # decoder positions of a point up to which faithfulness is checked unasked
-MANY_WORDS = 300  # from here on, methods that evaluate every word by itself go by sentences
-FEW_WORDS = 40  # the same for a judge that is asked again for each of them
-SMALL = 100_000_000  # parameters up to which evaluating every region is a matter of a moment
-
-
-class Cancelled(Exception):
-    """The person who asked for the explanation no longer wants it."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is to be explained, and how.
-
-    pair: responses a and b by index; positive values speak for a. target: its key (core.explain.targets), or a function of
-    a judge's Outputs that gives one number a point. method: a key of METHODS. steps: None for the method's own.
-    level: "word", "sentence", or "auto". scope: "joint", or "responses" (image and prompt stay as they are; only words are
-    attributed, much faster). seconds: that a method which can stop at any time may take, checks not counted (None: as long as
-    its steps last). check: also remove what is marked and say what that did (None: unless the input is long).
-    """
-
-    pair: tuple[int, int] = (0, 1)
-    target: str | TargetFunction = "margin"
-    method: str = "gradient"
-    steps: int | None = None
-    level: str = "auto"
-    scope: str = "joint"
-    check: bool | None = None
-    seconds: float | None = None
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "method", ALIASES.get(self.method, self.method))
-
-
-class Asked(TypedDict, total=False):
-    """The fields of a Request, for calls that name them one by one."""
-
-    pair: tuple[int, int]
-    target: str | TargetFunction
-    method: str
-    steps: int | None
-    level: str
-    scope: str
-    check: bool | None
-    seconds: float | None
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a run will cost, said before it starts. points: model evaluations. bytes: estimated, for one batch, or for the
-    deletion check where that takes more. asked: of a judge that is asked again, what it will be asked for at most, as a
-    sentence; "" for others."""
-
-    points: int
-    batch: int
-    bytes: int
-    asked: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,15 +37,6 @@ class Prepared:
     level: str
     plan: Plan
     check: bool = False
-
-
-def default_method(judge: Explainable, comparison: Comparison) -> str:
-    """Ablation, which is causally best by the benchmark (core.evaluation.explanations), where it answers within about a
-    second or is the nearest that there is; else the gradient."""
-    if not has_gradients(judge):
-        return "ablation"
-    short = sum(len(r.split()) for r in comparison.responses) <= MANY_WORDS
-    return "ablation" if short and (judge.card.parameters or 0) < SMALL else "gradient"
 
 
 def prepare(judge: Explainable, comparison: Comparison, judgement: Judgement, request: Request) -> Prepared:

@@ -11,23 +11,28 @@ import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from core.explain.refine import EVALUATIONS, refine
 from core.explain.targets import Target
-from core.judges.features import Features
 from core.judges.protocols import DecomposesHead, MaskedForward
 from core.records import RecordError
 
-Forward = Callable[[Tensor], Tensor]
+if TYPE_CHECKING:  # which methods there are, a page asks before anything is loaded
+    import torch
+    from torch import Tensor
+
+    from core.judges.features import Features
+
+    Forward = Callable[[Tensor], Tensor]
 WINDOW = 2  # regions along each side of an occluding window
 
 
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
     """Draws as after this seed; whoever else draws random numbers in this process finds them as they were."""
+    import torch
+
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         yield
@@ -66,6 +71,7 @@ def gradient(forward: Forward, masked: MaskedForward, steps: int, batch: int) ->
 def integrated_gradients(forward: Forward, masked: MaskedForward, steps: int, batch: int) -> Tensor:
     """Walks from the baseline to the input in small steps and adds up the gradients on the way (Sundararajan et
     al. 2017). The attributions add up to the difference that is explained, but for the convergence delta."""
+    import torch
     from captum.attr import IntegratedGradients
 
     z = masked.ones()
@@ -86,6 +92,7 @@ def ablation(forward: Forward, masked: MaskedForward, steps: int, batch: int) ->
 def occlusion(forward: Forward, masked: MaskedForward, steps: int, batch: int) -> Tensor:
     """Slides a grey window of 2 x 2 regions over the picture and a gap of one over the words, and averages what
     each position cost (Zeiler and Fergus 2014). Sees things that lie across the border of two regions."""
+    import torch
     from captum.attr import Occlusion
 
     del steps
@@ -119,6 +126,7 @@ def decomposition(forward: Forward, masked: MaskedForward, steps: int, batch: in
     penalty of each word, so each word's share of that term is exact. Regions come from ablation. It is not evidence about
     the model: the embedded model's penalties were trained on the answer key, and the map keeps its hit rate when the head
     is drawn at random. What the end of the response is worth is the unattributed remainder."""
+    import torch
     from captum.attr import FeatureAblation
 
     del steps

@@ -10,12 +10,16 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
-from core.judges.features import Features
 from core.judges.protocols import MaskedForward
+
+if TYPE_CHECKING:  # what methods there are is asked before anything is loaded
+    from torch import Tensor
+
+    from core.judges.features import Features
+
+    Forward = Callable[[Tensor], Tensor]
 
 EVALUATIONS = 128  # at most, unless told
 AT_ONCE = 2  # groups that are divided before it is decided again which are next
@@ -34,7 +38,6 @@ class Group:
     box: tuple[int, int, int, int] | None = None
 
 
-Forward = Callable[[Tensor], Tensor]
 Division = tuple[Group, list[Group]]
 
 
@@ -72,6 +75,7 @@ def refine(forward: Forward, masked: MaskedForward, steps: int, batch: int) -> T
     """Starts with the gradient, then blanks whole responses and quarters of the picture, and divides those that matter most
     until each is one word or region, or the time is up. What stands alone is true by construction, as with ablation;
     inside a group that was not divided, the gradient shares out what blanking it did. Made for large models."""
+    import torch
     from captum.attr import InputXGradient  # slow to import
 
     features = masked.features
@@ -125,6 +129,6 @@ def _shared_out(found: dict[Group, float | None], slope: Tensor) -> Tensor:
         if effect is not None:
             within = slope[at].abs()
             out[at] = effect * (
-                within / within.sum() if within.sum() > 0 else torch.full_like(within, 1 / len(at))
+                within / within.sum() if within.sum() > 0 else within.new_full(within.shape, 1 / len(at))
             )
     return out

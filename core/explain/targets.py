@@ -5,13 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
-from core.judges.features import Outputs, TargetFunction
 from core.records import Judgement, RecordError, letter
 from core.taxonomy import Dimension
+
+if TYPE_CHECKING:  # which targets there are, a page asks before anything is loaded
+    from torch import Tensor
+
+    from core.judges.features import Outputs, TargetFunction
 
 CUSTOM = "custom"
 
@@ -54,6 +56,8 @@ class Target:
     def __call__(self, outputs: Outputs) -> Tensor:
         """The target's value (B,). Raises RecordError where a function gives anything else."""
         if self.function is not None:
+            from torch import Tensor
+
             found = self.function(outputs)
             if not isinstance(found, Tensor) or found.shape != (len(outputs.rewards),):
                 raise RecordError(
@@ -78,7 +82,7 @@ class Target:
         """(D,) how much each dimension's score counts in the target, where the reward counts them by `weights`."""
         if self.kind in ("margin", "reward"):
             return weights
-        out = torch.zeros_like(weights)
+        out = weights.new_zeros(weights.shape)
         if self.kind == "score":
             out[self.dimension] = 1
         return out

@@ -18,7 +18,7 @@ from core.judges.contents import Contents, header, look_at
 from core.judges.options import Options
 from core.judges.protocols import Judge
 from core.model.backbones import SUPPORTED
-from core.model.loading import CheckpointError
+from core.model.files import CheckpointError
 from core.model.value_head import find_layout
 
 FILE = "adapter_model.safetensors"
@@ -69,7 +69,7 @@ def _base(contents: Contents, said: dict[str, Any], options: Options) -> Content
 
 
 def _named(judge: Any, contents: Contents) -> Judge:
-    from core.model.loading import fingerprint
+    from core.model.files import fingerprint
 
     base = judge.card.name
     judge.card = replace(

@@ -17,9 +17,8 @@ from torch import Tensor
 
 from core.judges.conditions import GREY
 from core.judges.features import Features, Outputs, TargetFunction
-from core.judges.masked import SCOPES
 from core.judges.pairs import pair_margin
-from core.judges.pieces import Piece, pieces
+from core.judges.pieces import SCOPES, Piece, pieces
 from core.judges.protocols import Cost
 from core.model.need import Pass
 from core.records import Comparison, Judgement, RecordError, Vote

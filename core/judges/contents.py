@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from core.model.loading import CheckpointError
+from core.model.files import CheckpointError
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 SMALL = ("*.json", "*.jinja", "*.txt", "*.model", "tokenizer*")  # all but weights

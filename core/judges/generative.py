@@ -30,7 +30,7 @@ from core.judges.prompts import Prompt, find_prompt
 from core.judges.verdict_forward import VerdictForward, build_sides
 from core.judges.verdicts import RULES, problem_of
 from core.model.backbones import load_vlm, open_processor
-from core.model.loading import CheckpointError, fingerprint
+from core.model.files import CheckpointError, fingerprint
 from core.model.processor import RewardProcessor, _plain
 from core.model.readers import reader_of
 from core.records import Comparison, JudgeCard, Judgement, RecordError, Vote, content_hash

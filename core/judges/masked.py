@@ -19,13 +19,11 @@ from torch import Tensor
 
 from core.judges.features import Features, Outputs, TargetFunction
 from core.judges.inputs import BASELINE, Inputs
-from core.judges.pieces import pieces
+from core.judges.pieces import SCOPES, pieces
 from core.model.need import Pass
 from core.model.processor import Layout, RewardProcessor, encode_response, pad_responses
 from core.model.reader import Prefix
 from core.records import RecordError
-
-SCOPES = ("joint", "responses")
 
 
 def make_features(inputs: Inputs, texts: tuple[str, str], level: str, most_regions: int) -> Features:

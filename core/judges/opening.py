@@ -14,7 +14,7 @@ from core.judges.options import Options
 from core.judges.protocols import Judge
 from core.judges.registry import JUDGES
 from core.model.backbones import SUPPORTED, WHY_NOT
-from core.model.loading import CheckpointError
+from core.model.files import CheckpointError
 from core.model.need import need_of
 from core.model.value_head import find_layout, half_a_head
 

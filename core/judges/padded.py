@@ -18,7 +18,7 @@ from core.judges.features import Features
 from core.judges.inputs import Inputs, build_inputs
 from core.judges.masked import make_features
 from core.judges.pictures import Pictures, look
-from core.model.loading import fingerprint
+from core.model.files import fingerprint
 from core.model.processor import Response, RewardProcessor, encode_prefix, encode_response, pad_responses
 from core.model.reader import Reader
 from core.model.threads import parameters

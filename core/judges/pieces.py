@@ -10,6 +10,7 @@ from core.records import RecordError
 
 Piece = tuple[str, int, int]  # text, start and end in its response
 LEVELS = ("word", "sentence")
+SCOPES = ("joint", "responses")  # what an explanation varies (core.judges.masked)
 
 BLANK = r"[\s\x1c-\x1f]"  # as str.isspace has it
 # Scripts that put no blank between words: without a dictionary a character (with its marks) is the smallest piece that

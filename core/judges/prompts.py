@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from core.judges.verdicts import RULES
-from core.model.loading import CheckpointError
+from core.model.files import CheckpointError
 from core.records import content_hash
 
 PLACES = re.compile(r"\{(prompt|first|second)\}")

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from threading import Lock
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from PIL import Image
-from torch import Tensor
 
-from core.judges.features import Features, Outputs, TargetFunction
-from core.model.need import Pass
 from core.records import Comparison, JudgeCard, Judgement, OODScore
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from core.judges.features import Features, Outputs, TargetFunction
+    from core.model.need import Pass
 
 
 @runtime_checkable

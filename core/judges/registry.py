@@ -7,15 +7,17 @@ from collections.abc import Callable
 from core.judges.options import Options
 from core.judges.protocols import Judge
 from core.judges.rules import always_first, longer, shorter
-from core.judges.scalar import ScalarJudge
-from core.judges.vlmdr import VLMDRJudge
 
 
-def _vlmdr(options: Options) -> VLMDRJudge:
+def _vlmdr(options: Options) -> Judge:
+    from core.judges.vlmdr import VLMDRJudge  # torch, which pages do without until something is judged
+
     return VLMDRJudge.load(options.model, options.device, options.dtype, options.revision)
 
 
-def _scalar(options: Options) -> ScalarJudge:
+def _scalar(options: Options) -> Judge:
+    from core.judges.scalar import ScalarJudge  # as above
+
     return ScalarJudge.load(options.model, options.device, options.dtype, options.revision)
 
 

@@ -30,7 +30,7 @@ from core.judges.options import Options
 from core.judges.pairs import chosen, rewards_of, shown_critique
 from core.judges.prompts import Prompt, find_prompt
 from core.judges.verdicts import REFUSED, RULES, TRUNCATED, problem_of
-from core.model.loading import CheckpointError
+from core.model.files import CheckpointError
 from core.records import Comparison, JudgeCard, Judgement, Vote
 
 KEY = "OPENAI_API_KEY"

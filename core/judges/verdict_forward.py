@@ -20,8 +20,8 @@ from torch import Tensor
 from core.judges.conditions import blank_image
 from core.judges.features import Features, Outputs, TargetFunction
 from core.judges.inputs import BASELINE
-from core.judges.masked import SCOPES, regions_of
-from core.judges.pieces import Piece, pieces
+from core.judges.masked import regions_of
+from core.judges.pieces import SCOPES, Piece, pieces
 from core.judges.prompts import PLACES, Prompt
 from core.judges.verdicts import RULES
 from core.model.need import Pass

@@ -1,7 +1,8 @@
 """Coefficients of agreement and shares, each with a 95 % interval, or with the reason why there is none.
 
 Values come from statsmodels and krippendorff. The resamples behind an interval are computed here, all at once: the
-libraries take one table at a time, which makes a page wait for seconds. Tests hold the two to each other.
+libraries take one table at a time, which makes a page wait for seconds. Tests hold the two to each other. They are imported
+where a coefficient is asked for: they are slow to load.
 """
 
 from __future__ import annotations
@@ -9,10 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import krippendorff
 import numpy as np
-from statsmodels.stats.inter_rater import cohens_kappa, fleiss_kappa
-from statsmodels.stats.proportion import proportion_confint
 
 from core.runs.metrics import LEVEL
 
@@ -36,6 +34,8 @@ class Share:
 def share(k: int, n: int) -> Share:
     if n == 0:
         return Share(None, 0, 0, None, None)
+    from statsmodels.stats.proportion import proportion_confint
+
     low, high = proportion_confint(k, n, alpha=1 - LEVEL, method="wilson")
     return Share(k / n, k, n, float(low), float(high))
 
@@ -62,6 +62,8 @@ class Coefficient:
 def cohen(cells: np.ndarray) -> Coefficient:
     """Cohen's kappa (Cohen 1960). cells: (items, K, K), how often the first rater said the row's category and the
     second the column's; more than one per item where several people stand for the first rater."""
+    from statsmodels.stats.inter_rater import cohens_kappa
+
     return _coefficient(
         cells, lambda c: cohens_kappa(c.sum(0), return_results=False), cohen_of_resamples, raters=2
     )
@@ -69,6 +71,8 @@ def cohen(cells: np.ndarray) -> Coefficient:
 
 def fleiss(counts: np.ndarray) -> Coefficient:
     """Fleiss' kappa (Fleiss 1971). counts: (items, K) opinions per category, equally many (>= 2) on every item."""
+    from statsmodels.stats.inter_rater import fleiss_kappa
+
     return _coefficient(counts, fleiss_kappa, fleiss_of_resamples, int(counts[:1].sum()))
 
 
@@ -77,6 +81,8 @@ def alpha(counts: np.ndarray, raters: int) -> Coefficient:
 
     counts: (items, K) opinions per category; items with fewer than two say nothing and are left out. raters: people.
     """
+
+    import krippendorff
 
     def library(table: np.ndarray) -> float:
         return krippendorff.alpha(value_counts=table, level_of_measurement="nominal")

@@ -13,18 +13,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from datasets import Dataset, DatasetInfo, Features, List, Value
-from datasets import Image as ImageFeature
 from PIL import Image
 
 from core.images import FORMATS, ImageError, open_image
 from core.label_analysis.corrections import BATCH, FROM_RUN, Corrected, Corrections, Picture
 from core.labels.records import UNDECIDED
 from core.records import plain
+
+if TYPE_CHECKING:
+    from datasets import Features
 
 FEWEST = 4  # responses that the columns of votes always have room for
 _text = pa.string()
@@ -104,14 +105,15 @@ def data_url(picture: bytes) -> str:
 
 # -- TRL ---------------------------------------------------------------------------------------------------
 
-_said_in_parts = List(
-    {"role": Value("string"), "content": List({"type": Value("string"), "text": Value("string")})}
-)
-_said = List({"role": Value("string"), "content": Value("string")})
-VISION = Features({
-    "images": List(ImageFeature()), "prompt": _said_in_parts, "chosen": _said_in_parts, "rejected": _said_in_parts,
-})  # fmt: skip
-TEXT = Features({"prompt": _said, "chosen": _said, "rejected": _said})
+
+def _features(vision: bool) -> Features:
+    from datasets import Features, Image, List, Value  # slow: for this alone
+
+    text = {"role": Value("string"), "content": Value("string")}
+    parts = {"role": Value("string"), "content": List({"type": Value("string"), "text": Value("string")})}
+    said = List(parts if vision else text)
+    pictures = {"images": List(Image())} if vision else {}
+    return Features({**pictures, "prompt": said, "chosen": said, "rejected": said})
 
 
 @dataclass(frozen=True)
@@ -137,12 +139,14 @@ def write_datasets(corrections: Corrections, folder: Path) -> Written:
     of texts is written, without the column images; where some have, the rows without one are left out, because they
     would teach to answer blindly. Which data it is stands in the description of the dataset's info.
     """
+    from datasets import Dataset, DatasetInfo
+
     vision = any(
         c.preferred is not None and picture and _opens(picture) for c, picture in corrections.with_pictures()
     )
     left_out: Counter[str] = Counter()
     pairs = from_run = 0
-    features = VISION if vision else TEXT
+    features = _features(vision)
     with tempfile.TemporaryDirectory(prefix="rewardscope-", dir=folder.parent) as temporary:
         file = Path(temporary) / "pairs.arrow"
         with pa.ipc.new_stream(file, features.arrow_schema) as stream:

@@ -20,8 +20,6 @@ and leaves doubt wherever a margin is small. With 10 % of the scene benchmark's 
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import minimize
-from scipy.special import expit, logit
 
 FOLDS = 5
 RIDGE = 1.0  # as if one more observation spoke for weights of 0: it matters only where rows are few
@@ -51,6 +49,8 @@ def fit(toward_label: np.ndarray) -> np.ndarray:
     rows, judges = toward_label.shape
     if rows < ENOUGH:
         return np.ones(judges)
+    from scipy.optimize import minimize  # slow to load, as below
+    from scipy.special import expit
 
     def loss(w: np.ndarray) -> tuple[float, np.ndarray]:
         support = toward_label @ w
@@ -72,6 +72,8 @@ def doubt(margins: np.ndarray, clusters: np.ndarray) -> tuple[np.ndarray, np.nda
     wrong = np.full(len(margins), np.nan)
     if not judged.any():
         return wrong, np.zeros_like(toward_label)
+    from scipy.special import expit
+
     fold = np.random.default_rng(0).permutation(clusters.max() + 1)[clusters] % FOLDS
     weights = np.stack([fit(toward_label[judged & (fold != k)]) for k in range(FOLDS)])[fold]
     wrong[judged] = expit(-(toward_label * weights).sum(axis=1))[judged]
@@ -86,5 +88,7 @@ def blame(own: float, other: float, same_responses: bool) -> float:
     which in log-odds is own - other. Where both rows compare the same responses, the judges have said one thing and
     said it twice: the mean of the two testimonies counts, so that `own` = 1 - `other` stays as it is.
     """
+    from scipy.special import expit, logit
+
     first, second = (0.5 if np.isnan(p) else min(max(p, SURE), 1 - SURE) for p in (own, other))
     return float(expit((logit(first) - logit(second)) * (0.5 if same_responses else 1.0)))

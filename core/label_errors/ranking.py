@@ -14,25 +14,15 @@ from collections import defaultdict
 from collections.abc import Sequence
 from itertools import islice
 
-import duckdb
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from core.benchmarks import BENCHMARKS
 from core.label_errors.contradictions import Kin, kin
+from core.label_errors.evidence import NOTHING, Evidence, Ranked, candidates, labelled
 from core.label_errors.issue import CONTRADICTION, JUDGED, REPEATED, LabelIssue
 from core.label_errors.probability import blame, doubt
-from core.label_errors.reasons import (
-    SHOWN,
-    Opinion,
-    Reason,
-    Repeat,
-    judge_reasons,
-    kin_reasons,
-    repeat_reason,
-)
+from core.label_errors.reasons import SHOWN, Repeat
 from core.records import Condition
 from core.runs.manifest import RunError
 from core.runs.run import Run
@@ -43,8 +33,8 @@ ORDERS = {
 }
 
 
-def label_issues(runs: Sequence[Run], order: str = "likely errors", seed: int = 0) -> list[LabelIssue]:
-    """Every readable, labelled row of the data once, ranked.
+def label_issues(runs: Sequence[Run], order: str = "likely errors", seed: int = 0) -> Sequence[LabelIssue]:
+    """Every readable, labelled row of the data once, ranked. Reasons are put together for the rows that somebody looks at.
 
     "likely errors": by tier; contradictory rows stand together, groups with more labels expected to be wrong first; then
     by falling `wrong`, unknown ones last, then by row. "random": a permutation by `seed`, without reasons.
@@ -53,8 +43,8 @@ def label_issues(runs: Sequence[Run], order: str = "likely errors", seed: int = 
     if order not in ORDERS:
         raise ValueError(f"there is no order {order}; use one of {', '.join(ORDERS)}")
     used = _same_data(runs)
-    frame = _labelled(used)
-    related = [] if _built_in(used[0]) else kin(frame, _clustered(used[0]))
+    frame = labelled(used)
+    related = [] if _built_in(used[0]) else kin(candidates(used[0], frame), _clustered(used[0]))
     margins = np.stack([_margins(run, frame) for run in used], axis=1)
     outside = np.stack([_outside(run, used, frame) for run in used], axis=1)
     margins[outside] = np.nan  # what a judge says of a picture that it was not made for is no evidence
@@ -62,18 +52,14 @@ def label_issues(runs: Sequence[Run], order: str = "likely errors", seed: int = 
     alone, weights = doubt(margins, _clusters(frame, opposed))
     wrong = _posterior(frame, alone, opposed)
     repeats = _repeats(used[0], frame)
-    tier = np.full(len(frame), JUDGED)
+    tier = np.full(len(frame), JUDGED, dtype=np.int8)
     tier[_places(frame, repeats)] = REPEATED
     tier[_places(frame, {r for k in opposed for r in (k.a, k.b)})] = CONTRADICTION
     if order == "random":
         places = np.random.default_rng(seed).permutation(len(frame))
-        reasons: list[tuple[Reason, ...]] = [()] * len(frame)
-    else:
-        places = _ranked(frame, tier, wrong, opposed)
-        reasons = _reasons(used, frame, margins, outside, weights, wrong, related, repeats)
-    rows = frame["row"].tolist()
-    known = [None if np.isnan(p) else float(p) for p in wrong]
-    return [LabelIssue(rows[i], known[i], reasons[i], int(tier[i])) for i in places]
+        return Ranked(frame["row"].to_numpy(), places, wrong, tier, None)
+    evidence = Evidence(used, margins, outside, weights, wrong, related, repeats)
+    return Ranked(frame["row"].to_numpy(), _ranked(frame, tier, wrong, opposed), wrong, tier, evidence)
 
 
 def _same_data(runs: Sequence[Run]) -> list[Run]:
@@ -100,18 +86,6 @@ def _same_data(runs: Sequence[Run]) -> list[Run]:
     return used
 
 
-def _labelled(used: list[Run]) -> pd.DataFrame:
-    """The labelled rows in their order; picture: hash of the stored one, "" where there is none."""
-    columns = ["row", "key", "id", "cluster", "prompt", "responses", "preferred"]
-    frame = used[0].table(columns).sort_by("row").to_pandas()
-    frame = frame[frame["preferred"].notna() & (frame["responses"].map(len) > 1)].reset_index(drop=True)
-    stored = _pictures(used)
-    pictures = [stored.get(row, "") for row in frame["row"]]
-    return frame.assign(
-        preferred=frame["preferred"].astype(int), responses=frame["responses"].map(list), picture=pictures
-    )
-
-
 def _margins(run: Run, frame: pd.DataFrame) -> np.ndarray:
     if run.manifest.judge.kind == "rule":  # such as "longer wins": it never accuses a label
         return np.full(len(frame), np.nan)
@@ -132,9 +106,9 @@ def _outside(run: Run, used: list[Run], frame: pd.DataFrame) -> np.ndarray:
         if given is None:
             return np.zeros(len(frame), dtype=bool)
         run = given
-    table = run.table(["row", "ood"])
-    known = dict(zip(table["row"].to_pylist(), table["ood"].to_pylist(), strict=True))
-    return np.array([bool(known.get(row)) for row in frame["row"]], dtype=bool)
+    known = run.table(["row", "ood"]).to_pandas().set_index("row")["ood"]
+    found: np.ndarray = known.reindex(frame["row"]).to_numpy() == True  # noqa: E712 (None and NaN are not)
+    return found
 
 
 def _built_in(run: Run) -> bool:
@@ -148,32 +122,24 @@ def _clustered(run: Run) -> bool:
     return bool(known and known.clustered)
 
 
-def _pictures(used: list[Run]) -> dict[int, str]:
-    """row -> hash of the stored picture, from the first run that stores any."""
-    for run in used:
-        with duckdb.connect() as db:
-            query = 'SELECT "row", md5(image) FROM read_parquet(?) WHERE octet_length(image) > 0'
-            if found := db.execute(query, [str(run.file)]).fetchall():
-                return dict(found)
-    return {}
-
-
 def _repeats(run: Run, frame: pd.DataFrame) -> dict[int, list[Repeat]]:
     """row -> how it is repeated. As core.benchmarks.findings, but for one thing: rows of one id whose pictures are known
     to differ are different questions (a file without ids is given them by its texts alone)."""
     out: dict[int, list[Repeat]] = defaultdict(list)
     if _built_in(run):
         return out
-    label = [r[p] for r, p in zip(frame["responses"], frame["preferred"], strict=True)]
-    names = [("row", list(zip(frame["key"], label, strict=True)))]
+    names = [("row", "labelled_as")]
     if not _clustered(run):
-        names.insert(0, ("id", frame["id"].tolist()))
+        names.insert(0, ("id", "id"))
     for kind, name in names:
-        seen: dict[object, list[tuple[int, str]]] = defaultdict(list)
-        for key, row, picture in zip(name, frame["row"].tolist(), frame["picture"], strict=True):
+        twice = frame[frame[name].duplicated(keep=False)]
+        seen: dict[int, list[tuple[int, int]]] = defaultdict(list)
+        for key, row, picture in zip(
+            twice[name].tolist(), twice["row"].tolist(), twice["picture"].tolist(), strict=True
+        ):
             seen[key].append((row, picture))
         for same in seen.values():
-            for row, picture in same if len(same) > 1 else ():
+            for row, picture in same:
                 others = (r for r, p in same if r != row and (not p or not picture or p == picture))
                 if named := tuple(islice(others, SHOWN + 1)):
                     out[row].append(Repeat(kind, named))
@@ -183,23 +149,30 @@ def _repeats(run: Run, frame: pd.DataFrame) -> dict[int, list[Repeat]]:
 def _clusters(frame: pd.DataFrame, opposed: list[Kin]) -> np.ndarray:
     """(rows,) numbers: rows that share an id, a cluster, a key or all of their texts have one number, also by way of
     others. Twins share their texts, copies their key."""
-    place = dict(zip(frame["row"], range(len(frame)), strict=True))
-    texts = [(p, *sorted(r)) for p, r in zip(frame["prompt"], frame["responses"], strict=True)]
-    ends = [(place[k.a], place[k.b]) for k in opposed]
-    for names in (frame["id"].tolist(), frame["cluster"].tolist(), frame["key"].tolist(), texts):
-        first: dict[object, int] = {}
-        ends += [(i, first.setdefault(name, i)) for i, name in enumerate(names) if name]
-    a, b = np.array(ends, dtype=int).reshape(-1, 2).T
-    graph = coo_array((np.ones(len(a), dtype=bool), (a, b)), shape=(len(frame), len(frame)))
-    return connected_components(graph, directed=False)[1]
+    ends = [np.searchsorted(frame["row"], [(k.a, k.b) for k in opposed]).reshape(-1, 2)]
+    for name in ("id", "cluster", "key", "texts"):
+        hashes = frame[name].to_numpy()
+        _, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
+        named = hashes != NOTHING
+        ends.append(np.stack([np.flatnonzero(named), first[inverse[named]]], axis=1))
+    return _joined(np.concatenate(ends), len(frame))
+
+
+def _joined(ends: np.ndarray, rows: int) -> np.ndarray:
+    """(rows,) number of each row's connected component."""
+    from scipy.sparse import coo_array  # slow to load
+    from scipy.sparse.csgraph import connected_components
+
+    graph = coo_array((np.ones(len(ends), dtype=bool), tuple(ends.T)), shape=(rows, rows))
+    found: np.ndarray = connected_components(graph, directed=False)[1]
+    return found
 
 
 def _posterior(frame: pd.DataFrame, alone: np.ndarray, opposed: list[Kin]) -> np.ndarray:
     """`alone`, with contradictory rows set against each other; of several contradictions the worst one counts."""
-    place = dict(zip(frame["row"], range(len(frame)), strict=True))
     found: dict[int, float] = {}
     for k in opposed:
-        a, b = place[k.a], place[k.b]
+        a, b = np.searchsorted(frame["row"], [k.a, k.b]).tolist()
         first = blame(float(alone[a]), float(alone[b]), k.certain)
         found[a], found[b] = max(found.get(a, 0.0), first), max(found.get(b, 0.0), 1 - first)
     wrong = alone.copy()
@@ -213,10 +186,7 @@ def _places(frame: pd.DataFrame, rows: object) -> np.ndarray:
 
 def _ranked(frame: pd.DataFrame, tier: np.ndarray, wrong: np.ndarray, opposed: list[Kin]) -> np.ndarray:
     """Places in order. A group's evidence is the number of wrong labels to be expected in it."""
-    place = dict(zip(frame["row"], range(len(frame)), strict=True))
-    ends = np.array([(place[k.a], place[k.b]) for k in opposed], dtype=int).reshape(-1, 2)
-    graph = coo_array((np.ones(len(ends), dtype=bool), tuple(ends.T)), shape=(len(frame), len(frame)))
-    _, group = connected_components(graph, directed=False)
+    group = _joined(np.searchsorted(frame["row"], [(k.a, k.b) for k in opposed]).reshape(-1, 2), len(frame))
     doubts = pd.Series(np.where(np.isnan(wrong), -1.0, wrong))
     apart = tier != CONTRADICTION
     order = pd.DataFrame({
@@ -227,45 +197,3 @@ def _ranked(frame: pd.DataFrame, tier: np.ndarray, wrong: np.ndarray, opposed: l
         "group": np.where(apart, 0, group), "wrong": -doubts, "row": frame["row"],
     })  # fmt: skip
     return order.sort_values(list(order.columns), kind="stable").index.to_numpy()
-
-
-def _reasons(
-    used: list[Run], frame: pd.DataFrame, margins: np.ndarray, outside: np.ndarray, weights: np.ndarray, wrong: np.ndarray,
-    related: list[Kin], repeats: dict[int, list[Repeat]],
-) -> list[tuple[Reason, ...]]:  # fmt: skip
-    by_row: dict[int, list[Kin]] = defaultdict(list)
-    for k in related:
-        by_row[k.a].append(k)
-        by_row[k.b].append(k)
-    choices = [_choices(run, frame) for run in used]
-    out = []
-    judges = [(run.manifest.judge.name, run.manifest.condition is Condition.BLANK) for run in used]
-    for i, row in enumerate(frame["row"].tolist()):
-        blamed = None if np.isnan(margins[i]).all() else float(wrong[i])
-        said = [
-            Opinion(
-                name,
-                blank,
-                float(margins[i, j]),
-                choices[j][i],
-                bool(weights[i, j] > 0),
-            )
-            for j, (name, blank) in enumerate(judges)
-            if np.isfinite(margins[i, j])
-        ]
-        out.append((
-            *kin_reasons(row, by_row.get(row, []), blamed),
-            *map(repeat_reason, repeats.get(row, [])),
-            *judge_reasons(said, blamed is None, [name for j, (name, blank) in enumerate(judges) if outside[i, j] and not blank]),
-        ))  # fmt: skip
-    return out
-
-
-def _choices(run: Run, frame: pd.DataFrame) -> list[int | None]:
-    """Per row the response with the judge's highest reward, None without rewards."""
-    table = run.table(["row", "rewards"])
-    best = {
-        row: max(range(len(rewards)), key=rewards.__getitem__) if rewards else None
-        for row, rewards in zip(table["row"].to_pylist(), table["rewards"].to_pylist(), strict=True)
-    }
-    return [best[row] for row in frame["row"]]

@@ -10,16 +10,23 @@ processor.py  image and text to tensors, without torchvision
 loading.py    checkpoints from a folder or the hub, with readable errors
 """
 
-from transformers import AutoConfig, AutoModel
+from typing import TYPE_CHECKING, Any
 
-from core.model.config import VLMDRConfig
-from core.model.modeling import VLMDR
-from core.model.scalar import ScalarReward, ScalarRewardConfig
-
-AutoConfig.register("vl_mdr", VLMDRConfig, exist_ok=True)
-AutoModel.register(VLMDRConfig, VLMDR, exist_ok=True)
-
-AutoConfig.register("scalar_reward", ScalarRewardConfig, exist_ok=True)
-AutoModel.register(ScalarRewardConfig, ScalarReward, exist_ok=True)
+if TYPE_CHECKING:
+    from core.model.config import VLMDRConfig
+    from core.model.modeling import VLMDR
+    from core.model.scalar import ScalarReward, ScalarRewardConfig
 
 __all__ = ["VLMDR", "ScalarReward", "ScalarRewardConfig", "VLMDRConfig"]
+
+
+def __getattr__(name: str) -> Any:
+    """The classes, once somebody asks for one: whoever looks at a checkpoint's files alone waits for no torch."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from core.model import config, modeling, scalar
+
+    for module in (config, modeling, scalar):
+        if name in vars(module):
+            return vars(module)[name]
+    raise AssertionError(name)

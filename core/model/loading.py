@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from transformers import AutoConfig
 
 from core.model import VLMDR, ScalarReward, VLMDRConfig
+from core.model.files import EMBEDDED, EMBEDDED_SCALAR, CheckpointError
 from core.model.processor import RewardProcessor
 from core.model.reader import Reader
 from core.model.threads import settle
@@ -24,13 +24,6 @@ TABLES = (
     "generation_config.json", "model.safetensors.index.json",
 )  # fmt: skip
 LARGEST_JSON = 128 << 20  # bytes of a tokenizer or config that is read
-ASSETS = Path(__file__).parents[2] / "assets"
-EMBEDDED = ASSETS / "model"
-EMBEDDED_SCALAR = ASSETS / "scalar_model"
-
-
-class CheckpointError(ValueError):
-    """A checkpoint that cannot be used; the message says why and what to do."""
 
 
 def choose_device(device: str | None = None) -> torch.device:
@@ -121,17 +114,6 @@ def load_checkpoint(
 
 def embedded(kind: type[Reader]) -> Path:
     return EMBEDDED_SCALAR if kind is ScalarReward else EMBEDDED
-
-
-def fingerprint(folder: str | Path) -> str:
-    """sha256 of the weights of a folder (first 16 hex digits), or the hub id itself."""
-    files = sorted(Path(folder).glob("*.safetensors")) if Path(folder).is_dir() else []
-    digest = hashlib.sha256()
-    for file in (f for f in files if f.name != "ood.safetensors"):
-        with file.open("rb") as opened:
-            while block := opened.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()[:16] if files else str(folder)
 
 
 def _check_folder(folder: Path) -> None:

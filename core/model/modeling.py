@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModel
+from transformers import AutoConfig, AutoModel
 from transformers import initialization as init
 from transformers.utils import ModelOutput
 
@@ -115,3 +115,7 @@ def _before(reading: Prefix, states: Tensor) -> Tensor:
     """The state before each response token (B, N, R, H): the end of the prompt, then the tokens but the last."""
     first = reading.states[:, None, -1:].expand(-1, states.shape[1], -1, -1)
     return torch.cat([first, states[:, :, :-1]], dim=2)
+
+
+AutoConfig.register("vl_mdr", VLMDRConfig, exist_ok=True)
+AutoModel.register(VLMDRConfig, VLMDR, exist_ok=True)

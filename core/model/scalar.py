@@ -55,3 +55,7 @@ class ScalarReward(Reader):
     def forward(self, response_ids: Tensor, response_mask: Tensor, **inputs: Any) -> Tensor:
         """Rewards (B, N) of N responses to each of B inputs; `inputs` as `read` takes them."""
         return self.score(self.read(**inputs), response_ids, response_mask)
+
+
+AutoConfig.register("scalar_reward", ScalarRewardConfig, exist_ok=True)
+AutoModel.register(ScalarRewardConfig, ScalarReward, exist_ok=True)

@@ -5,7 +5,8 @@ Every choice a person makes becomes a bound parameter; no text of theirs becomes
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,18 @@ from typing import Any
 import duckdb
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from core.records import Judgement
 from core.runs.manifest import RunError
-from core.runs.metrics import Rate, rate, rate_of_counts
+from core.runs.metrics import OUTCOMES, Rate, rate_of_counts
 from core.runs.run import Run, damage_told
 from core.runs.schema import SCHEMA, damage_of, judgement_of
+from core.runs.texts import search
+
+log = logging.getLogger(__name__)
 
 PAGE = 25
 KEPT = 256  # pages and rows that are remembered, of all runs together
@@ -86,33 +92,64 @@ def _page(run: Run, filters: Filters, offset: int) -> Page:
 
 
 def _looked_up(run: Run, filters: Filters, offset: int, limit: int) -> Page:
-    where, values = _where(run, filters)
-    outcome, outcome_values = _outcome(filters)
-    tables, files = _tables(run, filters)
+    found = search(run.file, filters.search.lower()) if filters.search else None
+    try:
+        return _listed(run, filters, offset, limit, found)
+    except LookupError:
+        if found is None:
+            raise
+        log.warning("%s names rows that its run has not: the search reads the run itself.", run.folder.name)
+        return _listed(run, filters, offset, limit, None)
+
+
+def _listed(run: Run, filters: Filters, offset: int, limit: int, found: pa.Table | None) -> Page:
+    """found: what the side file of texts says of a search; None where the run itself is to be searched."""
+    wanted = _outcomes(filters)
     with duckdb.connect() as db:
-        counts = db.execute(
-            f"SELECT a.outcome, count(*) n FROM {tables} WHERE {where} GROUP BY 1", [*files, *values]
-        ).fetchall()
-        total = db.execute(
-            f"SELECT count(*) FROM {tables} WHERE {where} AND {outcome}", [*files, *values, *outcome_values]
-        ).fetchone()
-        # Sort on the narrow columns first; the texts of the page are fetched by row afterwards.
+        hits, values = _hits(db, run, filters, found)
+        counts = db.execute(f"SELECT outcome, count(*) FROM {hits} GROUP BY 1", values).fetchall()
+        total = sum(n for outcome, n in counts if wanted is None or outcome in wanted)
+        # The texts of the page are fetched by row afterwards, and only so many rows are ever sorted.
+        outcome = "true" if wanted is None else "list_contains(?::VARCHAR[], a.outcome)"
         chosen = db.execute(
-            f"SELECT a.row FROM {tables} WHERE {where} AND {outcome} ORDER BY {SORTS[filters.sort]} LIMIT ? OFFSET ?",
-            [*files, *values, *outcome_values, limit, offset],
+            f"SELECT a.row FROM {hits} a WHERE {outcome} ORDER BY {SORTS[filters.sort]} LIMIT ? OFFSET ?",
+            [*values, *([] if wanted is None else [wanted]), limit, offset],
         ).fetchall()
-        rows = db.execute(
-            "SELECT row, id, subgroup, outcome, margin, prompt, decisive, problem"
-            + (", choice, order_consistent" if knows_orders(run) else "")
-            + " FROM read_parquet(?) "
-            "WHERE row IN (SELECT unnest(?::BIGINT[]))",
-            [str(run.file), [r for (r,) in chosen]],
-        ).df()
+        rows = _rows(db, run, [r for (r,) in chosen])
         for name, run_beside in (("margin_blank", filters.blank), ("margin_shuffled", filters.shuffled)):
             if run_beside:
                 rows = rows.merge(_margins(db, run_beside, rows["row"].tolist(), name), on="row", how="left")
     rows = rows.set_index("row").loc[[r for (r,) in chosen]].reset_index()
-    return Page(rows, int(total[0]) if total else 0, rate_of_counts(counts))
+    return Page(rows, total, rate_of_counts(counts))
+
+
+def _hits(
+    db: duckdb.DuckDBPyConnection, run: Run, filters: Filters, found: pa.Table | None
+) -> tuple[str, list[Any]]:
+    """SQL that stands for a table of row, outcome and margin of all rows that pass every filter but `outcome`, and its bound values.
+
+    Numbers are read anew each time, which takes a tenth of a second for a million rows. What takes longer, texts and second runs,
+    is read once into a table of what passes.
+    """
+    others = replace(filters, search="") if found is not None else filters
+    where, values = _where(run, others)
+    if found is not None:
+        db.register("found", found)
+        if where == "true":  # the side file has all that is needed
+            return "found", []
+        where += " AND a.row IN (SELECT row FROM found)"
+    tables, files = _tables(run, others)
+    query, bound = f"SELECT a.row, a.outcome, a.margin FROM {tables} WHERE {where}", [*files, *values]
+    if not (filters.search or filters.longer or len(files) > 1):
+        return f"({query})", bound
+    db.execute(f"CREATE TEMP TABLE hits AS {query}", bound)
+    return "hits", []
+
+
+def _rows(db: duckdb.DuckDBPyConnection, run: Run, rows: list[int]) -> pd.DataFrame:
+    more = ", choice, order_consistent" if knows_orders(run) else ""
+    query = f"SELECT row, id, subgroup, outcome, margin, prompt, decisive, problem{more} FROM read_parquet(?) WHERE row IN (SELECT unnest(?::BIGINT[]))"
+    return db.execute(query, [str(run.file), rows]).df()
 
 
 def _margins(db: duckdb.DuckDBPyConnection, run: Run, rows: list[int], name: str) -> pd.DataFrame:
@@ -132,7 +169,7 @@ def _tables(run: Run, filters: Filters) -> tuple[str, list[str]]:
 
 
 def _where(run: Run, filters: Filters) -> tuple[str, list[Any]]:
-    parts: list[str] = ["true"]
+    parts: list[str] = []
     values: list[Any] = []
 
     def add(sql: str, *bound: Any) -> None:
@@ -170,7 +207,7 @@ def _where(run: Run, filters: Filters) -> tuple[str, list[Any]]:
         }[filters.versus])  # fmt: skip
     if filters.blank and filters.wrong_reason:
         add("a.outcome = 'right' AND c.outcome = 'right'")
-    return " AND ".join(parts), values
+    return " AND ".join(parts) or "true", values
 
 
 def _place(run: Run, dimension: str) -> int:
@@ -179,14 +216,14 @@ def _place(run: Run, dimension: str) -> int:
     return keys.index(dimension) if dimension in keys else -1
 
 
-def _outcome(filters: Filters) -> tuple[str, list[Any]]:
-    chosen = {
+def _outcomes(filters: Filters) -> list[str] | None:
+    """Those to be shown; None for all."""
+    if filters.versus or filters.wrong_reason:  # those say themselves who is right
+        return None
+    return {
         "mistakes": ["wrong", "tie", "unparsed"], "right": ["right"], "ties": ["tie"],
         "not judged": ["missing", "unlabelled"], "everything": None,
     }[filters.outcome]  # fmt: skip
-    if chosen is None or filters.versus or filters.wrong_reason:  # those say themselves who is right
-        return "true", []
-    return "list_contains(?::VARCHAR[], a.outcome)", [chosen]
 
 
 @damage_told
@@ -249,55 +286,85 @@ def similar(run: Run, row: int, n: int = SIMILAR) -> Similar | None:
     dimensions = len(run.manifest.judge.dimensions)
     if not dimensions:
         return None
-    vectors, rows, outcomes, chosen = _contributions(run.file, run.file.stat().st_mtime_ns, dimensions)
-    place = np.flatnonzero(rows == row)
-    if not len(place) or not chosen[place[0]].any():
+    known = _contributions(run.file, run.file.stat().st_mtime_ns, dimensions)
+    place = np.flatnonzero(known.rows == row)
+    if not len(place) or not known.chosen[place[0]].any():
         return None
     i = int(place[0])
-    wrong = (outcomes != "right") & (rows != row)
-    distances = np.linalg.norm(vectors[wrong] - vectors[i], axis=1)
-    nearest = np.argsort(distances, kind="stable")[:n]
-    alike = (chosen == chosen[i]).all(axis=1)
-    found = rate(pd.Series(outcomes[alike], dtype=object))
-    return Similar(tuple((int(rows[wrong][j]), float(distances[j])) for j in nearest), found)
+    wrong = known.wrong[known.rows[known.wrong] != row]
+    distances = np.linalg.norm(known.vectors[wrong] - known.vectors[i], axis=1)
+    nearest = _smallest(distances, n)
+    alike = (known.chosen == known.chosen[i]).all(axis=1)
+    counts = np.bincount(known.outcomes[alike], minlength=len(OUTCOMES)).tolist()
+    return Similar(
+        tuple((int(known.rows[wrong[j]]), float(distances[j])) for j in nearest),
+        rate_of_counts(list(zip(OUTCOMES, counts, strict=True))),
+    )
+
+
+def _smallest(values: np.ndarray, n: int) -> np.ndarray:
+    """Places of the n smallest, the first of equal ones first, without sorting the rest."""
+    near = (
+        np.flatnonzero(values <= np.partition(values, n - 1)[n - 1])
+        if len(values) > n
+        else np.arange(len(values))
+    )
+    found: np.ndarray = near[np.argsort(values[near], kind="stable")][:n]
+    return found
+
+
+@dataclass(frozen=True)
+class Contributions:
+    """Of all N judged rows: vectors (N, D), contributions of the preferred response over the best other one, 0 where a dimension
+    was not selected; rows (N,), their numbers; outcomes (N,), places in OUTCOMES; chosen (N, ceil(D / 8)), the selected dimensions
+    as bits; wrong: places of the rows that are not right."""
+
+    vectors: np.ndarray
+    rows: np.ndarray
+    outcomes: np.ndarray
+    chosen: np.ndarray
+    wrong: np.ndarray
 
 
 @lru_cache(maxsize=2)
-def _contributions(
-    file: Path, version: int, dimensions: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """(rows, D) contributions of the preferred response over the best other one, of all judged rows; their row
-    numbers, outcomes and selected dimensions. Zero where a dimension was not selected."""
+def _contributions(file: Path, version: int, dimensions: int) -> Contributions:
     del version  # part of the cache's key: a run made anew is read anew
-    parts = []
-    for batch in pq.ParquetFile(file).iter_batches(
-        65_536, columns=["row", "outcome", "preferred", "rewards", "weights", "scores", "selected"]
-    ):
-        parts.append(_contributions_of(batch.to_pandas(), dimensions))
+    columns = ["row", "outcome", "preferred", "rewards", "weights", "scores", "selected"]
+    batches = pq.ParquetFile(file).iter_batches(65_536, columns=columns)
+    parts = [_contributions_of(batch, dimensions) for batch in batches]
     vectors, rows, outcomes, chosen = (np.concatenate(p) for p in zip(*parts, strict=True))
-    return vectors, rows, outcomes, chosen
+    return Contributions(vectors, rows, outcomes, chosen, np.flatnonzero(outcomes != OUTCOMES.index("right")))
 
 
 def _contributions_of(
-    frame: pd.DataFrame, dimensions: int
+    batch: pa.RecordBatch, dimensions: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    able = (frame["weights"].map(len) == dimensions) & frame["preferred"].notna()
-    frame = frame[able]
-    n = len(frame)
+    whole = pc.equal(pc.list_value_length(batch["weights"]), dimensions)
+    able = batch.filter(pc.and_(whole, pc.is_valid(batch["preferred"])))
+    n = len(able)
     vectors = np.zeros((n, dimensions), dtype=np.float32)
+    responses = pc.list_value_length(able["rewards"]).to_numpy(zero_copy_only=False)
+    for count in np.unique(responses).tolist():  # rows of as many responses at once
+        at = np.flatnonzero(responses == count)
+        some = able.take(at)
+        m = len(at)
+        rewards = _flat(some["rewards"]).reshape(m, count)
+        scores = _flat(some["scores"]).reshape(m, count, dimensions)
+        preferred = some["preferred"].to_numpy(zero_copy_only=False).astype(int)
+        others = np.where(np.arange(count) == preferred[:, None], -np.inf, rewards)
+        best = count - 1 - np.argmax(others[:, ::-1], axis=1)  # the last of equal ones
+        each = np.arange(m)
+        weights = _flat(some["weights"]).reshape(m, dimensions)
+        vectors[at] = weights * (scores[each, preferred] - scores[each, best])
     chosen = np.zeros((n, dimensions), dtype=bool)
-    columns = zip(
-        frame["preferred"],
-        frame["rewards"],
-        frame["weights"],
-        frame["scores"],
-        frame["selected"],
-        strict=True,
-    )
-    for i, (preferred, rewards, weights, scores, selected) in enumerate(columns):
-        p = int(preferred)
-        table = np.asarray(scores).reshape(len(rewards), dimensions)
-        best = max((r, j) for j, r in enumerate(rewards) if j != p)[1]
-        vectors[i] = np.asarray(weights) * (table[p] - table[best])
-        chosen[i, np.asarray(selected, dtype=int)] = True
-    return vectors, frame["row"].to_numpy(), frame["outcome"].to_numpy(dtype=object), chosen
+    lengths = pc.list_value_length(able["selected"]).to_numpy(zero_copy_only=False)
+    chosen[np.repeat(np.arange(n), lengths), _flat(able["selected"])] = True
+    outcomes = pc.fill_null(
+        pc.index_in(able["outcome"], pa.array(OUTCOMES)), OUTCOMES.index("missing")
+    ).to_numpy()
+    return vectors, able["row"].to_numpy(), outcomes.astype(np.int8), np.packbits(chosen, axis=1)
+
+
+def _flat(column: pa.Array) -> np.ndarray:
+    found: np.ndarray = column.flatten().to_numpy(zero_copy_only=False)
+    return found

@@ -8,6 +8,7 @@ Input everywhere: a data frame with one row per judgement and the columns
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -77,7 +78,10 @@ def rate(outcomes: pd.Series, ties: str = "wrong", points: np.ndarray | None = N
     points = points_of(outcomes, ties) if points is None else points
     scored = ~np.isnan(points)
     n, total = int(scored.sum()), float(points[scored].sum())
-    counts = {o: int((outcomes == o).sum()) for o in OUTCOMES}
+    return _rate(total, n, {o: int((outcomes == o).sum()) for o in OUTCOMES})
+
+
+def _rate(total: float, n: int, counts: dict[str, int]) -> Rate:
     if n == 0:
         return Rate(float("nan"), 0.0, 0, float("nan"), float("nan"), counts)
     from statsmodels.stats.proportion import proportion_confint  # slow: not at every start
@@ -93,7 +97,16 @@ def frame_points(frame: pd.DataFrame, ties: str) -> np.ndarray:
 
 def rate_of_counts(counts: Sequence[tuple[str, int]], ties: str = "wrong") -> Rate:
     """The same from (outcome, how often) pairs."""
-    return rate(pd.Series([o for o, n in counts for _ in range(n)], dtype=object), ties)
+    if ties == "coin":  # a draw a row
+        return rate(pd.Series([o for o, n in counts for _ in range(n)], dtype=object), ties)
+    points = points_of(pd.Series([o for o, _ in counts], dtype=object), ties)
+    each = np.array([n for _, n in counts], dtype=float)
+    scored = ~np.isnan(points)
+    found = Counter({o: 0 for o in OUTCOMES})
+    for o, n in counts:
+        if o in found:
+            found[o] += n
+    return _rate(float((points * each)[scored].sum()), int(each[scored].sum()), dict(found))
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 Kill it at any moment and start it again: it continues and ends with the same judgements.parquet. Rows are taken in
 windows; inside a window they are batched by length; a finished window is one file in parts/, written whole or not
-at all. The next window's images are decoded while the model works on this one. Under `accelerate launch` each
+at all, until many are gathered into one (parts.py). The next window's images are decoded while the model works on this one. Under `accelerate launch` each
 process takes every n-th window.
 """
 
@@ -32,21 +32,23 @@ from PIL import Image
 
 from core.benchmarks import Row
 from core.benchmarks.reasons import Reasons
-from core.benchmarks.rows import LONGEST, Loaded, Problem
+from core.benchmarks.rows import LONGEST, Loaded
 from core.images import ImageError, side_by_side, small_copy
-from core.judges.conditions import BLANK, blank_image, shuffled
+from core.judges.conditions import BLANK, blank_image
 from core.judges.protocols import Judge, Prepares
 from core.records import Comparison, Condition, Judgement, RecordError
 from core.runs import workers
 from core.runs.data_checks import oddities
-from core.runs.manifest import Manifest, RunError, write_whole
+from core.runs.manifest import Manifest, RunError
+from core.runs.parts import Parts
 from core.runs.run import Run, open_run
-from core.runs.schema import SCHEMA, completed, reads, row_of
+from core.runs.schema import SCHEMA, row_of
+from core.runs.swapped import swapped
+from core.runs.texts import write_texts
 
 log = logging.getLogger(__name__)
 BATCH = 16
 WINDOW = 4  # batches
-NO_OTHER = "no other picture in its group to shuffle with"
 EXAMPLES = 10  # reasons why rows were left out that the manifest tells
 THUMBNAIL = 512  # pixels, longest side, of the images kept for browsing
 # A row group of the finished file: queries read whole ones, so few are faster to scan. Looking up one row reads all
@@ -69,6 +71,10 @@ class Job:
     condition: Condition = Condition.AS_GIVEN
     keep_images: bool = True
     workers: int = 1
+
+    @property
+    def parts(self) -> Parts:
+        return Parts(self.folder, self.batch * WINDOW)
 
     def manifest(self) -> Manifest:
         return Manifest(
@@ -183,8 +189,8 @@ def _windows(
 ) -> tuple[int, Counter[str]] | None:
     """How many windows the data has, those of other processes too, and what was done to how many of its rows; None
     where it was cancelled."""
-    parts = job.folder / "parts"
-    parts.mkdir(exist_ok=True)
+    parts = job.parts
+    parts.make()
     started, judged = time.perf_counter(), 0
     total = _smaller(job.loaded.length, job.limit)
     read = _Read(job, state, parts)
@@ -205,7 +211,7 @@ class _Read:
     windows: of the data, those of other processes too. finished: rows whose part is there already. notes: what was done to
     how many rows."""
 
-    def __init__(self, job: Job, state: PartialState, parts: Path) -> None:
+    def __init__(self, job: Job, state: PartialState, parts: Parts) -> None:
         self.job, self.state, self.parts = job, state, parts
         self.windows, self.finished = 0, 0
         self.notes: Counter[str] = Counter()
@@ -216,7 +222,7 @@ class _Read:
             self.notes.update(note for row in rows if row.comparison for note in row.notes)
             if number % self.state.num_processes != self.state.process_index:
                 continue
-            if _finished(_part(self.parts, number), rows):
+            if self.parts.finished(number, rows):
                 self.finished += len(rows)
             else:
                 yield number, rows
@@ -229,16 +235,16 @@ def _workers(job: Job, state: PartialState) -> int:
     return min(job.workers, windows) if state.num_processes == 1 and workers.possible(job.judge) else 1
 
 
-def _in_processes(job: Job, parts: Path, todo: Iterable[Window], count: int) -> Generator[list[Row]]:
+def _in_processes(job: Job, parts: Parts, todo: Iterable[Window], count: int) -> Generator[list[Row]]:
     def work(window: Window) -> None:
         number, rows = window
-        _write_part(_part(parts, number), _judge_window(job, _prepare_window(job, rows)))
+        parts.write(number, _judge_window(job, _prepare_window(job, rows)))
 
     for _, rows in workers.spread(work, todo, count):
         yield rows
 
 
-def _one_ahead(job: Job, parts: Path, todo: Iterable[Window]) -> Generator[list[Row]]:
+def _one_ahead(job: Job, parts: Parts, todo: Iterable[Window]) -> Generator[list[Row]]:
     """In this process; while a window is judged, the next one is prepared in another thread."""
     with ThreadPoolExecutor(1) as ahead:
         waiting: deque[tuple[int, list[Row], Future[Ready]]] = deque()
@@ -250,63 +256,20 @@ def _one_ahead(job: Job, parts: Path, todo: Iterable[Window]) -> Generator[list[
             yield _written(job, parts, *waiting.popleft())
 
 
-def _written(job: Job, parts: Path, number: int, rows: list[Row], ready: Future[Ready]) -> list[Row]:
-    _write_part(_part(parts, number), _judge_window(job, ready.result()))
+def _written(job: Job, parts: Parts, number: int, rows: list[Row], ready: Future[Ready]) -> list[Row]:
+    parts.write(number, _judge_window(job, ready.result()))
     return rows
 
 
-def _part(parts: Path, number: int) -> Path:
-    return parts / f"{number:07d}.parquet"
-
-
-def _finished(part: Path, rows: list[Row]) -> bool:
-    """Whether the window is there, whole and of these rows. One that is not is thrown away and judged again."""
-    if not part.exists():
-        return False
-    try:
-        table = pq.read_table(part)
-        fits = reads(table.schema)
-        same = fits and table["row"].to_pylist() == [r.index for r in rows]
-        if same and table["key"].to_pylist() == [r.key for r in rows]:
-            return True
-    except (pa.ArrowException, OSError, ValueError) as error:
-        log.warning("%s is damaged (%s) and is judged again.", part, type(error).__name__)
-    else:
-        log.warning("%s is not a part of this run and is judged again.", part)
-    part.unlink()
-    return False
-
-
 def _split(job: Job) -> Iterator[tuple[int, list[Row]]]:
-    rows = iter(job.loaded.rows() if job.limit is None else islice(job.loaded.rows(), job.limit))
-    if job.condition is Condition.SHUFFLED:
-        rows = iter(_shuffled(list(rows)))
+    def given() -> Iterator[Row]:
+        return iter(job.loaded.rows() if job.limit is None else islice(job.loaded.rows(), job.limit))
+
+    rows = swapped(given) if job.condition is Condition.SHUFFLED else given()
     number = 0
     while window := list(islice(rows, job.batch * WINDOW)):
         yield number, window
         number += 1
-
-
-def _shuffled(rows: list[Row]) -> list[Row]:
-    """Each row that has a picture gets another row's (core.judges.conditions)."""
-    able = [i for i, r in enumerate(rows) if r.comparison and r.comparison.image is not None]
-    others = shuffled([rows[i].subgroup for i in able], [rows[i].cluster for i in able])
-    out = list(rows)
-    for i, other in zip(able, others, strict=True):
-        mine = rows[i].comparison
-        assert mine
-        if other is None:
-            problem = Problem(rows[i].index, "image", NO_OTHER)
-            out[i] = replace(
-                rows[i], comparison=replace(mine, image=None, more_images=()), problems=(problem,)
-            )
-            continue
-        source = rows[able[other]].comparison
-        assert source
-        out[i] = replace(
-            rows[i], comparison=replace(mine, image=source.image, more_images=source.more_images)
-        )
-    return out
 
 
 def _decode(row: Row, condition: Condition) -> tuple[tuple[Image.Image, ...], str]:
@@ -435,19 +398,13 @@ def _thumbnail(images: Sequence[Image.Image]) -> bytes | None:
     return out.getvalue()
 
 
-def _write_part(path: Path, table: pa.Table) -> None:
-    out = io.BytesIO()
-    pq.write_table(table, out, compression="zstd")
-    write_whole(path, out.getvalue())
-
-
 def _merge(job: Job, windows: int, notes: Counter[str], seconds: float, processes: int) -> None:
     """parts/ -> judgements.parquet, in the order of rows; the digest of keys and labels goes into the manifest. What else lies
     in parts/ is not ours and is left out."""
     temporary = job.folder / "judgements.parquet.tmp"
     digest, count, left_out, all_the_same = hashlib.sha256(), 0, Reasons(), Reasons()
     with pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
-        for table in _groups(_read_part(job.folder, n) for n in range(windows)):
+        for table in _groups(map(job.parts.read, range(windows))):
             writer.write_table(table)
             for key, preferred in zip(table["key"].to_pylist(), table["preferred"].to_pylist(), strict=True):
                 digest.update(f"{key}:{preferred};".encode())
@@ -463,17 +420,8 @@ def _merge(job: Job, windows: int, notes: Counter[str], seconds: float, processe
         "notes": dict(notes), "left_out": _told(left_out), "judged_all_the_same": _told(all_the_same),
     }  # fmt: skip
     manifest.save(job.folder)
+    write_texts(temporary, job.folder)
     temporary.replace(job.folder / "judgements.parquet")
-
-
-def _read_part(folder: Path, number: int) -> pa.Table:
-    part = _part(folder / "parts", number)
-    try:
-        return completed(pq.read_table(part), SCHEMA.names)  # release 0.1 may have begun it
-    except (pa.ArrowException, FileNotFoundError) as error:
-        raise RunError(
-            f"{part.name} of {folder.name} was damaged while the run went on: run the same command again and it continues."
-        ) from error
 
 
 def _groups(parts: Iterable[pa.Table]) -> Iterator[pa.Table]:

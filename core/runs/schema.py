@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from scipy.special import expit
 
 from core.benchmarks.rows import Row
 from core.records import Judgement, OODScore, Vote, frozen
@@ -141,6 +140,8 @@ def damage_of(stored: Mapping[str, Any]) -> str:
 
 def judgement_of(stored: Mapping[str, Any], manifest: Manifest) -> Judgement:
     """The Judgement of a Parquet row: replayed, not computed. Raises RunError where the row does not fit its judge."""
+    from scipy.special import expit  # slow to load: not at every start
+
     logits = np.asarray(stored["gate_logits"], dtype=float)
     n, ood = len(stored["rewards"]), stored.get("ood_score")
     dimensions = manifest.judge.dimensions if len(stored["weights"]) else ()

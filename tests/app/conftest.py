@@ -63,7 +63,7 @@ def server(tmp_path_factory):
     store = LabelStore(f"sqlite:///{folder / 'labels.sqlite'}")
     runs = {f"scene/{n}": open_run(BUNDLED / "scene" / n) for n in ("vl-mdr", "scalar")}
     queues.from_runs(store, runs, name="Suspicious scenes", by="a test", most=50)
-    with started(folder, "--runs", str(folder / "runs")) as (url, _):
+    with started(folder, "--runs", str(folder / "runs"), "--mcp") as (url, _):
         yield url
 
 

@@ -21,7 +21,7 @@ def box(page, name):
 
 
 def test_the_first_example_is_judged_when_the_page_opens(page):
-    page.locator("#gates .main-svg").first.wait_for(state="attached")
+    page.locator("#gates .chart").first.wait_for(state="attached")
     assert page.locator("#heat .word").count() > 0
     assert page.locator("#heat img").count() == 2
     assert all(page.locator("#heat img").nth(i).get_attribute("alt") for i in (0, 1))
@@ -38,7 +38,7 @@ def test_a_gallery_example_opens_while_the_model_is_busy(page, browser, server):
     busy.get_by_role("option", name="Shapley sampling").click()
     busy.locator("#exact").click()
     before = page.locator(".verdict").first.inner_text()
-    page.locator("#examples button.thumbnail-item").nth(3).click()
+    page.locator("#examples button").nth(3).click()
     expect(page.locator(".verdict").first).not_to_have_text(before, timeout=5_000)
     expect(page.locator(".rewards")).to_contain_text("cached")
     assert "Shapley" not in busy.locator("#heat .small").inner_text()
@@ -94,9 +94,9 @@ def test_edits_are_judged_and_shown(page):
     page.get_by_role("button", name="Counterfactual edits").click()
     page.locator("#try-edits").click()
     expect(page.locator("#suggestions")).to_contain_text("Would", timeout=30_000)
-    page.locator("#strip .main-svg").first.wait_for(state="attached")
+    page.locator("#strip .chart").first.wait_for(state="attached")
     expect(page.locator("#strip")).to_contain_text("picture removed")
-    page.locator("#region-dimension .main-svg").first.wait_for(state="attached")
+    page.locator("#region-dimension .cells").first.wait_for(state="attached")
 
 
 def test_painting_over_the_picture_is_judged(page):
@@ -141,7 +141,7 @@ def test_the_explanations_page_shows_the_benchmark(browser, server):
     page = browser.new_page(viewport={"width": 1440, "height": 900})
     page.goto(server + "explanations")
     expect(page.locator("#explanation-table")).to_contain_text("exact head decomposition", timeout=60_000)
-    page.locator("#measure-plot .main-svg").first.wait_for(state="attached")
+    page.locator("#measure-plot .chart").first.wait_for(state="attached")
     expect(page.locator("#misleads")).to_contain_text("still mislead")
     page.close()
 
@@ -199,7 +199,7 @@ def test_nothing_hangs_over_the_edge(browser, server, width):
     page = browser.new_page(viewport={"width": width, "height": 900})
     page.goto(server)
     expect(page.locator(".verdict").first).to_contain_text("The model prefers", timeout=60_000)
-    page.locator("#gates .main-svg").first.wait_for()
+    page.locator("#gates .chart").first.wait_for()
     page.wait_for_timeout(800)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.close()

@@ -105,9 +105,9 @@ def test_the_leaderboard_is_full_on_first_start(page, server):
     page.goto(server + "leaderboard")
     expect(page.locator("#board")).to_contain_text("Rewardscope scene model", timeout=60_000)
     expect(page.locator("#board")).to_contain_text("blank image")
-    page.locator("#intervals .main-svg").first.wait_for(state="attached")
+    page.locator("#intervals .chart").first.wait_for(state="attached")
     expect(page.locator("#detail")).to_contain_text("Text-only baselines")
-    page.locator("#dimensions .main-svg").first.wait_for(state="attached")
+    page.locator("#dimensions .chart").first.wait_for(state="attached")
 
 
 def test_tables_download_at_the_first_click(page, server):

@@ -14,10 +14,10 @@ pytestmark = pytest.mark.browser
 
 # Page: (the app it belongs to, path, what is there once the page is full). New pages are added here.
 PAGES = {
-    "inspect": ("server", "", "#gates .main-svg"),
-    "leaderboard": ("server", "leaderboard", "#margins .main-svg"),
+    "inspect": ("server", "", "#gates .chart"),
+    "leaderboard": ("server", "leaderboard", "#margins .chart"),
     "failures": ("server", "failures", "#item .prompt"),
-    "explanations": ("server", "explanations", "#agreement .main-svg"),
+    "explanations": ("server", "explanations", "#agreement .cells"),
     "door": (
         "server",
         "label",
@@ -74,7 +74,7 @@ def opened(request, tab):
         tab.locator("#make-link").click()
         tab.locator("#fetch").click()
         tab.locator("#try-edits").click()
-        tab.locator("#region-dimension .main-svg").first.wait_for(timeout=60_000)
+        tab.locator("#region-dimension .cells").first.wait_for(timeout=60_000)
         tab.locator("#link textarea").wait_for()
     return tab
 
@@ -110,9 +110,11 @@ def test_pages_and_charts_have_names_and_accordions_a_state(tab, server):
     tab.set_viewport_size({"width": 1440, "height": 1000})
     tab.goto(server + "leaderboard")
     expect(tab).to_have_title("Leaderboard · Rewardscope", timeout=60_000)
-    chart = tab.locator("#groups .main-svg[role=img]")
-    expect(chart).to_have_attribute(
-        "aria-label", re.compile(r"Groups\. accuracy in percent\. \w+ \(\d+\): \d"), timeout=60_000
+    expect(tab.locator("#groups .chart li").first).to_have_text(
+        re.compile(r"\w+ \(\d+\)\s*\d"), timeout=60_000
+    )
+    expect(tab.locator("#calibration svg[role=img]")).to_have_attribute(
+        "aria-label", re.compile(r"accuracy by confidence.*: said 0\.\d\d, was")
     )
     accordion = tab.get_by_role("button", name="Make a run")
     expect(accordion).to_have_attribute("aria-expanded", "false")
@@ -159,7 +161,7 @@ FOCUS = """() => {
 def test_the_keyboard_alone_reaches_judge(tab, server):
     tab.goto(server)
     expect(tab.locator(".verdict").first).to_contain_text("The model prefers", timeout=60_000)
-    tab.locator("#gates .main-svg").first.wait_for()
+    tab.locator("#gates .chart").first.wait_for()
     stops = []
     while not stops or stops[-1]["id"] != "judge":
         assert len(stops) < 40, [s["id"] for s in stops]
@@ -169,7 +171,9 @@ def test_the_keyboard_alone_reaches_judge(tab, server):
             tab.keyboard.type(" Really.")  # something that was not judged before
     assert all(s["ring"] and s["seen"] for s in stops), stops
     order = [s["id"] for s in stops]
-    places = [order.index(x) for x in ("picture", "examples", "prompt", "response-a", "response-b", "judge")]
+    places = [
+        order.index(x) for x in ("picture", "example-buttons", "prompt", "response-a", "response-b", "judge")
+    ]
     assert places == sorted(places)
     before = tab.locator(".rewards").inner_text()
     tab.keyboard.press("Enter")

@@ -83,7 +83,7 @@ def main() -> None:
                     for theme in ("light", "dark"):
                         page = browser.new_page(viewport={"width": width, "height": 1000})
                         page.goto(f"http://127.0.0.1:{port}/?__theme={theme}")
-                        page.wait_for_selector("#gates .main-svg")
+                        page.wait_for_selector("#gates .chart")
                         page.wait_for_timeout(1500)
                         page.screenshot(
                             path=args.screenshots / f"inspect-{width}-{theme}.png", full_page=True

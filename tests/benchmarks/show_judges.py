@@ -98,7 +98,7 @@ def inspect(asked, kind):
         if kind != "generative":
             page.locator("#edits button").first.click()
             page.locator("#try-edits").click()
-            page.locator("#strip .main-svg").first.wait_for(timeout=90_000)
+            page.locator("#strip .chart").first.wait_for(timeout=90_000)
 
     return after
 

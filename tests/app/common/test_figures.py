@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from app.common import figures, heat, words
+from app.common import charts, figures, heat, words
 from core.model.ood import OODScore
 from core.records import Comparison, Explanation, Judgement
 from core.taxonomy import DIMENSIONS, INDEX, NAMES
@@ -45,23 +45,61 @@ def comparison(*responses):
 
 def test_the_waterfall_adds_up_to_the_margin():
     j = judgement()
-    bars = figures.waterfall(j, 0, 1).data[0]
-    assert sum(bars.x[:-1]) == pytest.approx(bars.x[-1]) == pytest.approx(j.margin(0, 1))
-    assert list(bars.measure) == ["relative"] * 3 + ["total"]
+    *parts, total = figures.waterfall(j, 0, 1).rows
+    assert sum(r.end - r.start for r in parts) == pytest.approx(total.end) == pytest.approx(j.margin(0, 1))
+    assert [r.start for r in parts[1:]] == [r.end for r in parts[:-1]] and total.start == 0
 
 
 def test_the_gates_show_all_21_and_mark_the_selected():
     j = judgement()
-    bars = figures.gates(j).data[0]
-    shown = {n.removeprefix("● "): x for n, x in zip(bars.y, bars.x, strict=True) if x is not None}
-    assert shown == dict(zip(NAMES, j.relevance, strict=True))
-    assert {n for n in bars.y if n.startswith("●")} == {"● Counting", "● Colour", "● Format"}
+    rows = figures.gates(j).rows
+    assert {r.name.removeprefix("● "): r.end for r in rows if r.end is not None} == dict(
+        zip(NAMES, j.relevance, strict=True)
+    )
+    assert {r.name for r in rows if r.name.startswith("●")} == {"● Counting", "● Colour", "● Format"}
 
 
 def test_the_scores_are_those_of_every_response():
     j = judgement()
-    bars = figures.scores(j).data
-    assert [list(b.y) for b in bars] == [[j.scores[n][d] for d in j.selected] for n in (0, 1)]
+    shown = [r.end for r in figures.scores(j).rows if r.end is not None]
+    assert shown == [j.scores[n][d] for d in j.selected for n in (0, 1)]
+
+
+def test_a_bar_lies_where_its_number_is():
+    rows = charts.Rows(
+        (charts.Row("a", 5.0, 0.0, "five"), charts.Row("b", -5.0, 0.0, "less")), span=(-5.0, 5.0)
+    )
+    drawn = rows.html()
+    places = re.findall(r'class="bar" style="left: ([\d.]+)%; right: calc\(100% - ([\d.]+)%\)', drawn)
+    assert [tuple(map(float, p)) for p in places] == [(50.0, 100.0), (0.0, 50.0)]
+    assert drawn.count('class="zero" style="left: 50.00%"') == 2
+
+
+def test_numbers_that_are_none_and_texts_that_are_markup_are_drawn_harmlessly():
+    evil = '<script>alert(1)</script>" onmouseover=x'
+    rows = charts.Rows(
+        (charts.Row(evil, float("nan"), title=evil), charts.Row(evil, 1.0, text=evil)),
+        evil,
+        legend=((evil, "#000"),),
+    )
+    cells = charts.Cells(((0.0, -1.0), (1.0, 0.2)), 1.0, (evil, "b"), (evil, "d"), evil)
+    points = charts.Points(((0.5, 0.5, evil, "#000"),), (0, 1), (0, 1), (evil, evil))
+    for drawn in (
+        rows.html(),
+        cells.html(),
+        points.html(),
+        charts.Rows(()).html(),
+        charts.Points((), (0, 1), (0, 1), ("x", "y")).html(),
+    ):
+        assert "<script" not in drawn and '" onmouseover' not in drawn and "nan" not in drawn
+
+
+@pytest.mark.parametrize(
+    ("span", "ticks"),
+    [((0, 1), (0, 0.2, 0.4, 0.6, 0.8, 1)), ((-6, 6), (-5, 0, 5)), ((0, 870), (0, 200, 400, 600, 800))],
+)
+def test_ticks_are_round(span, ticks):
+    assert charts.round_ticks(*span) == pytest.approx(ticks)
 
 
 @pytest.mark.parametrize(
@@ -122,3 +160,21 @@ def test_the_overlay_tints_the_right_region():
     assert red > blue  # negative: orange
     red, _, blue = found[30, 30]
     assert blue > red  # positive: blue
+
+
+@given(st.floats(-1, 1))
+def test_numbers_in_a_map_can_be_read_on_their_colour(value):
+    """WCAG 2.2 AA: a contrast of 4.5, by its formula for relative luminance."""
+    style = re.search(r"background: (#\w{6}); color: (#\w{3})", charts.Cells(((value,),), 1.0).html())
+
+    def luminance(colour):
+        colour = colour if len(colour) == 7 else "#" + "".join(2 * c for c in colour[1:])
+        parts = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+        return np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4) @ [
+            0.2126,
+            0.7152,
+            0.0722,
+        ]
+
+    light, dark = sorted((luminance(style[1]), luminance(style[2])), reverse=True)
+    assert (light + 0.05) / (dark + 0.05) >= 4.5

@@ -119,7 +119,7 @@ def test_explaining_and_planning_in_a_fork(judge, view):
 def test_edits_and_drawings_in_a_fork(judge, view):
     page = Edits(judge)
     strip, words, regions = page.on_run(view)
-    assert len(strip.data[0].x) >= 6 and "Would" in words and regions.data
+    assert strip.count("<li") >= 6 and "Would" in words and "<td" in regions
     mask = Image.new("L", view.comparison.load_image().size, 255)
     edit = change_masked(view.comparison, mask, "erase", "all")
     assert lane.run_on_model(effects, judge, view.judgement, *view.pair, [edit])[0].label == "all erased"
@@ -142,7 +142,7 @@ def test_the_page_works_on_a_fork(judge, view, tmp_path):
     again = page.on_asked(None, c.image, c.prompt, *c.responses)[0]  # known by now, in this process
     assert again.judgement == first.judgement and not again.fresh
     for target in [key for _, key in views.targets_of(first, judge)][:3]:
-        assert page.on_target(first, target)[0].explanation.target_key == target
+        assert page.on_target(first, target, "ablation", "word")[0].explanation.target_key == target
     other, *_ = page.on_pair(first, "01")
     assert other.pair == (0, 1)
     assert "evaluations" in page.on_choice(first, "margin", "ablation", "word")  # known with the first look

@@ -49,7 +49,7 @@ def test_a_served_judge_is_asked_explained_and_tried_with_edits(tmp_path, browse
             expect(page.locator("#heat")).to_contain_text("words cut out, regions made grey")
             page.locator("#edits button").first.click()
             page.locator("#try-edits").click()
-            page.locator("#strip .main-svg").first.wait_for(timeout=60_000)
+            page.locator("#strip .chart").first.wait_for(timeout=60_000)
             assert SECRET not in page.content()
             page.close()
     assert SECRET not in (tmp_path / "log").read_text()

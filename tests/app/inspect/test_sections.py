@@ -13,6 +13,7 @@ from app.common import words
 from app.inspect import views
 from app.inspect.first_looks import Looks
 from app.inspect.gallery import gallery
+from app.inspect.links import View
 from app.inspect.page import InspectPage
 from core.judges import remote
 from core.judges.generative import GenerativeJudge
@@ -59,7 +60,15 @@ def example():
 def asked_of(page, c):
     """What the page shows once Judge is pressed."""
     *_, wanted = page.on_asked(None, c.image, c.prompt, *c.responses)
-    return dict(zip(page.names, page.on_judge(wanted), strict=True))
+    shown = page.on_judge(wanted)
+    assert len(shown) == page.shown
+    return dict(zip(page.names, shown, strict=False))
+
+
+def opened(page, c):
+    """What it shows of a comparison that a link brings."""
+    shown = page._opened(View(c.image, None, c.prompt, c.responses))
+    return dict(zip(page.names, shown[-page.shown - 1 :], strict=False))
 
 
 GATED = {"waterfall", "scores", "gates", "what-if", "region-dimension"}
@@ -84,7 +93,7 @@ def test_a_scalar_judge_has_no_dimensions_to_show(folder, tmp_path):
         "method",
     }
     shown = asked_of(page, example())
-    assert set(shown) == {"view", "verdict", "table", "heat", "target", "pair", "download", "status"}
+    assert set(shown) == {"view", "verdict", "table", "heat", "target", "pair", "download"}
     assert "margin A − B" in shown["verdict"] and "image" in shown["verdict"] and shown["target"] == "margin"
     assert "read at the last token" in words.about(page.judge.card)
 
@@ -95,7 +104,7 @@ def test_a_judge_that_writes_shows_both_orders_and_explains_each_text(folder):
     page, ids = page_of(judge)
     assert not ids & (GATED | {"suggestions"}) and ids >= {"both-orders", "target", "strip"}
     c = example()
-    filled = dict(zip(page.names, page.on_filled(c.image, c.prompt, *c.responses), strict=True))
+    filled = opened(page, c)
     assert "then writes 4 critiques" in filled["verdict"] and filled["view"] is None
     shown = asked_of(page, c)
     view, orders = shown["view"], shown["orders"]
@@ -110,7 +119,7 @@ def test_a_judge_that_writes_shows_both_orders_and_explains_each_text(folder):
         value = vote.log_odds if vote.order == (0, 1) else -vote.log_odds
         assert f"log-odds of A over B {value:+.2f}" in orders
     assert "Neither the first impression nor a critique" in shown["heat"] and "It is right." in shown["heat"]
-    known = dict(zip(page.names, page.on_filled(c.image, c.prompt, *c.responses), strict=True))
+    known = opened(page, c)
     assert known["view"].judgement == view.judgement  # now that it is known
 
 
@@ -130,7 +139,7 @@ def test_a_remote_judge_is_asked_only_when_a_person_says_so(monkeypatch):
             "method",
         }
         c = example()
-        filled = dict(zip(page.names, page.on_filled(c.image, c.prompt, *c.responses), strict=True))
+        filled = opened(page, c)
         assert "Press Judge to ask judge-7b: 2 requests, about" in filled["verdict"]
         assert not server.asked
         shown = asked_of(page, c)

@@ -80,11 +80,11 @@ def test_pages_show_its_own_names_and_run_no_markup(judge, record):
     j = judge.judge(record)
     drawn = [figures.waterfall(j, 0, 1), figures.scores(j), figures.gates(j)]
     shown = " ".join(
-        [*(f.to_json() for f in drawn), item_view.contributions_html(j, 0, 1), words.about(judge.card)]
+        [*(f.html() for f in drawn), item_view.contributions_html(j, 0, 1), words.about(judge.card)]
     )
     for d in j.selected:
         assert j.dimensions[d].name.split(" <")[0] in shown
-    assert "<b>" not in item_view.contributions_html(j, 0, 1) and "Tact <b>" not in drawn[2].to_json()
+    assert "<b>" not in item_view.contributions_html(j, 0, 1) and "Tact <b>" not in drawn[2].html()
     assert "own list" not in words.about(judge.card)
 
 

@@ -86,7 +86,7 @@ def survives(data):
     page = bundle_html(bundle)
     assert not re.search(r"<(img src=x|script)", page)
     for figure in figures_of(bundle):
-        assert "<script>" not in json.dumps(figure) and "<img" not in json.dumps(figure)
+        assert not re.search(r"<(img|script)", figure)
     return "drawn"
 
 
@@ -94,7 +94,7 @@ def figures_of(bundle):
     from app.common import figures
 
     j, (a, b) = bundle.judgement, bundle.explanation.pair
-    return [f.to_plotly_json()["layout"] | {"d": [str(t) for t in f.data]} for f in (figures.waterfall(j, a, b), figures.scores(j), figures.gates(j))]  # fmt: skip
+    return [f.html() for f in (figures.waterfall(j, a, b), figures.scores(j), figures.gates(j))]
 
 
 def test_every_field_of_the_record_broken_in_every_way():

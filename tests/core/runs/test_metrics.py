@@ -14,7 +14,18 @@ from hypothesis import strategies as st
 
 from core.benchmarks.rows import Grouping
 from core.benchmarks.vl_rewardbench import OFFICIAL
-from core.runs.metrics import OUTCOMES, accuracy_plus, calibration, compare, outcome, points_of, rate, report
+from core.runs.metrics import (
+    OUTCOMES,
+    POLICIES,
+    accuracy_plus,
+    calibration,
+    compare,
+    outcome,
+    points_of,
+    rate,
+    rate_of_counts,
+    report,
+)
 
 
 def frame(rows: list[tuple[str, str, str]]) -> pd.DataFrame:
@@ -163,3 +174,19 @@ def test_alternative_groupings_share_the_overall() -> None:
     other = Grouping("other", {"wildvision": "x", "povid": "x", "mathverse": "y"})
     assert report(f, other).overall == report(f, OFFICIAL).overall
     assert report(f, other).groups["x"].value == 490 / 932
+
+
+@pytest.mark.parametrize("ties", POLICIES)
+def test_a_rate_of_counts_is_that_of_the_rows(ties):
+    counts = [
+        ("right", 70),
+        ("wrong", 21),
+        ("tie", 6),
+        ("unparsed", 3),
+        ("missing", 5),
+        ("unlabelled", 2),
+        ("right", 4),
+    ]
+    rows = pd.Series([o for o, n in counts for _ in range(n)], dtype=object)
+    assert rate_of_counts(counts, ties) == rate(rows, ties)
+    assert rate_of_counts([], ties).n == 0 and rate_of_counts([("missing", 4)], ties).counts["missing"] == 4

@@ -348,7 +348,7 @@ def test_up_to_eight_pictures_are_read_and_one_picture_judges_refuse(folder) -> 
     for n in (2, 8):
         (row,) = read(folder, [{**PAIR, "image": names[:n], "prompt": "<image>" * n + ASKED}])
         assert row.comparison and len(row.comparison.load_images()) == n and row.comparison.prompt == ASKED
-        with pytest.raises(ImageError, match=f"{n} pictures, and this judge takes one"):
+        with pytest.raises(ImageError, match=f"{n} pictures; maps, edits and judges of one picture"):
             row.comparison.load_image()
     (row,) = read(folder, [{**PAIR, "image": [*names, "a.png"]}])
     assert row.comparison and row.comparison.image is None and "9 images" in row.problem

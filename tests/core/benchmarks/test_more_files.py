@@ -300,12 +300,13 @@ def test_a_finished_run_does_not_answer_for_a_file_that_was_changed(folder) -> N
 
 def test_another_file_of_the_same_name_is_another_run_on_the_page(folder) -> None:
     from app.common.tasks import RunWanted, make_run
+    from core.judges.rules import longer
 
     for chosen in ("red", "dark red"):
         read(folder, [{**PAIR, "image": "a.png", "chosen": chosen}])
         rows, judged, _ = make_run(
-            None, RunWanted("longer", "own", folder / "d.jsonl", folder / "runs", None)
-        )  # type: ignore[arg-type]
+            longer(), RunWanted("longer", "own", folder / "d.jsonl", folder / "runs", None)
+        )
         assert (rows, judged) == (1, 1)
     assert len(list((folder / "runs").iterdir())) == 2
 

@@ -8,7 +8,7 @@ import pytest
 
 from core.benchmarks import BENCHMARKS
 from core.judges.rules import longer
-from core.runs import runner
+from core.runs import parts
 from core.runs.manifest import RunError
 from core.runs.runner import Job, run
 
@@ -52,14 +52,14 @@ def test_a_part_that_is_damaged_or_not_ours_is_judged_again(file, tmp_path, whol
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EIO])
 def test_what_the_disk_says_is_a_sentence_and_the_run_goes_on(file, tmp_path, whole, monkeypatch, number):
-    write, calls = runner.write_whole, iter(range(100))
+    write, calls = parts.write_whole, iter(range(100))
 
     def failing(path: Path, data: bytes) -> None:
         if next(calls) == 1:
             raise OSError(number, "said the disk")
         write(path, data)
 
-    monkeypatch.setattr(runner, "write_whole", failing)
+    monkeypatch.setattr(parts, "write_whole", failing)
     with pytest.raises(RunError, match="run the same command again"):
         run(job(file, tmp_path / "run"))
     assert run(job(file, tmp_path / "run")).file.read_bytes() == whole

@@ -6,9 +6,9 @@ import torch
 from PIL import Image
 from plain import noise
 
-from core.explain import METHODS, Request, explain, methods_for, plan, targets_for
+from core.explain import METHODS, Request, default_method, explain, methods_for, plan, targets_for
 from core.explain.counterfactual import Outcome, effects, no_image, region_by_dimension, suggest, with_text
-from core.explain.explanation import default_method, prepare
+from core.explain.explanation import prepare
 from core.explain.verify import verify
 from core.images import to_png_bytes
 from core.judges.inputs import build_inputs

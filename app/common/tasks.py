@@ -17,7 +17,7 @@ from core.explain import (
     Request,
     default_method,
     explain,
-    has_dimensions,
+    has_gate,
     plan,
     targets_for,
 )
@@ -31,8 +31,9 @@ from core.explain.counterfactual import (
     suggest,
 )
 from core.explain.verify import Verdict, verify
+from core.judges.opening import NAMED
+from core.judges.options import Options
 from core.judges.protocols import Differentiable, Judge, KnowsItsWorld
-from core.judges.registry import JUDGES, Options
 from core.records import Comparison, Condition, Explanation, ImageAblation, Judgement, OODScore, RecordError
 from core.records.bundle import Bundle
 from core.runs.runner import Job, run
@@ -110,13 +111,13 @@ def try_edits(
     return (
         effects(judge, judgement, a, b, edits),
         suggest(judge, comparison, judgement, a, b, explanation)[:SUGGESTED],
-        region_by_dimension(judge, comparison, judgement, a, b) if has_dimensions(judge) else ((0, 0), {}),
+        region_by_dimension(judge, comparison, judgement, a, b) if has_gate(judge) else ((0, 0), {}),
     )
 
 
 @dataclass(frozen=True)
 class RunWanted:
-    """judge: a name of core.judges.registry. format: of core.benchmarks.formats, None where the columns tell. source: a file, or None for what the benchmark brings itself. output: the
+    """judge: a name of core.judges.opening.NAMED. format: of core.benchmarks.formats, None where the columns tell. source: a file, or None for what the benchmark brings itself. output: the
     folder of all runs."""
 
     judge: str
@@ -144,7 +145,7 @@ def make_run(
     """Makes or continues a run: (rows, rows judged, why the others were not). Raises BenchmarkError, CheckpointError,
     RunError."""
     loaded = BENCHMARKS[wanted.benchmark].open(wanted.source, format=wanted.format)
-    chosen: Judge = judge if wanted.judge == "vl-mdr" else JUDGES[wanted.judge](Options())
+    chosen: Judge = judge if wanted.judge == "vl-mdr" else NAMED[wanted.judge](Options())
     stem = re.sub(r"[^A-Za-z0-9]+", "-", Path(loaded.source).stem)[:40].strip("-") or "data"
     folder = (
         wanted.output

@@ -18,7 +18,7 @@ from app.common.html import html, label, signed
 from app.common.lane import LANE
 from app.common.tasks import try_edits
 from app.inspect.views import View, needed, told
-from core.explain import has_dimensions
+from core.explain import has_gate
 from core.explain.counterfactual import (
     Effect,
     Outcome,
@@ -48,9 +48,7 @@ class Edits:
             self.run = gr.Button("Try the edits", variant="primary", elem_id="try-edits")
             self.strip = gr.Plot(show_label=False, elem_id="strip")
             self.words = gr.HTML(elem_id="suggestions")
-            self.regions = gr.Plot(
-                show_label=False, elem_id="region-dimension", visible=has_dimensions(self.judge)
-            )
+            self.regions = gr.Plot(show_label=False, elem_id="region-dimension", visible=has_gate(self.judge))
             gr.HTML("<h3>Draw on the picture</h3>")
             self.fetch = gr.Button("Take the picture", size="sm", elem_id="fetch")
             self.canvas = gr.ImageEditor(

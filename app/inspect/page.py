@@ -24,7 +24,17 @@ from app.inspect.views import needed
 from app.inspect.views import told as _told
 from app.inspect.what_if import WhatIf
 from app.replay.bundle_view import open_bundle
-from core.explain import Cancelled, Plan, Request, default_method, explain, has_dimensions, methods_for, plan
+from core.explain import (
+    Cancelled,
+    Plan,
+    Request,
+    default_method,
+    explain,
+    has_dimensions,
+    has_gate,
+    methods_for,
+    plan,
+)
 from core.records import Comparison, letter, plain
 from core.records.bundle import Bundle, write
 from core.runs.library import Library
@@ -77,7 +87,7 @@ class InspectPage:
                 self.waterfall = gr.Plot(show_label=False, elem_id="waterfall", visible=gated)
                 self.pair = gr.Radio([], label="Pair to explain", visible=False)
                 self._explanation()
-        if gated:
+        if has_gate(self.judge):
             self.what_if.build()
         self.edits.build()
         with gr.Row(equal_height=False, visible=gated):
@@ -170,14 +180,14 @@ class InspectPage:
         judged.append(self.wanted.change(self.on_judge, [self.wanted], shown, **LANE, **PRIVATE))
         judged.append(self.pair.input(self.on_pair, [self.view, self.pair], shown, **LANE, **PRIVATE))
         for event in judged:
-            if has_dimensions(self.judge):
+            if has_gate(self.judge):
                 event.success(
                     self.what_if.reset, [self.view], self.what_if.outputs, show_progress="hidden", **PRIVATE
                 )
             event.success(
                 self.edits.reset, [self.view], self.edits.outputs, show_progress="hidden", **PRIVATE
             )
-        if has_dimensions(self.judge):
+        if has_gate(self.judge):
             self.what_if.connect(self.view)
         self.edits.connect(self.view)
         self.more.click(self.on_more, self.responses, [*self.responses, self.more], **PRIVATE)

@@ -15,8 +15,8 @@ from app.common.lane import LANE
 from app.common.tasks import RunWanted, make_run
 from core.benchmarks import BENCHMARKS, BenchmarkError
 from core.benchmarks.source import SUFFIXES
+from core.judges.opening import NAMED
 from core.judges.protocols import Differentiable
-from core.judges.registry import JUDGES
 from core.model.loading import CheckpointError
 from core.records import Condition
 from core.runs.manifest import RunError
@@ -32,7 +32,7 @@ class RunMaker:
         gr.Markdown("A run judges every record of a benchmark and keeps each judgement. A run that was stopped continues "
                     "where it was. Large runs belong on the command line: `python -m core run --help`.")  # fmt: skip
         with gr.Row():
-            self.new_judge = gr.Dropdown(list(JUDGES), value="vl-mdr", label="Judge", elem_id="new-judge")
+            self.new_judge = gr.Dropdown(list(NAMED), value="vl-mdr", label="Judge", elem_id="new-judge")
             self.condition = gr.Dropdown(
                 [str(c) for c in Condition],
                 value=str(Condition.AS_GIVEN),

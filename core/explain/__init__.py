@@ -10,7 +10,7 @@ counterfactual.py  edits of the input, judged again
 memory.py          how many points fit into a batch
 """
 
-from core.explain.capabilities import can_explain, has_dimensions, methods_for, targets_for
+from core.explain.capabilities import can_explain, has_dimensions, has_gate, methods_for, targets_for
 from core.explain.explanation import Cancelled, Plan, Request, default_method, explain, plan
 from core.explain.methods import METHODS
 from core.judges.masked import SCOPES
@@ -27,6 +27,7 @@ __all__ = [
     "default_method",
     "explain",
     "has_dimensions",
+    "has_gate",
     "methods_for",
     "plan",
     "targets_for",

@@ -30,6 +30,11 @@ def has_dimensions(judge: Judge) -> bool:
     return bool(judge.card.dimensions)
 
 
+def has_gate(judge: Judge) -> bool:
+    """Whether its dimensions are weighed by a gate that can be changed and explained; a hybrid judge's are a plain sum."""
+    return has_dimensions(judge) and judge.card.kind != "hybrid"
+
+
 def methods_for(judge: Judge) -> dict[str, Method]:
     """Those of METHODS that this judge can do; empty where it cannot be explained."""
     if not can_explain(judge):
@@ -41,7 +46,11 @@ def targets_for(judge: Judge, judgement: Judgement) -> list[tuple[str, str]]:
     """(key, label): the margin, each selected dimension's score, each of their gates, the first response's reward."""
     if not can_explain(judge):
         return []
-    chosen = [judgement.dimensions[d] for d in judgement.selected] if judgement.dimensions else []
+    chosen = (
+        [judgement.dimensions[d] for d in judgement.selected]
+        if has_gate(judge) and judgement.dimensions
+        else []
+    )
     return [
         ("margin", "Margin"),
         *((f"score:{d.key}", f"{d.name} score") for d in chosen),

@@ -6,10 +6,11 @@ table of kinds. Whatever is not supported is told what it is and what to do inst
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from core.judges.contents import Contents, look_at
+from core.judges.hybrid import hybrid_over
 from core.judges.options import Options
 from core.judges.protocols import Judge
 from core.judges.registry import JUDGES
@@ -33,10 +34,14 @@ class Kind:
 
 
 def open_judge(source: str | None, options: Options | None = None) -> Judge:
-    """source: an embedded judge's name, a folder, a hub id or an http(s) address; None is the embedded VL-MDR.
+    """source: an embedded judge's name, a folder, a hub id or an http(s) address; None is the embedded VL-MDR. After "hybrid:"
+    or "hybrid-plain:" any of these as the model of a hybrid judge.
 
     Raises CheckpointError with a sentence.
     """
+    over, _, rest = (source or "").partition(":")
+    if over in HYBRIDS:
+        return HYBRIDS[over](replace(options or Options(), model=rest or None))
     options = replace(options or Options(), model=source)
     if source is None or source in JUDGES:
         judge: Judge = JUDGES[source or "vl-mdr"](replace(options, model=None))
@@ -47,6 +52,17 @@ def open_judge(source: str | None, options: Options | None = None) -> Judge:
         return open_remote(source, options)
     contents = look_at(source, options.revision)
     return kind_of(contents).load(contents, options)
+
+
+def _hybrid(form: str) -> Callable[[Options], Judge]:
+    return lambda options: hybrid_over(open_judge(options.model, options), form)
+
+
+HYBRIDS: Mapping[str, Callable[[Options], Judge]] = {
+    "hybrid": _hybrid("normalised"),
+    "hybrid-plain": _hybrid("plain"),
+}
+NAMED: Mapping[str, Callable[[Options], Judge]] = {**JUDGES, **HYBRIDS}  # what --judge can name
 
 
 def kind_of(contents: Contents) -> Kind:

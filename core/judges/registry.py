@@ -1,9 +1,10 @@
-"""The judges that a run can name. Adding one is one file and one line here."""
+"""The judges that stand on no other. Adding one is one file and one line here; opening.NAMED adds those that stand on one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from core.judges.hybrid import HybridJudge
 from core.judges.options import Options
 from core.judges.protocols import Judge
 from core.judges.rules import always_first, longer, shorter
@@ -27,4 +28,5 @@ JUDGES: dict[str, Callable[[Options], Judge]] = {
     "always-first": lambda _: always_first(),
     "longer": lambda _: longer(),
     "shorter": lambda _: shorter(),
+    "rules": lambda _: HybridJudge(None),
 }

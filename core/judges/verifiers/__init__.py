@@ -1,6 +1,7 @@
 """Rules that know: whether an answer can be checked, whether it is right, and how sure that is.
 
-check.py        what a rule says (`Check`), and `check`, which asks all rules
+check.py        what a rule is asked (`Task`) and what it says (`Check`)
+rules.py        `check`, which asks all rules
 readings.py     numbers, units and the marked answer in any text, hostile ones too
 answers.py      an answer against the references that the data gives
 symbols.py      arithmetic that a prompt asks for or a response writes, and LaTeX

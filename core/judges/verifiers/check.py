@@ -1,4 +1,4 @@
-"""What a rule says of one response, and all rules asked in their order."""
+"""What a rule is asked, and what it says of one response."""
 
 from __future__ import annotations
 
@@ -35,25 +35,6 @@ class Task:
 
 
 Rule = Callable[[Task, str], Check | None]
-
-
-def checks(task: Task, response: str) -> list[Check]:
-    """What each rule says of whether the answer is true, the surest first; empty where nothing can be checked."""
-    from core.judges.verifiers import answers, facts, symbols
-
-    if len(response) > LONGEST or len(task.prompt) > LONGEST:
-        return []
-    rules: tuple[Rule, ...] = (
-        answers.exact, answers.choice, answers.yes_no, answers.number, answers.listed, symbols.symbolic, symbols.asked,
-        symbols.written, facts.objects, facts.texts,
-    )  # fmt: skip
-    found = [said for rule in rules if (said := rule(task, response))]
-    return sorted(found, key=lambda c: -c.confidence)
-
-
-def check(task: Task, response: str) -> Check | None:
-    """The surest word on whether the answer is true; None where no rule applies."""
-    return next(iter(checks(task, response)), None)
 
 
 def shown(text: str, most: int = 40) -> str:

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.judges.verifiers import constraints, readings, symbols
-from core.judges.verifiers.check import SURE, Task, check
+from core.judges.verifiers.check import SURE, Task
 from core.judges.verifiers.constraints import adherence
+from core.judges.verifiers.rules import check
 from core.records import Known
 from core.world.splits import held_out
 

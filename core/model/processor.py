@@ -26,6 +26,9 @@ MARK = "\u241f"  # stands for a text while the chat template is rendered to see 
 class RewardProcessor(ProcessorMixin):
     """Image processor and tokenizer of Qwen2-VL and Qwen2.5-VL checkpoints."""
 
+    # Without them transformers falls back to one-dimensional positions, and says nothing (TRL calls the processor itself).
+    return_mm_token_type_ids = True
+
     def __init__(
         self, image_processor: Any = None, tokenizer: Any = None, chat_template: str | None = None, **_: Any
     ):

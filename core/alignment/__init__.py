@@ -1,0 +1,9 @@
+"""Training by rewards: thin layers over TRL (requirements-train.txt).
+
+stable_reinforce.py  R1-Reward's algorithm as a GRPOTrainer, Reinforce++ and GRPO by configuration of the same class
+rewards.py           what a reasoning judge is rewarded for, and any judge as a reward, in TRL's signature
+reasoning_data.py    preference data as questions to a judge, in both orders; R1-Reward-RL's format
+key_texts.py         thoughts written by the scene world's answer key
+reasoning_judge.py   the command: cold start, difficulty, RL on what is hard
+config.py            settings of a training run, from TOML files in configs/
+"""

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,18 +28,10 @@ from trl import GRPOConfig, SFTConfig, SFTTrainer
 from core.alignment.config import Settings, TrainingError
 from core.alignment.first_texts import make_data, make_texts
 from core.alignment.job import Job, claim
-from core.alignment.policy import dataset, open_policy, shape_of
+from core.alignment.policy import dataset, open_policy
 from core.alignment.reasoning_data import Question, read_questions, read_rows, write_rows
-    Question,
-    both_orders,
-    from_rows,
-    keep,
-    read_questions,
-    read_rows,
-    write_rows,
-)
 from core.alignment.rewards import Consistency, by_conclusion, by_judge, reasoning_rewards
-from core.alignment.stable_reinforce import RECIPES, StableReinforceTrainer, check_ratio_can_move
+from core.alignment.stable_reinforce import RECIPES, StableReinforceTrainer
 from core.images import open_image
 from core.judges.generative import GenerativeJudge
 from core.judges.opening import open_judge
@@ -47,6 +39,7 @@ from core.judges.options import Options
 from core.judges.prompts import find_prompt
 from core.judges.verdicts import RULES
 from core.runs.manifest import write_whole
+
 
 def train(job: Job) -> Path:
     """All stages; the folder of the trained judge. Raises TrainingError, BenchmarkError and CheckpointError with sentences."""
@@ -65,8 +58,6 @@ def train(job: Job) -> Path:
     return _rl(job, hard(job, questions))
 
 
-
-
 def _cold_start(job: Job, questions: list[Question], texts: dict[str, str]) -> None:
     folder = job.output / "sft"
     if (folder / "model" / "config.json").exists():
@@ -79,7 +70,8 @@ def _cold_start(job: Job, questions: list[Question], texts: dict[str, str]) -> N
     model, processor = open_policy(job.settings.model, _device(job))
     args = SFTConfig(**{
         "output_dir": str(folder), "seed": job.seed, "data_seed": job.seed, "report_to": "none", "save_total_limit": 1,
-        "remove_unused_columns": False, "completion_only_loss": True, **job.settings.sft,
+        "remove_unused_columns": False, "completion_only_loss": True, "max_length": None,  # TRL cuts long thoughts off otherwise
+        **job.settings.sft,
     })  # fmt: skip
     rows = dataset(questions, find_prompt(job.settings.prompt), processor, job.pictures, texts)
     trainer = SFTTrainer(
@@ -205,5 +197,3 @@ def _begun(folder: Path) -> str | None:
 
 def _device(job: Job) -> str | None:
     return "cpu" if job.settings.rl.get("use_cpu") else None
-
-

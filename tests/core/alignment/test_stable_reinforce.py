@@ -283,7 +283,9 @@ def test_the_processor_gives_trl_three_dimensional_positions_padded_on_the_left(
     mask = out["prompt_mask"]
     assert (mask[:, -1] == 1).all() and (mask[:, 0] == 0).any()  # the shorter prompts are padded, on the left
     assert torch.equal(mask, mask.sort(1).values)
-    assert torch.equal(seen["mm_token_type_ids"].int(), (seen["input_ids"] == ready.model.config.image_token_id).int())
+    assert torch.equal(
+        seen["mm_token_type_ids"].int(), (seen["input_ids"] == ready.model.config.image_token_id).int()
+    )
     positions, _ = ready.model.model.get_rope_index(
         ids,
         image_grid_thw=out["image_grid_thw"],

@@ -134,7 +134,10 @@ class LeaderboardPage:
         address = urlencode({"benchmark": benchmark, "ties": ties})
         table = leaderboard.table(list(runs.values()), ties)
         names = [(r.name, n) for n, r in runs.items()]
-        first = next((n for n, r in runs.items() if r.manifest.judge.fingerprint), next(iter(runs), None))
+        first = next(
+            (n for n, r in runs.items() if (j := r.manifest.judge).fingerprint and j.kind != "hybrid"),
+            next(iter(runs), None),
+        )
         return (
             address, self._chart(runs, ties), _percents(table).drop(columns=["why no macro average"], errors="ignore"),
             _refusals(table) + problems_html([*self.library.problems(), *damaged]), verifiable_html(by_verifiability(list(runs.values()), ties)), published_html([r for r in published() if r.benchmark == benchmark]),

@@ -292,3 +292,26 @@ def test_what_the_data_knows_is_read_and_no_model_sees_it(tmp_path):
     for row in read_rows[:2]:
         judged = HybridJudge(longer()).judge(row.comparison)
         assert judged.choice == row.comparison.preferred
+
+
+def test_inspect_shows_which_part_decided():
+    from app.common.words import about
+    from app.inspect import views
+    from app.inspect.first_looks import Looks
+    from app.inspect.gallery import gallery
+
+    judge = open_judge("hybrid")
+    picture = gallery()[0].path
+    c = views.comparison_of(picture, "What is 3 plus 4?", ["It is 7.", "It is 8."])
+    view = views.judge_view(Looks(judge, {}), c)
+    shown = views.verdict_html(view)
+    assert "rule: 7 = 3 plus 4, sure" in shown and "rule: 8 ≠ 3 plus 4, sure" in shown
+    assert view.judgement.choice == 0 and set(views.table(view)["dimension"]) == {
+        "Rule",
+        "Model",
+        "Instructions",
+        "Length",
+    }
+    assert [key for _, key in views.targets_of(view, judge)] == ["margin"]
+    assert "plain sum of rule, model" in about(judge.card)
+    assert sum(views.as_dict(view, judge)["judgement"]["weights"]) == len(view.judgement.selected)

@@ -17,39 +17,49 @@ import gradio as gr
 
 from app.common import privately
 from app.common.identity import kind_of_sign_in
+from app.common.model_options import add_model_options, options_of
 from app.common.server import Logins, doors, given_hosts
 from app.common.theme import CSS, THEME, head
-from app.pages import Desk, build, build_without_model
+from app.pages import RECORDED, Desk, build, build_without_model
 from core.labels.backup import keep
 from core.labels.database import default_url
 from core.labels.records import LabelError
 from core.labels.store import LabelStore
+from core.records.bundle import BundleError
+from core.records.gallery import Gallery
+from core.records.gallery import read as read_gallery
 
 
 def with_judge(args: argparse.Namespace, desk: Desk) -> gr.Blocks:
-    from core.judges.opening import open_judge  # a replay does without torch
-    from core.judges.options import Options
-    from core.judges.protocols import Differentiable
+    from core.explain import can_explain  # a replay does without torch
+    from core.judges.opening import open_judge
     from core.model.loading import CheckpointError
 
     try:
-        judge = open_judge(
-            args.model, Options(None, args.revision, args.device, args.dtype, prompt=args.prompt)
-        )
+        judge = open_judge(args.model, options_of(args), lambda sentence: print(sentence, flush=True))
     except CheckpointError as error:
         sys.exit(f"Rewardscope cannot start: {error}")
-    if not isinstance(judge, Differentiable):
+    if not can_explain(judge):
         sys.exit(
-            f"Rewardscope cannot start: '{judge.card.name}' can judge, but there is nothing to explain it by yet. Judge data with it by "
+            f"Rewardscope cannot start: '{judge.card.name}' can judge, but there is nothing to explain it by. Judge data with it by "
             "`python -m core run --model ...` and show the run with --replay."
         )
-    return build(judge, args.runs, desk)
+    return build(judge, args.runs, desk, recorded(args))
 
 
-def replay(folder: Path, desk: Desk) -> gr.Blocks:
+def replay(args: argparse.Namespace, desk: Desk) -> gr.Blocks:
+    folder = Path(args.replay)
     if not folder.is_dir():
         sys.exit(f"Rewardscope cannot start: there is no folder '{folder}' to replay.")
-    return build_without_model(folder, desk)
+    return build_without_model(folder, desk, recorded(args))
+
+
+def recorded(args: argparse.Namespace) -> list[Gallery]:
+    """Recorded galleries: those that were named, and those that came with the app."""
+    try:
+        return [read_gallery(file) for file in [*args.recorded, *sorted(RECORDED.glob("*.zip"))]]
+    except BundleError as error:
+        sys.exit(f"Rewardscope cannot start: {error}")
 
 
 def open_desk(url: str, auth: bool) -> Desk:
@@ -78,21 +88,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description="Rewardscope: why did the reward model prefer this response?"
     )
+    add_model_options(parser)
     parser.add_argument(
-        "--model",
-        default=os.environ.get("REWARDSCOPE_MODEL"),
-        help="folder or hub id of a reward model: VL-MDR, a scalar head, or a judge that writes",
+        "--recorded",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a gallery that `python -m app.gallery_results` recorded; may be given several times",
     )
-    parser.add_argument(
-        "--prompt",
-        default=os.environ.get("REWARDSCOPE_PROMPT"),
-        help="how a judge that writes is asked: a name or a file",
-    )
-    parser.add_argument(
-        "--revision", default=os.environ.get("REWARDSCOPE_REVISION"), help="revision of a hub checkpoint"
-    )
-    parser.add_argument("--device", help="cuda, mps or cpu; chosen by itself")
-    parser.add_argument("--dtype", help="float32, bfloat16 or float16; chosen by itself")
     parser.add_argument(
         "--runs",
         type=Path,
@@ -130,7 +134,7 @@ def main() -> None:
     os.environ.setdefault("GRADIO_TEMP_DIR", str(privately.folder("rewardscope-files-")()))
     auth = logins(args.auth) if args.auth else None
     desk = open_desk(args.labels, bool(auth))
-    demo = replay(Path(args.replay), desk) if args.replay else with_judge(args, desk)
+    demo = replay(args, desk) if args.replay else with_judge(args, desk)
     # To whoever comes after those, Gradio says "This application is currently busy. Please try again."
     demo.queue(max_size=64)
     demo.launch(

@@ -34,13 +34,14 @@ def publish(looks: Looks) -> None:
             responses: Two or more answers.
 
         Returns:
-            The verdict in words, rewards, contributions that add up to the margin, relevance, weights and scores by dimension.
+            The verdict in words, rewards (None without a verdict), contributions that add up to the margin, relevance, weights and
+            scores by dimension; of a judge that writes also which response wins in each order, and its votes.
         """
         with _clear_errors():
             view = views.judge_view(looks, views.comparison_of(_picture(image), prompt, responses))
             j, (a, b) = view.judgement, view.pair
             keys = [d.key for d in j.dimensions]
-            return {
+            found: dict[str, Any] = views.finite({
                 "verdict": words.verdict(view.comparison, j, a, b),
                 "warning": words.warning(j.ood),
                 "rewards": list(j.rewards),
@@ -53,7 +54,9 @@ def publish(looks: Looks) -> None:
                 "weights": {keys[d]: j.weights[d] for d in j.selected},
                 "scores": [dict(zip(keys, row, strict=True)) for row in j.scores],
                 "model": judge.card.to_row(),
-            }
+                **({"orders": words.orders(j, a, b), "votes": [asdict(v) for v in j.votes]} if j.votes else {}),
+            })  # fmt: skip
+            return found
 
     def explain(
         image: str, prompt: str, responses: list[str], target: str = "margin", method: str = ASKED.method,
@@ -65,9 +68,10 @@ def publish(looks: Looks) -> None:
             image: The picture as base64 (PNG, JPEG, WebP or GIF, or a data: URL), or "example:" and a gallery example's id.
             prompt: The question that the responses answer.
             responses: Two or more answers; the winner and the runner-up are explained.
-            target: "margin", "reward" (the winner's alone), or "score:" or "gate:" and a selected dimension's key.
-            method: "ablation", "gradient", "integrated_gradients", "occlusion", "shapley" or "decomposition".
-            steps: Steps of integrated gradients, or orders of Shapley sampling: 2 to 256.
+            target: "margin", "reward" (the winner's alone), or "score:" or "gate:" and a selected dimension's key; of a judge that
+                writes also "verdict" (without a critique) or "critique:" and the number of one of its votes.
+            method: "ablation", "gradient", "integrated_gradients", "occlusion", "shapley", "refine" or "decomposition".
+            steps: Steps of integrated gradients, orders of Shapley sampling, or evaluations of "refine": 2 to 256.
             level: "word" or "sentence".
             scope: "joint", or "responses": image and prompt stay as they are, which is much faster.
 

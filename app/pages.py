@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,14 +16,19 @@ from app.failures.page import build_failures
 from app.label.page import LabelPage
 from app.leaderboard.page import build_leaderboard
 from app.queues.page import QueuesPage
+from app.recorded.page import RecordedPage
 from app.replay.page import build_replay
 from core.labels.store import LabelStore
 from core.runs.library import Library
 
 if TYPE_CHECKING:
-    from core.judges.protocols import Differentiable
+    from core.judges.protocols import Explainable
+    from core.records.gallery import Gallery
 
 TITLE = "Rewardscope"
+RECORDED = (
+    Path(__file__).parents[1] / "assets" / "recorded"
+)  # galleries that a Space brings (app.space --recorded)
 
 
 def _blocks() -> gr.Blocks:
@@ -44,7 +50,7 @@ def _duplicate() -> None:
         gr.DuplicateButton("Duplicate this Space", elem_id="duplicate")
 
 
-def build(judge: Differentiable, runs: Path, desk: Desk) -> gr.Blocks:
+def build(judge: Explainable, runs: Path, desk: Desk, recorded: Sequence[Gallery] = ()) -> gr.Blocks:
     """The whole interface around one loaded judge. runs: where runs are made and looked for, beside the bundled ones."""
     from app.api import publish
     from app.common import lane  # these import torch, which a replay does without
@@ -61,6 +67,7 @@ def build(judge: Differentiable, runs: Path, desk: Desk) -> gr.Blocks:
         _duplicate()
         build_inspect(looks, demo, library)
         publish(looks)
+    _recorded_page(demo, recorded, "Inspect")
     with demo.route("Leaderboard", "/leaderboard"):
         gr.Navbar(main_page_name="Inspect")
         build_leaderboard(library, demo, RunMaker(judge, runs))
@@ -74,6 +81,13 @@ def build(judge: Differentiable, runs: Path, desk: Desk) -> gr.Blocks:
     return demo
 
 
+def _recorded_page(demo: gr.Blocks, recorded: Sequence[Gallery], main: str) -> None:
+    if recorded:
+        with demo.route("Recorded", "/recorded"):
+            gr.Navbar(main_page_name=main)
+            RecordedPage(recorded).build(demo)
+
+
 def _label_pages(demo: gr.Blocks, library: Library, desk: Desk, runs: Path, main: str) -> None:
     with demo.route("Label", "/label"):
         gr.Navbar(main_page_name=main)
@@ -83,13 +97,14 @@ def _label_pages(demo: gr.Blocks, library: Library, desk: Desk, runs: Path, main
         QueuesPage(desk.store, Identity(desk.store, desk.sign_in), library, runs).build(demo, desk.storage)
 
 
-def build_without_model(folder: Path, desk: Desk) -> gr.Blocks:
+def build_without_model(folder: Path, desk: Desk, recorded: Sequence[Gallery] = ()) -> gr.Blocks:
     """A replay: the pages over the finished runs below `folder` and the bundled ones."""
     library = Library([folder])
     with _blocks() as demo:
         gr.Navbar(main_page_name="Runs")
         _duplicate()
         build_replay(library, demo)
+    _recorded_page(demo, recorded, "Runs")
     with demo.route("Leaderboard", "/leaderboard"):
         gr.Navbar(main_page_name="Runs")
         build_leaderboard(library, demo)

@@ -11,8 +11,11 @@ import argparse
 import re
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+
+from core.records.bundle import BundleError
+from core.records.gallery import read
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("app", "core", "assets")
@@ -25,8 +28,14 @@ class SpaceError(ValueError):
     """A folder that must not be written to; the message says why."""
 
 
-def export(folder: Path, zero_gpu: bool = False) -> list[Path]:
-    """Writes the Space and gives its files. Raises SpaceError where the folder holds anything else."""
+def export(folder: Path, zero_gpu: bool = False, recorded: Sequence[Path] = ()) -> list[Path]:
+    """Writes the Space and gives its files. recorded: galleries (app.gallery_results) that it shows. Raises SpaceError where the
+    folder holds anything else, or one of them is not a gallery."""
+    for file in recorded:
+        try:
+            read(file)
+        except BundleError as error:
+            raise SpaceError(f"'{file}' cannot be shown: {error}") from error
     known = {*FOLDERS, *FILES, ".gitattributes", ".git"}
     strange = sorted(p.name for p in folder.iterdir() if p.name not in known) if folder.exists() else []
     if strange:
@@ -42,6 +51,11 @@ def export(folder: Path, zero_gpu: bool = False) -> list[Path]:
         target = folder / source.relative_to(ROOT)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
+        written.append(target)
+    for file in recorded:
+        target = folder / "assets" / "recorded" / f"{file.stem}.zip"
+        target.parent.mkdir(exist_ok=True)
+        shutil.copyfile(file, target)
         written.append(target)
     if zero_gpu:
         _rewrite(folder / "requirements.txt", zero_requirements)
@@ -88,9 +102,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m app.space", description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--zero-gpu", action="store_true", help="leave torch and gradio to a ZeroGPU Space")
+    parser.add_argument(
+        "--recorded",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a recorded gallery that the Space shows",
+    )
     args = parser.parse_args()
     try:
-        written = export(args.folder, args.zero_gpu)
+        written = export(args.folder, args.zero_gpu, args.recorded)
     except SpaceError as error:
         sys.exit(f"Nothing is written: {error}")
     size = sum(p.stat().st_size for p in written)

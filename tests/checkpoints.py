@@ -9,13 +9,25 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
+from tokenizers import AddedToken
 from transformers import (
+    AutoTokenizer,
+    InternVLConfig,
+    InternVLForConditionalGeneration,
+    InternVLProcessor,
+    LlavaOnevisionConfig,
+    LlavaOnevisionForConditionalGeneration,
+    LlavaOnevisionProcessor,
     Qwen2_5_VLConfig,
     Qwen2_5_VLForConditionalGeneration,
     Qwen2VLConfig,
     Qwen2VLForConditionalGeneration,
     Qwen3VLConfig,
     Qwen3VLForConditionalGeneration,
+)
+from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
+from transformers.models.llava_onevision.image_processing_pil_llava_onevision import (
+    LlavaOnevisionImageProcessorPil,
 )
 
 from core.training.tokenizer import build_processor
@@ -31,6 +43,19 @@ QWEN_TEMPLATE = (
     "{% set video_count.value = video_count.value + 1 %}{% if add_vision_id %}Video {{ video_count.value }}: {% endif %}"
     "<|vision_start|><|video_pad|><|vision_end|>{% elif 'text' in content %}{{ content['text'] }}{% endif %}{% endfor %}<|im_end|>\n"
     "{% endif %}{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+# The templates that stand in transformers' LLaVA-OneVision and InternVL checkpoints (Apache-2.0, MIT).
+ONEVISION_TEMPLATE = (
+    "{% for message in messages %}{{'<|im_start|>' + message['role'] + ' '}}"
+    "{% for content in message['content'] | selectattr('type', 'equalto', 'image') %}{{ '<image>' }}{% endfor %}"
+    "{% for content in message['content'] | selectattr('type', 'equalto', 'text') %}{{ '\n' + content['text'] }}{% endfor %}"
+    "{{'<|im_end|>'}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+INTERNVL_TEMPLATE = (
+    "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n'}}{% if message['content'] is string %}{{ message['content'] }}"
+    "{% else %}{% for content in message['content'] %}{% if content['type'] == 'image' %}{{ '<IMG_CONTEXT>\n' }}"
+    "{% elif content['type'] == 'video' %}{{ '<video>\n' }}{% elif content['type'] == 'text' %}{{ content['text'] }}{% endif %}{% endfor %}{% endif %}"
+    "{{'<|im_end|>\n'}}{% endfor %}{% if add_generation_prompt %}{{'<|im_start|>assistant\n' }}{% endif %}"
 )
 HIDDEN = 64
 _TEXT: dict[str, Any] = {
@@ -117,6 +142,91 @@ def qwen(
     if shards:
         shard(folder)
     return folder
+
+
+def tiled(folder: Path, kind: str, *, text: str | None = None, seed: int = 0) -> Path:
+    """A LLaVA-OneVision or InternVL in a folder as transformers saves it: names of weights, shards and all. Its tiles are
+    56 pixels wide and have 16 tokens."""
+    torch.manual_seed(seed)
+    processor = build_processor(0, lessons=60)
+    tokenizer, token = processor.tokenizer, processor.tokenizer.convert_tokens_to_ids
+    onevision = kind == "llava_onevision"
+    named = ({"image_token": "<image>", "video_token": "<video>"} if onevision else
+             {"context_image_token": "<IMG_CONTEXT>", "start_image_token": "<img>", "end_image_token": "</img>", "video_token": "<video>"})  # fmt: skip
+    tokenizer.add_tokens(
+        [AddedToken(t, special=True, normalized=False) for t in named.values()], special_tokens=True
+    )
+    words = {k: v for k, v in _TEXT.items() if k != "rope_parameters"} | {
+        "model_type": "qwen2", "vocab_size": len(tokenizer), "eos_token_id": token("<|im_end|>"), "pad_token_id": token("<|endoftext|>"),
+    }  # fmt: skip
+    eyes = {
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "image_size": 56,
+    }
+    if onevision:
+        size, images = {"height": 56, "width": 56}, LlavaOnevisionImageProcessorPil
+        pinpoints = [[56 * h, 56 * w] for h in range(1, 5) for w in range(1, 5)]
+        config: Any = LlavaOnevisionConfig(
+            text_config=words, vision_config={**eyes, "model_type": "siglip_vision_model", "patch_size": 14, "vision_use_head": False},
+            image_token_index=token("<image>"), video_token_index=token("<video>"), image_grid_pinpoints=pinpoints,
+            vision_aspect_ratio="anyres_max_3",
+        )  # fmt: skip
+        model: Any = LlavaOnevisionForConditionalGeneration(config)
+        pictures: Any = images(size=size, image_grid_pinpoints=pinpoints)
+    else:
+        size = {"height": 56, "width": 56}
+        config = InternVLConfig(
+            text_config=words, vision_config={**eyes, "patch_size": 7}, image_token_id=token("<IMG_CONTEXT>"), image_seq_length=16,
+            tie_word_embeddings=False,
+        )  # fmt: skip
+        model = InternVLForConditionalGeneration(config)
+        pictures = GotOcr2ImageProcessorPil(size=size, max_patches=6)
+    for name, parameter in model.named_parameters():
+        torch.nn.init.normal_(
+            parameter, std=0.15 if parameter.ndim > 1 else 0.5
+        ) if "norm" not in name else None
+    model.eval().save_pretrained(folder, max_shard_size="200KB")
+    pictures.save_pretrained(folder)
+    tokenizer.chat_template = None
+    tokenizer.save_pretrained(folder)
+    path = folder / "tokenizer_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "extra_special_tokens": named}))
+    write_template(
+        folder, "chat_template.jinja", text or (ONEVISION_TEMPLATE if onevision else INTERNVL_TEMPLATE)
+    )
+    return folder
+
+
+def official_processor(kind: str, folder: Path) -> Any:
+    """transformers' own class for a `tiled` folder, less its part for video, which needs torchvision."""
+    onevision = kind == "llava_onevision"
+    base: Any = LlavaOnevisionProcessor if onevision else InternVLProcessor
+
+    class Own(base):
+        @classmethod
+        def get_attributes(cls) -> list[str]:
+            return ["image_processor", "tokenizer"]
+
+        def check_argument_for_proper_class(self, *_: Any) -> None:
+            pass
+
+    images = (LlavaOnevisionImageProcessorPil if onevision else GotOcr2ImageProcessorPil).from_pretrained(
+        folder
+    )
+    sizes = {
+        "num_image_tokens": 16,
+        "vision_feature_select_strategy": "full",
+        "vision_aspect_ratio": "anyres_max_3",
+    }
+    return Own(
+        images,
+        AutoTokenizer.from_pretrained(folder),
+        None,
+        **(sizes if onevision else {"image_seq_length": 16}),
+    )
 
 
 def write_template(folder: Path, where: str, text: str) -> None:

@@ -12,13 +12,18 @@ from markupsafe import Markup
 from PIL import Image
 
 from app.common.figures import FIRST, SECOND
-from app.common.html import html, signed
+from app.common.html import NOTHING, html, signed
 from core.images import to_png_bytes
-from core.records import Explanation, letter
+from core.records import DeletionCheck, Explanation, Judgement, Passed, letter
+from core.records.headline import TIE
 
 SHOWN = 640  # longest side of a picture on the page
 PALEST = 0.25  # of the target's own unit: what full colour stands for at least
-MATTERS = 0.05  # a move of the target below which nothing is said to matter
+MOST_TIMES = 100  # more than so many times a random move is not told apart
+NEITHER = (
+    "Neither the first impression nor a critique held fixed explains why the judge wrote what it wrote: the one is forced before "
+    "it has written anything, the other is taken as it stands."
+)
 LEAST = 0.04  # share of the scale below which nothing is coloured
 
 
@@ -40,29 +45,45 @@ def words_of(
 
 def scale_of(explanation: Explanation, texts: tuple[str, ...]) -> float:
     """One scale for all words and regions of an explanation: the largest absolute value, but no less than PALEST, so that
-    next to nothing is not drawn in full colour."""
+    next to nothing is not drawn in full colour. On a tie nothing is drawn."""
+    if is_tie(explanation):
+        return float("inf")
     words = [
         abs(v)
         for t, values, text in zip(explanation.tokens, explanation.token_values, texts, strict=True)
         for _, v in words_of(t, values, text)
     ]
     regions = [abs(v) for row in explanation.patch_values for v in row]
-    return max([*words, *regions, PALEST])
+    return max([*words, *regions, *map(abs, explanation.critique_values), PALEST])
 
 
 def response_html(explanation: Explanation, n: int, text: str, letter: str, scale: float) -> Markup:
     """Response number n of the explanation with its words coloured."""
-    words = []
-    for word, value in words_of(explanation.tokens[n], explanation.token_values[n], text):
+    return _coloured(letter, words_of(explanation.tokens[n], explanation.token_values[n], text), scale)
+
+
+def critique_html(explanation: Explanation, text: str, scale: float) -> Markup:
+    """The critique that is held fixed with its sentences coloured; nothing where there is none."""
+    parts, end = [], 0
+    for (_, start, stop), value in zip(explanation.critique_tokens, explanation.critique_values, strict=True):
+        parts += [(text[end:start], 0.0), (text[start:stop], value)]
+        end = stop
+    return _coloured("Critique", [*parts, (text[end:], 0.0)], scale) if parts else NOTHING
+
+
+def _coloured(name: str, parts: list[tuple[str, float]], scale: float) -> Markup:
+    """A text in pieces, each with its value."""
+    shown = []
+    for piece, value in parts:
         share = value / scale
-        quiet = word.isspace() or abs(share) < LEAST
-        words.append((word, value, "" if quiet else _rgba(share)))
+        quiet = not piece.strip() or abs(share) < LEAST
+        shown.append((piece, value, "" if quiet else _rgba(share)))
     return html(
-        '<div class="response"><b>{{ letter }}</b><p dir="auto">{% for word, value, colour in words %}{% if colour %}'
-        """<span class="word" style="background:{{ colour }}" title="{{ value|f('+.3f') }}">{{ word }}</span>"""
-        "{% else %}{{ word }}{% endif %}{% endfor %}</p></div>",
-        letter=letter,
-        words=words,
+        '<div class="response"><b>{{ name }}</b><p dir="auto">{% for piece, value, colour in shown %}{% if colour %}'
+        """<span class="word" style="background:{{ colour }}" title="{{ value|f('+.3f') }}">{{ piece }}</span>"""
+        "{% else %}{{ piece }}{% endif %}{% endfor %}</p></div>",
+        name=name,
+        shown=shown,
     )
 
 
@@ -105,33 +126,53 @@ def img(image: Image.Image, alt: str) -> Markup:
 
 
 def explanation_html(
-    image: Image.Image, explanation: Explanation, texts: tuple[str, str], pair: tuple[int, int]
-) -> Markup:
-    """Words of both responses and the picture, in one colour scale, with legend and small print."""
+    image: Image.Image, explanation: Explanation, texts: tuple[str, str], pair: tuple[int, int], critique: str = ""
+) -> Markup:  # fmt: skip
+    """Words of both responses and the picture, in one colour scale, with legend and small print. critique: the text that is held
+    fixed, where one is."""
     a, b = (letter(i) for i in pair)
     scale = scale_of(explanation, texts)
     small = shrink(image)
-    strongest = _strongest_region(explanation)
+    strongest = _strongest_region(explanation, scale)
     up, down, note = _legend(explanation, a, b)
     return html(
         """
         <div class="explanation"><div class="pictures">
         <figure>{{ given }}<figcaption>the picture</figcaption></figure>
         <figure>{{ coloured }}<figcaption>which regions did it</figcaption></figure></div>
-        <p class="legend"><span class="swatch" style="background:{{ first }}"></span> {{ up }} <span class="swatch"
-        style="background:{{ second }}"></span> {{ down }}. The stronger the colour, the
-        more; full colour is {{ scale|f(".2f") }}. One scale for all words and regions.{{ note }}</p>
-        {{ responses[0] }}{{ responses[1] }}{{ trust }}{{ small_print }}</div>
+        <p class="legend">{% if not tie %}<span class="swatch" style="background:{{ first }}"></span> {{ up }} <span
+        class="swatch" style="background:{{ second }}"></span> {{ down }}. The stronger the colour, the
+        more; full colour is {{ scale|f(".2f") }}. One scale for all words and regions.{% endif %}{{ note }}</p>
+        {{ responses[0] }}{{ responses[1] }}{{ critique }}{{ trust }}{{ small_print }}</div>
         """,
         given=img(small, "The picture as given"),
         coloured=img(
             overlay(small, explanation, scale),
-            f"The picture with its regions coloured; strongest: {strongest}",
+            f"The picture with its regions coloured; {strongest}",
         ),
-        first=FIRST, second=SECOND, up=up, down=down, note=note, scale=scale,
+        first=FIRST, second=SECOND, up=up, down=down, note=note, tie=is_tie(explanation), scale=scale,
         responses=[response_html(explanation, n, texts[n], (a, b)[n], scale) for n in (0, 1)],
-        trust=_faithfulness(explanation), small_print=_small_print(explanation),
+        critique=critique_html(explanation, critique, scale), trust=_faithfulness(explanation), small_print=_small_print(explanation),
     )  # fmt: skip
+
+
+def unexplained_html(image: Image.Image, texts: tuple[str, str], pair: tuple[int, int]) -> Markup:
+    """Picture and texts as they are, where a map has to be asked for."""
+    return html(
+        """
+        <div class="explanation"><div class="pictures"><figure>{{ given }}<figcaption>the picture</figcaption></figure></div>
+        <p class="small">No map yet: what it takes is said above; press Explain.</p>
+        {%- for name, text in shown %}<div class="response"><b>{{ name }}</b><p dir="auto">{{ text }}</p></div>{% endfor %}</div>
+        """,
+        given=img(shrink(image), "The picture as given"),
+        shown=[(letter(i), text) for i, text in zip(pair, texts, strict=True)],
+    )
+
+
+def held_text(judgement: Judgement, explanation: Explanation) -> str:
+    """The critique that an explanation holds fixed; "" where it holds none."""
+    kind, _, key = explanation.target_key.partition(":")
+    return judgement.votes[int(key)].text if kind == "critique" else ""
 
 
 def _legend(explanation: Explanation, a: str, b: str) -> tuple[str, str, str]:
@@ -146,34 +187,48 @@ def _legend(explanation: Explanation, a: str, b: str) -> tuple[str, str, str]:
         )
     if kind == "reward":
         return f"raises the reward of {a}", f"lowers the reward of {a}", ""
+    if is_tie(explanation):
+        return "", "", "This is a tie, so there is no preference to explain, and nothing is coloured."
+    if kind in ("verdict", "critique"):
+        return f"speaks for {a}", f"speaks for {b}", f" {NEITHER}"
     return f"speaks for {a}", f"speaks for {b}", ""
+
+
+def is_tie(explanation: Explanation) -> bool:
+    return explanation.target_key in ("margin", "verdict") and abs(explanation.target_value) < TIE
 
 
 def _faithfulness(explanation: Explanation) -> Markup:
     """What taking away the marked words and regions really did."""
     checked = explanation.faithfulness
     if checked is None:
-        return html(
-            '<p class="small">Deletion check: not done yet, as the texts are long. Press Explain.</p>'
-        )
+        return html('<p class="small">Deletion check: not done for this map.</p>')
+    if is_tie(explanation):
+        return html('<p class="small">No deletion check on a tie.</p>')
+    kind = explanation.target_key.partition(":")[0]
+    of = "the verdict" if kind in ("margin", "verdict", "critique") else "this target"
     lines = []
-    for removal, what in ((checked.words, "word"), (checked.regions, "region")):
-        if removal is None:
+    for check, what in (
+        (checked.words, "word"),
+        (checked.regions, "region"),
+        (checked.critique, "sentence"),
+    ):
+        if check is None:
             continue
-        n = len(removal.names)
-        moved = abs(removal.after - removal.before)
+        n = len(check.names)
         lines.append({
             "which": f"the strongest {what}" if n == 1 else f"the {n} strongest {what}s",
-            "names": ", ".join(removal.names[:4]) + (" …" if n > 4 else ""),
-            "r": removal, "moved": moved, "as_many": "a random one" if n == 1 else f"{n} random ones",
-            "verdict": _verdict(moved, removal.random),
+            "names": ", ".join(check.names[:4]) + (" …" if n > 4 else ""),
+            "r": check, "moved": abs(check.after - check.before), "as_many": f"a random {what}" if n == 1 else f"{n} random {what}s",
+            "ended": _ended(check, of), "bold": check.passed in (Passed.PASSES, Passed.FAILS),
         })  # fmt: skip
     return html(
         """
         <p class="trust-title">Deletion check: the marked words and regions replaced by the baseline</p><ul class="trust">
         {%- for x in lines -%}
         <li>Without {{ x.which }} ({{ x.names }}): {{ x.r.before|signed }} becomes {{ x.r.after|signed }}, a move of {{ x.moved|f(".2f") }};
-        without {{ x.as_many }} it moves by {{ x.r.random|f(".2f") }} on average. {{ x.verdict }}</li>
+        without {{ x.as_many }} it moves by {{ x.r.random|f(".2f") }} on average. {% if x.bold %}<b>{{ x.ended }}</b>
+        {%- else %}{{ x.ended }}{% endif %}</li>
         {%- endfor -%}
         </ul>
         """,
@@ -181,24 +236,27 @@ def _faithfulness(explanation: Explanation) -> Markup:
     )
 
 
-def _verdict(moved: float, random: float) -> Markup | str:
-    if moved < MATTERS and random < MATTERS:
-        return "No influence on the verdict."
-    times = f"{moved / random:.1f} times random" if random >= 0.005 else "random ones do not move it"
-    if moved >= 3 * random:
-        return html("<b>Passes the deletion check</b> ({{ times }}).", times=times)
-    if moved >= 1.2 * random:
-        return f"Passes the deletion check weakly ({times})."
-    return html(
-        "<b>Fails the deletion check</b> ({{ times }}): what it marks matters no more than anything else.",
-        times=times,
+def _ended(check: DeletionCheck, of: str) -> str:
+    if check.passed is Passed.NO_INFLUENCE:
+        return f"No influence on {of}."
+    times = (
+        f"{check.times:.1f} times random" if check.times <= MOST_TIMES else f"over {MOST_TIMES} times random"
     )
+    if check.passed is Passed.PASSES:
+        return f"Passes the deletion check ({times})."
+    if check.passed is Passed.WEAKLY:
+        return f"Weakly passes the deletion check ({times})."
+    if check.times < 0:
+        return "Fails the deletion check: without them it moves the other way."
+    return f"Fails the deletion check ({times}): what it marks matters hardly more than anything else."
 
 
-def _strongest_region(explanation: Explanation) -> str:
+def _strongest_region(explanation: Explanation, scale: float) -> str:
     cells = [(abs(v), r, c) for r, row in enumerate(explanation.patch_values) for c, v in enumerate(row)]
-    _, r, c = max(cells)
-    return f"row {r + 1} of {len(explanation.patch_values)}, column {c + 1} of {len(explanation.patch_values[0])}"
+    largest, r, c = max(cells)
+    if largest < LEAST * scale:
+        return "no region has a part in it"
+    return f"strongest: row {r + 1} of {len(explanation.patch_values)}, column {c + 1} of {len(explanation.patch_values[0])}"
 
 
 def _small_print(explanation: Explanation) -> Markup:
@@ -210,7 +268,7 @@ def _small_print(explanation: Explanation) -> Markup:
         exact = f"convergence delta {signed(delta, 4)} ({abs(delta) / whole:.1%} of the difference is unexplained)"
     rest = f", unattributed remainder {signed(explanation.other_value)}" if explanation.other_value else ""
     steps = (
-        f"{explanation.steps} steps" if explanation.steps > 1
+        f"{explanation.steps} steps" if explanation.steps > 1 and explanation.method_key != "refine"
         else "1 backward pass" if explanation.points == 1 else f"{explanation.points} evaluations"
     )  # fmt: skip
     memory = f", {explanation.peak_memory / 2**20:,.0f} MiB" if explanation.peak_memory is not None else ""
@@ -218,7 +276,9 @@ def _small_print(explanation: Explanation) -> Markup:
         """
         <p class="small">{{ e.target }} = {{ e.target_value|signed(3) }}; at the baseline ({{ e.baseline }}) {{ e.baseline_value|signed(3) }}.
         {{ e.method }}, {{ steps }}, {{ exact }}; prompt {{ e.prompt_value|signed }}{{ rest }};
-        by {{ e.level }}; {{ e.dtype }}, {{ e.seconds|f(".2f") }} s{{ memory }}.</p>
+        by {{ e.level }}; {{ e.dtype }}{{ ", " if e.dtype }}{{ e.seconds|f(".2f") }} s{{ memory }}.
+        {%- if e.unanswered %} On {{ e.unanswered }} changed {{ "input" if e.unanswered == 1 else "inputs" }} the judge gave no
+        verdict: {{ "it counts" if e.unanswered == 1 else "they count" }} as unmoved.{% endif %}</p>
         """,
         e=explanation, steps=steps, exact=exact, rest=rest, memory=memory,
     )  # fmt: skip

@@ -122,10 +122,12 @@ def _said(name: str, row: dict[str, Any], judgement: Judgement | None) -> Markup
         """
         {%- if warning %}<div class="warning" role="alert">{{ warning }}</div>{% endif %}
         <div class="said"><p><b>{{ name }}</b>: {{ row["outcome"] }}
+        {%- if orders %} <span class="badge">{{ orders }}</span>{% endif %}
         {%- if row["margin"] is not none %}, margin of the preferred one {{ row["margin"]|signed }}{% endif %} ({{ rewards }})</p>
         {%- if sentence %}<p>{{ sentence }}</p>{% endif %}{{ contributions }}{{ critique }}</div>
         """,
         warning=words.warning(judgement.ood) if judgement and judgement.condition is not Condition.BLANK else None, sentence=_sentence(row, judgement),
+        orders=words.orders(judgement, *sorted(_pair(judgement, row))) if judgement and len(row["responses"]) > 1 else "",
         name=name, row=row, rewards=" · ".join(f"{letter(i)} {r:+.2f}" for i, r in enumerate(row["rewards"])),
         contributions=_contributions(judgement, row) if judgement else NOTHING, critique=critique_html(judgement),
     )  # fmt: skip

@@ -58,12 +58,16 @@ def run_on_model(
     """
     if not forks():
         return task(judge, *args, **kwargs, **(watch or {}))
-    large = (judge.card.parameters or 0) >= SMALL
-    wanted = seconds or (SECONDS_LARGE if large else SECONDS)
-    found = _on_gpu(task, id(judge), args, kwargs, wanted)
+    found = _on_gpu(task, id(judge), args, kwargs, seconds or time_for(judge))
     if isinstance(found, Refused):
         raise found.error
     return found
+
+
+def time_for(judge: Judge, allowed: float | None = None) -> int:
+    """Seconds of GPU that a call asks for. allowed: of the work itself, where its asker set a limit."""
+    usual = SECONDS_LARGE if (judge.card.parameters or 0) >= SMALL else SECONDS
+    return usual + int(allowed or 0)
 
 
 def _answer(task: Callable[..., Any], judge: int, args: tuple, kwargs: dict[str, Any], seconds: int) -> Any:

@@ -26,6 +26,10 @@ class Shared(Generic[Result]):
                 self._done.move_to_end(key)
             return self._done.get(key)
 
+    def forget(self, key: Hashable) -> None:
+        with self._changed:
+            self._done.pop(key, None)
+
     def get(self, key: Hashable, compute: Callable[[], Result]) -> Result:
         """What is there, or what another caller is computing right now, or else what `compute` gives.
 

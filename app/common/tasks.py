@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from app.common.privately import fit
 from core.benchmarks import BENCHMARKS
 from core.benchmarks.reasons import Reasons
 from core.explain import (
@@ -18,6 +20,8 @@ from core.explain import (
     default_method,
     explain,
     has_gate,
+    has_gradients,
+    is_costly,
     plan,
     targets_for,
 )
@@ -33,13 +37,14 @@ from core.explain.counterfactual import (
 from core.explain.verify import Verdict, verify
 from core.judges.opening import NAMED
 from core.judges.options import Options
-from core.judges.protocols import Differentiable, Judge, KnowsItsWorld
+from core.judges.protocols import Explainable, Judge, KnowsItsWorld
 from core.records import Comparison, Condition, Explanation, ImageAblation, Judgement, OODScore, RecordError
 from core.records.bundle import Bundle
 from core.runs.runner import Job, run
 
-ASKED = Request(target="margin", method="ablation", level="word")  # what "Explain" offers
+ASKED = Request(method="ablation", level="word")  # what "Explain" offers
 SUGGESTED = 5
+LOADED = "loaded"  # the app's own judge, where it is none of core.judges.registry
 CONDITIONS = {
     Condition.AS_GIVEN: "",
     Condition.BLANK: "-blank",
@@ -49,11 +54,12 @@ CONDITIONS = {
 
 @dataclass(frozen=True)
 class FirstLook:
-    """All that a page shows of a comparison before anything more is asked. plan: the cost of ASKED, where known."""
+    """All that a page shows of a comparison before anything more is asked. explanation, image_ablation: None where they wait
+    until they are asked for, or there was no verdict. plan: the cost of ASKED, where known."""
 
     judgement: Judgement
-    explanation: Explanation
-    image_ablation: ImageAblation
+    explanation: Explanation | None
+    image_ablation: ImageAblation | None
     plan: Plan | None
 
 
@@ -63,20 +69,50 @@ def default_pair(judgement: Judgement) -> tuple[int, int]:
     return first, second
 
 
-def first_look(judge: Differentiable, comparison: Comparison, other: Image.Image) -> FirstLook:
+def first_target(judge: Explainable, judgement: Judgement, pair: tuple[int, int]) -> str:
+    """What is explained unless something else is asked for: the margin; of a judge that writes its verdict given the critique that
+    is shown, or at once where there is none."""
+    keys = [key for key, _ in targets_for(judge, judgement)]
+    if "verdict" not in keys:
+        return "margin"
+    shown = [
+        f"critique:{k}"
+        for k, v in enumerate(judgement.votes)
+        if v.text == judgement.critique and set(v.order) == set(pair)
+    ]
+    return next((key for key in shown if key in keys), "verdict")
+
+
+def first_explained(
+    judge: Explainable, comparison: Comparison, judgement: Judgement, pair: tuple[int, int]
+) -> Explanation | None:
+    """Unasked for only where it costs no more answers."""
+    if not has_gradients(judge):
+        return None
+    asked = Request(pair, first_target(judge, judgement, pair), default_method(judge, comparison))
+    return explain(judge, comparison, judgement, asked)
+
+
+def first_look(judge: Explainable, comparison: Comparison, other: Image.Image) -> FirstLook:
     """other: some other record's picture, to see how far the margin rests on this one."""
     judgement = judge.judge(comparison)
+    if not judgement.rewards:  # a server without an answer: as undecided as one without a verdict
+        judgement = replace(judgement, rewards=(math.nan,) * len(comparison.responses))
     pair = default_pair(judgement)
+    asked = replace(ASKED, pair=pair, target=first_target(judge, judgement, pair))
+    decided = not math.isnan(judgement.margin(*pair))
     return FirstLook(
         judgement,
-        explain(judge, comparison, judgement, pair=pair, method=default_method(judge, comparison)),
-        image_ablation(judge, comparison, judgement, *pair, other),
-        plan(judge, comparison, judgement, replace(ASKED, pair=pair)),
+        first_explained(judge, comparison, judgement, pair),
+        image_ablation(judge, comparison, judgement, *pair, other)
+        if decided and not is_costly(judge)
+        else None,
+        plan(judge, comparison, judgement, asked) if has_gradients(judge) else None,
     )
 
 
 def judge_and_explain(
-    judge: Differentiable, comparison: Comparison, request: Request
+    judge: Explainable, comparison: Comparison, request: Request
 ) -> tuple[tuple[int, int], Explanation]:
     """The best pair and its explanation; the request's own pair is not asked. Raises RecordError for a target that this
     judgement does not have."""
@@ -84,12 +120,14 @@ def judge_and_explain(
     keys = [key for key, _ in targets_for(judge, judgement)]
     if isinstance(request.target, str) and request.target not in keys:
         raise RecordError(f"There is no target '{request.target}' here: use one of {', '.join(keys)}.")
+    if not judgement.rewards:
+        raise RecordError(f"The judge gave no verdict: {judgement.why_undecided}.")
     pair = default_pair(judgement)
     return pair, explain(judge, comparison, judgement, replace(request, pair=pair))
 
 
 def check_bundle(
-    judge: Differentiable, bundle: Bundle, other: Image.Image
+    judge: Explainable, bundle: Bundle, other: Image.Image
 ) -> tuple[Verdict, OODScore | None, ImageAblation]:
     """The bundle computed anew, and what it may lack."""
     c, e = bundle.comparison, bundle.explanation
@@ -99,25 +137,26 @@ def check_bundle(
 
 
 def try_edits(
-    judge: Differentiable,
+    judge: Explainable,
     comparison: Comparison,
     judgement: Judgement,
-    explanation: Explanation,
+    explanation: Explanation | None,
     other: Image.Image,
+    pair: tuple[int, int],
 ) -> tuple[list[Effect], list[Suggestion], tuple[tuple[int, int], dict[int, list[float]]]]:
     """Effects of the standard edits, words that would have helped the loser, and each region's part by dimension."""
-    a, b = explanation.pair
+    a, b = pair
     edits = standard_edits(comparison, judgement, a, b, explanation, other)
     return (
         effects(judge, judgement, a, b, edits),
-        suggest(judge, comparison, judgement, a, b, explanation)[:SUGGESTED],
+        suggest(judge, comparison, judgement, a, b, explanation)[:SUGGESTED] if explanation else [],
         region_by_dimension(judge, comparison, judgement, a, b) if has_gate(judge) else ((0, 0), {}),
     )
 
 
 @dataclass(frozen=True)
 class RunWanted:
-    """judge: a name of core.judges.opening.NAMED. format: of core.benchmarks.formats, None where the columns tell. source: a file, or None for what the benchmark brings itself. output: the
+    """judge: a name of core.judges.opening.NAMED, or LOADED. format: of core.benchmarks.formats, None where the columns tell. source: a file, or None for what the benchmark brings itself. output: the
     folder of all runs."""
 
     judge: str
@@ -138,19 +177,21 @@ def _content(source: Path | None) -> str:
 
 
 def make_run(
-    judge: Differentiable,
+    judge: Judge,
     wanted: RunWanted,
     progress: Callable[[int, int | None, float], None] = lambda done, total, each: None,
 ) -> tuple[int, int, list[str]]:
     """Makes or continues a run: (rows, rows judged, why the others were not). Raises BenchmarkError, CheckpointError,
     RunError."""
     loaded = BENCHMARKS[wanted.benchmark].open(wanted.source, format=wanted.format)
-    chosen: Judge = judge if wanted.judge == "vl-mdr" else NAMED[wanted.judge](Options())
+    loaded_one = judge.card.id if judge.card.embedded else LOADED
+    chosen: Judge = judge if wanted.judge == loaded_one else NAMED[wanted.judge](Options())
+    name = fit(judge.card.id) if wanted.judge == LOADED else wanted.judge
     stem = re.sub(r"[^A-Za-z0-9]+", "-", Path(loaded.source).stem)[:40].strip("-") or "data"
     folder = (
         wanted.output
         / f"{wanted.benchmark}-{stem}{_content(wanted.source)}{'-' + wanted.format if wanted.format else ''}"
-        / f"{wanted.judge}{CONDITIONS[wanted.condition]}-{wanted.limit or 'all'}"
+        / f"{name}{CONDITIONS[wanted.condition]}-{wanted.limit or 'all'}"
     )
     job = Job(
         loaded,

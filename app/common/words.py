@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from app.common.html import signed
 from core.labels.records import Queue
 from core.records import Comparison, JudgeCard, Judgement, OODScore, letter
 from core.records.headline import TIE, Headline, Kind, Share, headline
+from core.records.orders import sides
 from core.records.what_if import Flip
 from core.taxonomy import DIMENSIONS, Dimension
 
@@ -83,6 +86,22 @@ def _label(said: Headline) -> str:
     return f" The label prefers {letter(said.label)}; the model is wrong here."
 
 
+def orders(judgement: Judgement, a: int, b: int) -> str:
+    """Of a judge that writes: which of the two wins in each order; "" where it was not asked in both."""
+    asked = {v.order for v in judgement.votes}
+    if not {(a, b), (b, a)} <= asked:
+        return ""
+    first, second = sides(judgement.votes, a, b)
+    if first is not None and second is not None:
+        return (
+            f"{letter(first)} wins in both orders" if first == second else "the answer depends on the order"
+        )
+    decided = first if first is not None else second
+    if decided is None:
+        return "no verdict in either order"
+    return f"{letter(decided)} wins in one order, no verdict in the other"
+
+
 def reward_line(judgement: Judgement) -> str:
     first, second = (judgement.rewards[i] for i in judgement.ranking[:2])
     best = judgement.ranking[0] if first - second >= TIE else None
@@ -113,13 +132,43 @@ def outside_share(outside: int, measured: int) -> str | None:
     )
 
 
+KINDS = {
+    "scalar": "It gives each response one reward; the margin is their difference.",
+    "generative": "It is asked in words which of two responses is better, in both orders. Its rewards are plus and minus half the mean "
+    "log-odds of its verdict, or of its votes where those cannot be read.",
+    "remote": "It is asked in words which of two responses is better, in both orders, over the network: nothing is known of it but "
+    "what it answers. Its rewards are plus and minus half the mean log-odds of its verdict where the server gives them, else of its "
+    "votes.",
+}  # what is said of a judge's kind
+
+
+def markdown(text: str) -> str:
+    """A text of somebody else's in Markdown: nothing in it is read as formatting."""
+    return re.sub(r"([\\`*_{}\[\]()#+!|<>~-])", r"\\\1", text)
+
+
+def facts(card: JudgeCard) -> list[str]:
+    """Size, backbone, device and number type, as far as they are known."""
+    size = (card.parameters or 0) / 1e6
+    known = [
+        f"{size:.1f} million parameters" if size < 1000 else f"{size / 1000:.1f} billion parameters",
+        f"backbone {card.backbone}",
+        ", ".join(filter(None, (card.device, card.dtype))),
+    ]
+    return [
+        fact
+        for fact, there in zip(known, (size, card.backbone, card.device or card.dtype), strict=True)
+        if there
+    ]
+
+
 def about(card: JudgeCard) -> str:
     """What the model is and is not, as Markdown."""
-    size = (card.parameters or 0) / 1e6
-    size_words = f"{size:.1f} million" if size < 1000 else f"{size / 1000:.1f} billion"
-    lines = [
-        f"**{card.name}** · {size_words} parameters · backbone `{card.backbone}` · {card.device}, {card.dtype}",
-    ]
+    lines = [" · ".join([f"**{markdown(card.name)}**", *map(markdown, facts(card))])]
+    if card.about:
+        lines.append(markdown(card.about[:1].upper() + card.about[1:].rstrip(".") + "."))
+    if card.kind in KINDS:
+        lines.append(KINDS[card.kind])
     if card.trained_on:
         lines.append(f"Trained on: {card.trained_on}.")
     if card.embedded:
@@ -137,7 +186,7 @@ def about(card: JudgeCard) -> str:
     elif card.kind == "hybrid":
         lines.append(
             f"{card.about} Its rewards are the plain sum of {', '.join(d.name.lower() for d in card.dimensions)}; words and "
-            "regions are attributed for the model's part, as a rule has no gradient. The length penalty is this project's own "
+            "regions move the model's part alone. The length penalty is this project's own "
             "reading of arXiv 2510.05283, which does not publish its formula."
         )
     elif card.dimensions:
@@ -160,8 +209,10 @@ def flip_words(judgement: Judgement, flip: Flip) -> str:
     )
 
 
-def plan_words(points: int, batch: int, size: int) -> str:
-    """What an explanation will cost. size: bytes of one batch."""
+def plan_words(points: int, batch: int, size: int, asked: str = "") -> str:
+    """What an explanation will cost. size: bytes of one batch. asked: of a judge that is asked again, in a sentence."""
+    if asked:
+        return f"{points:,} changed inputs, each asked in both orders. At most {asked}"
     return f"{points:,} evaluations, {batch} at a time, about {size / 2**20:,.0f} MiB"
 
 

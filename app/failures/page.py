@@ -18,9 +18,9 @@ from app.common.html import NOTHING, html, signed
 from app.common.keys import keys_switch
 from app.common.problems import problems_html
 from core.images import ImageError
-from core.records import Condition
+from core.records import Condition, letter
 from core.runs import browse
-from core.runs.browse import OUTCOME_CHOICES, PAGE, SORTS, VERSUS_CHOICES, Filters
+from core.runs.browse import ORDER_CHOICES, OUTCOME_CHOICES, PAGE, SORTS, VERSUS_CHOICES, Filters
 from core.runs.controls import controls_of, image_ablation_of
 from core.runs.library import Library
 from core.runs.manifest import RunError
@@ -47,6 +47,7 @@ class Place:
     low: str = ""
     high: str = ""
     search: str = ""
+    orders: str = ""
     wrong_reason: str = ""
     sort: str = "most confident mistakes"
     page: str = "0"
@@ -91,6 +92,10 @@ class FailuresPage:
                 label="Dimension selected",
                 elem_id="dimension",
             )
+            self.orders = gr.Dropdown(
+                [("", ""), *((said, key) for key, said in ORDER_CHOICES.items())], value="", label="Shown in both orders", elem_id="orders",
+                visible=False,
+            )  # fmt: skip
             self.sort = gr.Dropdown(list(SORTS), value=next(iter(SORTS)), label="Sorted by", elem_id="sort")
         with gr.Accordion("More filters", open=False):
             with gr.Row():
@@ -127,10 +132,10 @@ class FailuresPage:
     def _events(self, demo: gr.Blocks) -> None:
         filters: list[Any] = [
             self.run, self.other, self.versus, self.outcome, self.subgroup, self.dimension, self.longer, self.low,
-            self.high, self.search, self.wrong_reason, self.sort,
+            self.high, self.search, self.orders, self.wrong_reason, self.sort,
         ]  # fmt: skip
         shown = [self.place, self.address, self.summary, self.table, self.item, self.similar]
-        run_parts = [self.run, self.other, self.subgroup, self.dimension]
+        run_parts = [self.run, self.other, self.subgroup, self.dimension, self.orders]
         demo.load(self.on_open, None, [*filters, *shown], **PRIVATE)
         self.run.input(self.on_run, [self.run], run_parts, **PRIVATE).then(
             self.on_filter, filters, shown, **PRIVATE
@@ -183,7 +188,7 @@ class FailuresPage:
         if not runs:
             nothing = gr.update()
             return (
-                *[nothing] * 12,
+                *[nothing] * 13,
                 None,
                 "",
                 _note("There is no run yet: make one on the Leaderboard page."),
@@ -198,9 +203,9 @@ class FailuresPage:
         except gr.Error as error:
             gr.Warning(error.message)
             place = Place(run=place.run)
-        run, other, subgroup, dimension = self._run_parts(place.run, place)
+        run, other, subgroup, dimension, orders = self._run_parts(place.run, place)
         boxes = (run, other, place.versus, place.outcome, subgroup, dimension, place.longer, place.low, place.high,
-                 place.search, bool(place.wrong_reason), place.sort)  # fmt: skip
+                 place.search, orders, bool(place.wrong_reason), place.sort)  # fmt: skip
         return (*boxes, *self._show(place))
 
     def on_run(self, run: str) -> tuple:
@@ -224,6 +229,7 @@ class FailuresPage:
                 choices=[("", ""), *((d.name, d.key) for d in run.manifest.judge.dimensions)], value=place.dimension,
                 visible=bool(run.manifest.judge.dimensions),
             ),
+            gr.Dropdown(value=place.orders, visible=_knows_orders(run)),
         )  # fmt: skip
 
     def on_filter(self, *values: Any) -> tuple:
@@ -238,6 +244,7 @@ class FailuresPage:
             "low",
             "high",
             "search",
+            "orders",
             "wrong_reason",
             "sort",
         )
@@ -299,7 +306,7 @@ class FailuresPage:
         keys = {d.key for d in run.manifest.judge.dimensions}
         choices = (
             (place.versus, VERSUS_CHOICES), (place.outcome, OUTCOME_CHOICES), (place.sort, SORTS), (place.dimension, keys),
-            (place.longer, ("longer", "shorter")),
+            (place.longer, ("longer", "shorter")), (place.orders, ORDER_CHOICES if _knows_orders(run) else ()),
         )  # fmt: skip
         for value, allowed in choices:
             if value and value not in allowed:
@@ -317,7 +324,7 @@ class FailuresPage:
         return Filters(
             place.outcome or "mistakes", place.subgroup, place.dimension, (_number(place.low), _number(place.high)),
             place.longer, place.search, other, place.versus, blank, bool(place.wrong_reason),
-            place.sort or next(iter(SORTS)), shuffled,
+            place.sort or next(iter(SORTS)), shuffled, place.orders,
         )  # fmt: skip
 
     def _page(self, place: Place) -> browse.Page:
@@ -377,6 +384,13 @@ def _subgroups(run: Run) -> list[str]:
         return []
 
 
+def _knows_orders(run: Run) -> bool:
+    try:
+        return browse.knows_orders(run)
+    except RunError:
+        return False
+
+
 def _number(text: str) -> float | None:
     if not text:
         return None
@@ -426,8 +440,17 @@ def _table(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({
         "row": rows["row"], "group": rows["subgroup"], "outcome": rows["outcome"], "margin": margins("margin"),
         **{title: margins(name) for name, title in beside.items() if name in rows},
+        **({"both orders": _orders(rows)} if "order_consistent" in rows else {}),
         "prompt": [p if len(p) <= 160 else p[:157] + "…" for p in rows["prompt"]],
     })  # fmt: skip
+
+
+def _orders(rows: pd.DataFrame) -> list[str]:
+    return [
+        "not decided" if pd.isna(same) else "depends on the order" if not same
+        else f"{letter(int(choice))} in both" if pd.notna(choice) else "the same in both"
+        for same, choice in zip(rows["order_consistent"], rows["choice"], strict=True)
+    ]  # fmt: skip
 
 
 def build_failures(library: Library, demo: gr.Blocks, inspect: bool = True) -> FailuresPage:

@@ -17,8 +17,8 @@ from app.common.figures import FIRST, INK, NONE, SECOND, layout
 from app.common.html import html, label, signed
 from app.common.lane import LANE
 from app.common.tasks import try_edits
-from app.inspect.views import View, needed, told
-from core.explain import has_gate
+from app.inspect.views import View, needed, told, undecided
+from core.explain import has_gate, is_costly
 from core.explain.counterfactual import (
     Effect,
     Outcome,
@@ -26,29 +26,42 @@ from core.explain.counterfactual import (
     change_masked,
     effects,
 )
-from core.judges.protocols import Differentiable
+from core.judges.protocols import Explainable
 from core.records import RecordError, letter
 from core.taxonomy import Dimension
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
+MOST_EDITS = 8  # of standard_edits
 
 
 class Edits:
     """A section of the Inspect page."""
 
-    def __init__(self, judge: Differentiable) -> None:
+    def __init__(self, judge: Explainable) -> None:
         self.judge = judge
+        self.rewords, self.gated = judge.rewords, has_gate(judge)
 
     def build(self) -> None:
         with gr.Accordion("Counterfactual edits", open=False, elem_id="edits"):
             gr.Markdown(
                 "What would have changed the verdict? Every bar is an edited input, judged again by the whole model. "
-                "Suggested words are found by the model's own gradient, then judged again."
+                + (
+                    "Suggested words are found by the model's own gradient, then judged again."
+                    if self.rewords
+                    else ""
+                )
+                + (
+                    f"{MOST_EDITS} edits at most, each asked in both orders as the comparison itself was."
+                    if is_costly(self.judge)
+                    else ""
+                )
             )
             self.run = gr.Button("Try the edits", variant="primary", elem_id="try-edits")
             self.strip = gr.Plot(show_label=False, elem_id="strip")
-            self.words = gr.HTML(elem_id="suggestions")
-            self.regions = gr.Plot(show_label=False, elem_id="region-dimension", visible=has_gate(self.judge))
+            if self.rewords:
+                self.words = gr.HTML(elem_id="suggestions")
+            if self.gated:
+                self.regions = gr.Plot(show_label=False, elem_id="region-dimension")
             gr.HTML("<h3>Draw on the picture</h3>")
             self.fetch = gr.Button("Take the picture", size="sm", elem_id="fetch")
             self.canvas = gr.ImageEditor(
@@ -62,10 +75,14 @@ class Edits:
 
     @property
     def outputs(self) -> list[Any]:
-        return [self.strip, self.words, self.regions, self.drawn_outcome]
+        return [*self._found, self.drawn_outcome]
+
+    @property
+    def _found(self) -> list[Any]:
+        return [self.strip, *([self.words] if self.rewords else []), *([self.regions] if self.gated else [])]
 
     def connect(self, view: gr.State) -> None:
-        self.run.click(self.on_run, [view], [self.strip, self.words, self.regions], **LANE, **PRIVATE)
+        self.run.click(self.on_run, [view], self._found, **LANE, **PRIVATE)
         self.fetch.click(self.on_fetch, [view], [self.canvas], **PRIVATE)
         self.drawn.click(
             self.on_drawn, [view, self.canvas, self.how], [self.drawn_outcome], **LANE, **PRIVATE
@@ -73,19 +90,29 @@ class Edits:
 
     def reset(self, view: View | None) -> tuple:
         del view
-        return None, "", None, ""
+        return None, *([""] if self.rewords else []), *([None] if self.gated else []), ""
 
-    def on_run(self, view: View | None) -> tuple:
+    def on_run(self, view: View | None) -> Any:
         with told():
             view = needed(view)
+            if undecided(view.judgement):
+                raise RecordError("There is no verdict that an edit could change.")
             found, suggested, (grid, parts) = lane.run_on_model(
-                try_edits, self.judge, view.comparison, view.judgement, view.explanation, view.other
+                try_edits,
+                self.judge,
+                view.comparison,
+                view.judgement,
+                view.explanation,
+                view.other,
+                view.pair,
             )
             a, b = view.pair
-            return (
-                strip_figure(found, a, b), suggestions_html(suggested, view),
-                region_figure(grid, parts, a, b, view.judgement.dimensions) if parts else None,
-            )  # fmt: skip
+            out: list[Any] = [strip_figure(found, a, b)]
+            if self.rewords:
+                out.append(suggestions_html(suggested, view))
+            if self.gated:
+                out.append(region_figure(grid, parts, a, b, view.judgement.dimensions) if parts else None)
+            return out if len(out) > 1 else out[0]
 
     def on_fetch(self, view: View | None) -> Image.Image:
         with told():

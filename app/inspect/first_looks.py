@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from PIL import Image
@@ -9,7 +10,7 @@ from PIL import Image
 from app.common import lane
 from app.common.shared import Shared
 from app.common.tasks import FirstLook, first_look
-from core.judges.protocols import Differentiable
+from core.judges.protocols import Explainable
 from core.records import Comparison
 
 KEPT = 128
@@ -21,7 +22,7 @@ class Looks:
     stored: those that came with the app. Of others the last KEPT are held, in memory only.
     """
 
-    def __init__(self, judge: Differentiable, stored: Mapping[str, FirstLook] | None = None) -> None:
+    def __init__(self, judge: Explainable, stored: Mapping[str, FirstLook] | None = None) -> None:
         self.judge, self.stored = judge, stored or {}
         self._shared: Shared[FirstLook] = Shared(KEPT)
 
@@ -30,7 +31,10 @@ class Looks:
         return self.stored.get(comparison.id) or self._shared.known(comparison.id)
 
     def of(self, comparison: Comparison, other: Image.Image) -> FirstLook:
-        """Raises what judging and explaining raise."""
-        return self.stored.get(comparison.id) or self._shared.get(
+        """Raises what judging and explaining raise. What a judge did not decide is asked again the next time."""
+        look = self.stored.get(comparison.id) or self._shared.get(
             comparison.id, lambda: lane.run_on_model(first_look, self.judge, comparison, other)
         )
+        if any(map(math.isnan, look.judgement.rewards)):
+            self._shared.forget(comparison.id)
+        return look

@@ -1,6 +1,7 @@
-"""The gallery's first looks as a file of bundles, so that the page opens full without the model.
+"""The gallery's first looks as a file of bundles, so that the page opens full without the model; and the command that records
+them, or any judge's results on any pictures (app.inspect.recording).
 
-`python -m app.inspect.gallery_results` writes it anew; needed after any change of weights, gallery or explanations.
+`python -m app.gallery_results` writes the first; needed after any change of weights, gallery or explanations.
 """
 
 from __future__ import annotations
@@ -8,23 +9,29 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import sys
 import zipfile
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from app.common.model_options import add_model_options
 from app.common.tasks import FirstLook, first_look
 from app.inspect.gallery import gallery
 from app.inspect.views import another_picture, comparison_of
+from core.benchmarks import BenchmarkError
 from core.explain import Plan
-from core.judges.protocols import Differentiable
+from core.judges.protocols import Explainable
 from core.judges.vlmdr import VLMDRJudge
+from core.model.loading import CheckpointError
+from core.records import RecordError
 from core.records.bundle import Bundle, BundleError, read, write
+from core.records.gallery import MOST
 
 FILE = Path(__file__).parents[2] / "assets" / "gallery.zip"
 PLANS = "plans.json"
 
 
-def stored_for(judge: Differentiable, file: Path = FILE) -> dict[str, FirstLook]:
+def stored_for(judge: Explainable, file: Path = FILE) -> dict[str, FirstLook]:
     """Comparison id -> first look, of those that this very model gave; nothing where the file is missing or damaged."""
     out = {}
     try:
@@ -41,29 +48,29 @@ def stored_for(judge: Differentiable, file: Path = FILE) -> dict[str, FirstLook]
     return out
 
 
-def results(judge: Differentiable) -> bytes:
+def results(judge: Explainable) -> bytes:
     """The file's content: one bundle an example, and what explaining it further would cost."""
     out, plans = io.BytesIO(), {}
     with zipfile.ZipFile(out, "w") as archive:
         for example in gallery():
             c = comparison_of(example.path, example.comparison.prompt, list(example.comparison.responses))
             look = first_look(judge, c, another_picture(c))
+            assert look.plan and look.explanation
             bundle = Bundle(c, look.judgement, look.explanation, look.image_ablation, judge.card)
             name = f"{example.id}.zip"
-            assert look.plan
             plans[name] = asdict(look.plan)
             archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), write(bundle))
         archive.writestr(zipfile.ZipInfo(PLANS, (1980, 1, 1, 0, 0, 0)), json.dumps(plans, indent=1))
     return out.getvalue()
 
 
-def _same_model(bundle: Bundle, judge: Differentiable) -> bool:
+def _same_model(bundle: Bundle, judge: Explainable) -> bool:
     ours, theirs = judge.card, bundle.card
     known = bool(ours.fingerprint) and ours.embedded
     return known and (ours.fingerprint, ours.dtype) == (theirs.fingerprint, theirs.dtype)
 
 
-def _look(bundle: Bundle, plan: Plan, judge: Differentiable) -> FirstLook:
+def _look(bundle: Bundle, plan: Plan, judge: Explainable) -> FirstLook:
     """Under the id that this machine gives the same picture and texts: another build of zlib packs other bytes."""
     c = bundle.comparison
     assert bundle.image_ablation
@@ -77,10 +84,47 @@ def _look(bundle: Bundle, plan: Plan, judge: Differentiable) -> FirstLook:
 
 
 def main() -> None:
-    argparse.ArgumentParser(prog="python -m app.inspect.gallery_results", description=__doc__).parse_args()
-    data = results(VLMDRJudge.load(device="cpu"))
-    FILE.write_bytes(data)
-    print(f"{len(gallery())} first looks, {len(data):,} bytes, in {FILE.relative_to(FILE.parents[2])}")
+    parser = argparse.ArgumentParser(
+        prog="python -m app.gallery_results",
+        description="Without --images: the first looks of the page's own gallery, stored anew. With --images: a judge's results and maps "
+        "on any pictures, recorded into one file that `python app.py --recorded FILE` and a Space open with no GPU.",
+    )
+    add_model_options(parser)
+    parser.add_argument(
+        "--images",
+        type=Path,
+        metavar="FOLDER",
+        help="pictures, with a table of questions and responses in it",
+    )
+    parser.add_argument(
+        "--data", metavar="FILE", help="that table, where it lies elsewhere (docs/data.md says what is read)"
+    )
+    parser.add_argument("--format", metavar="NAME", help="how the table is read; recognised by its columns")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="the recorded file, such as recorded.zip")
+    parser.add_argument(
+        "--title", help="what the recording is called on the page; by default the judge's name"
+    )
+    parser.add_argument(
+        "--limit", type=int, default=MOST, metavar="N", help=f"the first so many rows, at most {MOST}"
+    )
+    args = parser.parse_args()
+    if args.images is None and args.data is None:
+        if args.model or args.output:
+            parser.error("name the pictures to record by --images FOLDER.")
+        data = results(VLMDRJudge.load(device="cpu"))
+        FILE.write_bytes(data)
+        print(f"{len(gallery())} first looks, {len(data):,} bytes, in {FILE.relative_to(FILE.parents[2])}")
+        return
+    if args.output is None:
+        parser.error("name the file to record into by --output FILE.")
+    if not 1 <= args.limit <= MOST:
+        parser.error(f"--limit is {args.limit}: it must be from 1 to {MOST}.")
+    from app.inspect.recording import record  # the app, which imports this file, records nothing
+
+    try:
+        record(args)
+    except (BenchmarkError, CheckpointError, RecordError, OSError) as error:
+        sys.exit(f"Nothing is recorded: {error}")
 
 
 if __name__ == "__main__":

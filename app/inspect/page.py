@@ -13,9 +13,11 @@ from markupsafe import Markup
 
 from app.common import downloads, lane, privately, words
 from app.common.downloads import Downloads
+from app.common.heat import NEITHER
 from app.common.html import NOTHING, html
 from app.common.lane import LANE
-from app.common.tasks import ASKED, default_pair
+from app.common.orders_view import orders_html
+from app.common.tasks import ASKED, default_pair, first_explained, first_target
 from app.inspect import links, views
 from app.inspect.edits import Edits
 from app.inspect.first_looks import Looks
@@ -25,6 +27,7 @@ from app.inspect.views import told as _told
 from app.inspect.what_if import WhatIf
 from app.replay.bundle_view import open_bundle
 from core.explain import (
+    METHODS,
     Cancelled,
     Plan,
     Request,
@@ -32,15 +35,36 @@ from core.explain import (
     explain,
     has_dimensions,
     has_gate,
+    has_gradients,
+    is_costly,
     methods_for,
     plan,
 )
-from core.records import Comparison, letter, plain
+from core.images import ImageError
+from core.judges.protocols import Writes
+from core.records import Comparison, RecordError, letter, plain
 from core.records.bundle import Bundle, write
 from core.runs.library import Library
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
-SHOWN = 11  # outputs that show a view
+SECONDS, MOST_SECONDS = 20, 3600  # that a method which can stop at any time may take
+WHAT = {
+    "gated": "Which dimensions mattered, how each response scored, and which words and pixels did it.",
+    "scalar": "The reward of each response, which words and pixels made it, and what would have changed it.",
+    "generative": "What it wrote, whether it says the same in both orders, and which sentence, words and pixels decided.",
+    "hybrid": "Which part decided, a rule or the model, what each added, and which words and pixels moved the model.",
+    "remote": "What it wrote, whether it says the same in both orders, and what it says once words or parts of the picture are gone.",
+}
+HOW = {
+    "gated": "\n\nThe active set of dimensions is held fixed: which three are chosen is a step function that no gradient can "
+    "explain; a gate's own logit can be explained instead.",
+    "scalar": "",
+    "hybrid": "\n\nRules read the texts as they are: words and regions move the model's part alone, and nothing where a rule has "
+    "settled the margin.",
+    "generative": "\n\n" + NEITHER,
+    "remote": "\n\nNothing is known of this judge but its answers: words are cut out of the texts, regions of the picture are made "
+    "grey, and it is asked again in both orders. An answer that could not be had counts as unmoved, and is counted.",
+}
 
 
 def _as_it_came(component: gr.Image) -> gr.Image:
@@ -63,13 +87,23 @@ class InspectPage:
         self.looks, self.judge, self.library = looks, looks.judge, library
         self.cancel_flags: dict[str, threading.Event] = {}
         self.what_if, self.edits = WhatIf(self.judge.card), Edits(self.judge)
+        # A section that this judge cannot fill is not built.
+        self.gate = has_gate(self.judge)  # one that can be changed and explained
+        self.gated, self.writes = has_dimensions(self.judge), isinstance(self.judge, Writes)
+        self.asks_first, self.gradients = is_costly(self.judge), has_gradients(self.judge)
+        self.names = [
+            "view", "verdict", *(["orders"] if self.writes else []), *(["waterfall", "scores", "gates"] if self.gated else []),
+            "table", "heat", "target", "pair", "download", "status",
+        ]  # fmt: skip
 
     # -- layout ----------------------------------------------------------------------------------------------
 
     def build(self, demo: gr.Blocks) -> None:
         gr.HTML(
-            "<header><h1>Rewardscope</h1><p>Why did the reward model prefer this response? Which dimensions "
-            "mattered, how each response scored, and which words and pixels did it.</p></header>"
+            html(
+                "<header><h1>Rewardscope</h1><p>Why did the reward model prefer this response? {{ what }}</p></header>",
+                what=WHAT["gated" if self.gate else self.judge.card.kind],
+            )
         )
         self.view = gr.State(None)
         self.example = gr.State(None)
@@ -82,21 +116,25 @@ class InspectPage:
                 self._inputs()
             with gr.Column(scale=6, min_width=320):
                 self.verdict = gr.HTML(elem_id="verdict")
-                gated = has_dimensions(self.judge)
-                gr.HTML("<h2>Contributions to the margin</h2>", visible=gated)
-                self.waterfall = gr.Plot(show_label=False, elem_id="waterfall", visible=gated)
+                if self.writes:
+                    gr.HTML("<h2>Both orders</h2>")
+                    self.orders = gr.HTML(elem_id="both-orders")
+                if self.gated:
+                    gr.HTML("<h2>Contributions to the margin</h2>")
+                    self.waterfall = gr.Plot(show_label=False, elem_id="waterfall")
                 self.pair = gr.Radio([], label="Pair to explain", visible=False)
                 self._explanation()
-        if has_gate(self.judge):
+        if self.gate:
             self.what_if.build()
         self.edits.build()
-        with gr.Row(equal_height=False, visible=gated):
-            with gr.Column(scale=5, min_width=320):
-                gr.HTML("<h2>Scores on the selected dimensions</h2>")
-                self.scores = gr.Plot(show_label=False, elem_id="scores")
-            with gr.Column(scale=6, min_width=320):
-                gr.HTML("<h2>All gates</h2>")
-                self.gates = gr.Plot(show_label=False, elem_id="gates")
+        if self.gated:
+            with gr.Row(equal_height=False):
+                with gr.Column(scale=5, min_width=320):
+                    gr.HTML("<h2>Scores on the selected dimensions</h2>")
+                    self.scores = gr.Plot(show_label=False, elem_id="scores")
+                with gr.Column(scale=6, min_width=320):
+                    gr.HTML("<h2>All gates</h2>")
+                    self.gates = gr.Plot(show_label=False, elem_id="gates")
         with gr.Accordion("The same in numbers", open=False):
             self.table = gr.Dataframe(interactive=False, label="All dimensions", show_label=False)
         with gr.Accordion("What this model is, and what it is not", open=True):
@@ -132,7 +170,7 @@ class InspectPage:
 
     def _explanation(self) -> None:
         gr.HTML("<h2>Which words and which pixels</h2>")
-        self.target = gr.Radio([], label="Explain", elem_id="target")
+        self.target = self._targets()
         with gr.Row():
             self.method = gr.Dropdown(
                 [(m.name, key) for key, m in methods_for(self.judge).items()], value=ASKED.method, label="by",
@@ -142,29 +180,45 @@ class InspectPage:
                 [("words", "word"), ("sentences", "sentence")], value="word", label="for", elem_id="level",
                 min_width=110,
             )  # fmt: skip
+            self.seconds = gr.Number(
+                SECONDS,
+                label="seconds",
+                minimum=1,
+                maximum=MOST_SECONDS,
+                precision=0,
+                visible=False,
+                elem_id="seconds",
+                min_width=110,
+            )
             with gr.Column(min_width=220):
                 self.exact = gr.Button("Explain", elem_id="exact", size="md")
                 self.cancel = gr.Button("Cancel", elem_id="cancel", size="md")
+        self.check = (
+            gr.State(True)
+            if self.gradients
+            else gr.Checkbox(value=False, label="Deletion check as well", elem_id="check")
+        )
         self.cost = gr.HTML(elem_id="cost")
         self.status = gr.HTML(elem_id="status")
         self.heat = gr.HTML(elem_id="heat")
         with gr.Accordion("How to read this", open=False):
             gr.Markdown(
                 views.method_help(self.judge)
-                + "\n\nThe active set of dimensions is held fixed: which three are chosen is a "
-                "step function that no gradient can explain; a gate's own logit can be explained instead. Attribution "
-                "says what the model reacted to, not what is true of the picture."
+                + HOW["gated" if self.gate else self.judge.card.kind]
+                + " Attribution says what the model reacted to, not what is true of the picture."
             )
+
+    def _targets(self) -> Any:
+        """Where there is but one target, there is nothing to choose."""
+        if self.writes and self.gradients:
+            return gr.Dropdown([], label="Explain", elem_id="target")
+        return gr.Radio([], label="Explain", elem_id="target") if self.gate else gr.State("margin")
 
     # -- events ----------------------------------------------------------------------------------------------
 
     def _events(self, demo: gr.Blocks) -> None:
         inputs = [self.picture, self.prompt, *self.responses]
-        shown = [
-            self.view, self.verdict, self.waterfall, self.scores, self.gates, self.table, self.heat, self.target,
-            self.pair, self.download, self.status,
-        ]  # fmt: skip
-        assert len(shown) == SHOWN
+        shown = [getattr(self, name) for name in self.names]
         fields = [self.example, self.labelled, self.picture, self.prompt, *self.responses, self.more]
         run = {
             "fn": self.on_asked,
@@ -175,44 +229,61 @@ class InspectPage:
         }
         judged = [self.judge_button.click(**run)]
         judged += [box.submit(**run) for box in (self.prompt, *self.responses)]
-        judged.append(demo.load(self.on_open, None, fields, **PRIVATE).then(**run))
-        judged.append(self.gallery.select(self.on_example, None, fields, **PRIVATE).then(**run))
+        for filled in (
+            demo.load(self.on_open, None, fields, **PRIVATE),
+            self.gallery.select(self.on_example, None, fields, **PRIVATE),
+        ):
+            if self.asks_first:
+                filled.then(self.on_filled, inputs, [*shown], **PRIVATE)
+            else:
+                judged.append(filled.then(**run))
         judged.append(self.wanted.change(self.on_judge, [self.wanted], shown, **LANE, **PRIVATE))
         judged.append(self.pair.input(self.on_pair, [self.view, self.pair], shown, **LANE, **PRIVATE))
         for event in judged:
-            if has_gate(self.judge):
+            if self.gate:
                 event.success(
                     self.what_if.reset, [self.view], self.what_if.outputs, show_progress="hidden", **PRIVATE
                 )
             event.success(
                 self.edits.reset, [self.view], self.edits.outputs, show_progress="hidden", **PRIVATE
             )
-        if has_gate(self.judge):
+        if self.gate:
             self.what_if.connect(self.view)
         self.edits.connect(self.view)
         self.more.click(self.on_more, self.responses, [*self.responses, self.more], **PRIVATE)
         explained = [self.view, self.heat, self.status]
-        self.target.input(self.on_target, [self.view, self.target], explained, **LANE, **PRIVATE)
-        choice = [self.view, self.target, self.method, self.level]
-        for control in (self.target, self.method, self.level):
+        if self.gate or (self.writes and self.gradients):
+            self.target.input(self.on_target, [self.view, self.target], explained, **LANE, **PRIVATE)
+        choice = [self.view, self.target, self.method, self.level, self.check]
+        if isinstance(self.target, gr.State):  # no choice of a target that would say it
+            for event in judged:
+                event.success(self.on_choice, choice, [self.cost], show_progress="hidden", **LANE, **PRIVATE)
+        controls = [c for c in choice[1:] if not isinstance(c, gr.State)]
+        for control in controls:
             control.change(self.on_choice, choice, [self.cost], show_progress="hidden", **LANE, **PRIVATE)
-        exact = self.exact.click(self.on_exact, choice, explained, **LANE, **PRIVATE)
+        self.method.change(self.on_method, [self.method], [self.seconds], show_progress="hidden", **PRIVATE)
+        exact = self.exact.click(self.on_exact, [*choice, self.seconds], explained, **LANE, **PRIVATE)
         self.cancel.click(self.on_cancel, None, [self.status], cancels=[exact], queue=False, **PRIVATE)
         self.files.offer(self.bundle, self.on_bundle, [self.view])
         self.open.upload(self.on_open_bundle, [self.open], [*fields, *shown], **LANE, **PRIVATE)
         self.link_button.click(self.on_link, [self.example, *inputs], [self.link], **PRIVATE)
         demo.unload(self.on_leave)
 
-    def _show(self, view: views.View, target: str = "margin") -> tuple:
+    def _show(self, view: views.View) -> tuple:
+        """One value a name of `names`."""
         waterfall, scores, gates = views.figures_of(view)
         pairs = views.pairs_of(view.judgement)
         chosen = f"{view.pair[0]}{view.pair[1]}"
-        return (
-            view, views.verdict_html(view), waterfall, scores, gates, views.table(view), views.heat_html(view),
-            gr.Radio(choices=views.targets_of(view, self.judge), value=target),
-            gr.Radio(choices=pairs, value=chosen, visible=len(pairs) > 1),
-            views.download_html(view, self.judge), "",
-        )  # fmt: skip
+        target = view.explanation.target_key if view.explanation else "margin"
+        offered = gr.update(choices=views.targets_of(view, self.judge), value=target)
+        values = {
+            "view": view, "verdict": views.verdict_html(view), "orders": orders_html(view.judgement, *view.pair),
+            "waterfall": waterfall, "scores": scores, "gates": gates, "table": views.table(view), "heat": views.heat_html(view),
+            "target": offered if self.gate or (self.writes and self.gradients) else target,
+            "pair": gr.Radio(choices=pairs, value=chosen, visible=len(pairs) > 1),
+            "download": views.download_html(view, self.judge), "status": "",
+        }  # fmt: skip
+        return tuple(values[name] for name in self.names)
 
     def on_asked(self, labelled: tuple | None, picture: str | None, prompt: str, *responses: str) -> tuple:
         """Shows at once what is stored or was judged before; for anything else the model is queued for."""
@@ -222,7 +293,21 @@ class InspectPage:
                 comparison = replace(comparison, preferred=labelled[2])  # its texts are as they were labelled
             if view := views.known_view(self.looks, comparison):
                 return (*self._show(view), gr.skip())
-        return (*(gr.skip() for _ in range(SHOWN)), (time.monotonic_ns(), comparison))
+        return (*(gr.skip() for _ in self.names), (time.monotonic_ns(), comparison))
+
+    def on_filled(self, picture: str | None, prompt: str, *responses: str) -> tuple:
+        """Of a judge that costs something to ask: what is known already, or what asking it would take."""
+        empty = {"view": None, "table": None, "target": gr.skip(), "pair": gr.Radio(visible=False)}
+        try:
+            comparison = views.comparison_of(picture, prompt, list(responses))
+        except (RecordError, ImageError):
+            return tuple(empty.get(name, "") for name in self.names)
+        if view := views.known_view(self.looks, comparison):
+            return self._show(view)
+        empty["verdict"] = html(
+            '<p role="status">{{ text }}</p>', text=views.before_judging(self.judge, comparison)
+        )
+        return tuple(empty.get(name, "") for name in self.names)
 
     def on_judge(self, wanted: tuple[int, Comparison]) -> tuple:
         with _told():
@@ -246,6 +331,8 @@ class InspectPage:
     def on_bundle(self, view: views.View | None) -> str:
         with _told():
             view = needed(view)
+            if view.explanation is None or views.undecided(view.judgement):
+                raise RecordError("A bundle holds a verdict and its map: press Explain first.")
         v = Bundle(
             view.comparison,
             view.judgement,
@@ -265,7 +352,7 @@ class InspectPage:
         assert isinstance(bundle.comparison.image, bytes)
         picture = privately.write(Path(path).with_suffix(".png"), bundle.comparison.image)
         filled = links.View(str(picture), None, bundle.comparison.prompt, bundle.comparison.responses)
-        *rest, _ = self._show(view, bundle.explanation.target_key)
+        *rest, _ = self._show(view)
         told = html(
             '<p class="small" role="status"><b>From a bundle.</b> {{ text }}</p>',
             text=words.verified_words(
@@ -282,9 +369,7 @@ class InspectPage:
         with _told():
             view = needed(view)
             a, b = (int(i) for i in pair)
-            how = default_method(self.judge, view.comparison)
-            asked = Request((a, b), method=how)
-            found = lane.run_on_model(explain, self.judge, view.comparison, view.judgement, asked)
+            found = lane.run_on_model(first_explained, self.judge, view.comparison, view.judgement, (a, b))
             return self._show(replace(view, pair=(a, b), explanation=found))
 
     def on_target(self, view: views.View | None, target: str) -> tuple:
@@ -296,19 +381,28 @@ class InspectPage:
             view = replace(view, explanation=found)
             return view, views.heat_html(view), ""
 
-    def on_choice(self, view: views.View | None, target: str, method: str, level: str) -> str:
+    def on_method(self, method: str) -> gr.Number:
+        """Only a method that can stop at any time has a budget."""
+        return gr.Number(visible=METHODS[method].timed)
+
+    def on_choice(
+        self, view: views.View | None, target: str, method: str, level: str, check: bool = True
+    ) -> str:
         """What the chosen explanation would cost. Not said where saying it would itself cost a GPU call."""
         if view is None:
             return ""
         asked = Request(view.pair, target or "margin", method, level=level)
-        first = asked == replace(ASKED, pair=default_pair(view.judgement))
+        pair = default_pair(view.judgement)
+        first = asked == replace(ASKED, pair=pair, target=first_target(self.judge, view.judgement, pair))
+        if not self.gradients:
+            asked = replace(asked, check=check)
         if (first and view.plan) or lane.forks():
             return _small(_cost(view.plan)) if first and view.plan else NOTHING
         try:
             found = lane.run_on_model(plan, self.judge, view.comparison, view.judgement, asked)
         except ValueError as error:
             return _small(error)
-        return _small(_cost(found))
+        return _small(f"{'at most ' if METHODS[method].timed else ''}{_cost(found)}")
 
     def on_exact(
         self,
@@ -316,6 +410,8 @@ class InspectPage:
         target: str,
         method: str,
         level: str,
+        check: bool,
+        seconds: float | None,
         request: gr.Request,
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> tuple:
@@ -323,9 +419,12 @@ class InspectPage:
         with _told():
             view = needed(view)
             try:
-                asked = Request(view.pair, target or "margin", method, level=level, check=True)
+                allowed = min(max(seconds or SECONDS, 1), MOST_SECONDS) if METHODS[method].timed else None
+                asked = Request(
+                    view.pair, target or "margin", method, level=level, check=check, seconds=allowed
+                )
                 found = lane.run_on_model(
-                    explain, self.judge, view.comparison, view.judgement, asked,
+                    explain, self.judge, view.comparison, view.judgement, asked, seconds=lane.time_for(self.judge, allowed),
                     watch={
                         "on_step": lambda done, total: progress((done, total), desc="evaluating the model"),
                         "cancelled": flag.is_set,
@@ -383,7 +482,7 @@ def _small(text: object) -> Markup:
 
 
 def _cost(plan: Plan) -> str:
-    return words.plan_words(plan.points, plan.batch, plan.bytes)
+    return words.plan_words(plan.points, plan.batch, plan.bytes, plan.asked)
 
 
 def _fill(view: links.View) -> tuple:

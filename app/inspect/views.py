@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -15,13 +16,13 @@ from PIL import Image
 
 from app.common import figures, heat, item_view, lane, words
 from app.common.html import html, signed
-from app.common.tasks import FirstLook, check_bundle
+from app.common.tasks import FirstLook, check_bundle, default_pair
 from app.inspect.first_looks import Looks
 from app.inspect.gallery import gallery
 from core.explain import Plan, methods_for, targets_for
 from core.explain.verify import Verdict
 from core.images import ImageError, open_image, to_png_bytes
-from core.judges.protocols import Differentiable, Judge
+from core.judges.protocols import Estimates, Explainable, Judge, Writes
 from core.records import (
     Comparison,
     Explanation,
@@ -42,15 +43,16 @@ MAX_RESPONSE = 12_000
 class View:
     """One judged comparison with the explanation on show. Plain records: safe to keep in a session.
 
-    other: the picture of another record, for comparison with what the model says of this one. plan: the cost of what
-    "Explain" offers first, where known. fresh: computed for this view, not stored or shared.
+    explanation, image_ablation: None where they were not asked for yet. other: the picture of another record, for comparison
+    with what the model says of this one. plan: the cost of what "Explain" offers first, where known. fresh: computed for this
+    view, not stored or shared.
     """
 
     comparison: Comparison
     judgement: Judgement
-    explanation: Explanation
+    explanation: Explanation | None
     pair: tuple[int, int]
-    image_ablation: ImageAblation
+    image_ablation: ImageAblation | None
     other: Image.Image
     plan: Plan | None = None
     fresh: bool = True
@@ -96,12 +98,12 @@ def judge_view(looks: Looks, comparison: Comparison) -> View:
 
 def _view(comparison: Comparison, look: FirstLook, fresh: bool) -> View:
     return View(
-        comparison, look.judgement, look.explanation, look.explanation.pair, look.image_ablation,
+        comparison, look.judgement, look.explanation, default_pair(look.judgement), look.image_ablation,
         another_picture(comparison), look.plan, fresh,
     )  # fmt: skip
 
 
-def checked_view(judge: Differentiable, bundle: Bundle) -> tuple[View, Verdict]:
+def checked_view(judge: Explainable, bundle: Bundle) -> tuple[View, Verdict]:
     """A bundle's own numbers as a view, and how they fare when computed fresh. Only the picture's ood and a
     missing image_ablation are this model's."""
     c, e = bundle.comparison, bundle.explanation
@@ -124,11 +126,23 @@ def pairs_of(judgement: Judgement) -> list[tuple[str, str]]:
 
 
 def targets_of(view: View, judge: Judge) -> list[tuple[str, str]]:
-    """What the page offers: all that contrasts the pair, so not the reward of one response alone."""
-    return [(name, key) for key, name in targets_for(judge, view.judgement) if key != "reward"]
+    """What the page offers: all that contrasts the pair, so not the reward of one response alone. Of a judge that writes: what a
+    text of its decided by, of this pair, and not the mean over several texts."""
+    offered = targets_for(judge, view.judgement)
+    keys = [key for key, _ in offered]
+    left_out = {"reward", "margin"} if "verdict" in keys else {"reward"}
+    of_others = {
+        f"critique:{k}" for k, v in enumerate(view.judgement.votes) if set(v.order) != set(view.pair)
+    }
+    return [(name, key) for key, name in offered if key not in left_out | of_others]
 
 
 def verdict_html(view: View) -> Markup:
+    if undecided(view.judgement):
+        return html(
+            '<p class="verdict" role="status">{{ verdict }}</p>',
+            verdict=words.verdict(view.comparison, view.judgement, *view.pair),
+        )
     j, best = view.judgement, view.judgement.ranking[0]
     pairs = [(best, i) if best < i else (i, best) for i in j.ranking[1:] if i not in view.pair]
     return html(
@@ -137,7 +151,7 @@ def verdict_html(view: View) -> Markup:
         <p class="verdict" role="status">{{ verdict }}</p>
         {%- if others %}<ul class="others">{% for other in others %}<li>{{ other }}</li>{% endfor %}</ul>{% endif %}
         <p class="rewards">reward {{ rewards }}<br>margin {{ margin }} · judged in {{ j.seconds|f(".2f") }} s
-        {%- if not fresh %}, cached{% endif %}</p>
+        {{- ", live" if fresh else ", cached" }}</p>
         {{- decided }}
         {{- image_ablation }}
         """,
@@ -145,14 +159,34 @@ def verdict_html(view: View) -> Markup:
         warning=words.warning(j.ood), verdict=words.verdict(view.comparison, j, *view.pair),
         others=[words.verdict(view.comparison, j, *pair) for pair in pairs], rewards=words.reward_line(j), j=j,
         margin=f"{letter(view.pair[0])} − {letter(view.pair[1])} = {signed(j.margin(*view.pair), 3)}", fresh=view.fresh,
-        image_ablation=item_view.image_ablation_html(view.image_ablation if abs(view.image_ablation.given) >= TIE else None),
+        image_ablation=item_view.image_ablation_html(view.image_ablation if _matters(view.image_ablation) else None),
     )  # fmt: skip
+
+
+def before_judging(judge: Judge, comparison: Comparison) -> str:
+    """What asking a judge takes that costs something to ask."""
+    if isinstance(judge, Estimates):
+        return f"Press Judge to ask {judge.card.name}: {judge.estimate([comparison], 1).sentence()}"
+    n = len(comparison.responses)
+    texts = n * (n - 1) * (judge.votes if isinstance(judge, Writes) else 1)
+    return f"Press Judge: {judge.card.name} then writes {texts} critiques, half of them with the responses in the other order."
+
+
+def undecided(judgement: Judgement) -> bool:
+    return any(map(math.isnan, judgement.rewards))
+
+
+def _matters(ablated: ImageAblation | None) -> bool:
+    return ablated is not None and abs(ablated.given) >= TIE
 
 
 def heat_html(view: View) -> Markup:
     a, b = view.pair
     texts = (view.comparison.responses[a], view.comparison.responses[b])
-    return heat.explanation_html(view.comparison.load_image(), view.explanation, texts, view.pair)
+    if view.explanation is None:
+        return heat.unexplained_html(view.comparison.load_image(), texts, view.pair)
+    critique = heat.held_text(view.judgement, view.explanation)
+    return heat.explanation_html(view.comparison.load_image(), view.explanation, texts, view.pair, critique)
 
 
 def figures_of(view: View) -> tuple[Any, Any, Any]:
@@ -169,7 +203,10 @@ def table(view: View) -> pd.DataFrame:
     """All dimensions in numbers; of a judge without any, its rewards."""
     j, (a, b) = view.judgement, view.pair
     if not j.scores:
-        rewards = [{"response": letter(i), "reward": round(r, 3)} for i, r in enumerate(j.rewards)]
+        rewards = [
+            {"response": letter(i), "reward": "no verdict" if math.isnan(r) else round(r, 3)}
+            for i, r in enumerate(j.rewards)
+        ]
         return pd.DataFrame(rewards)
     parts = j.contributions(a, b)
     rows = [
@@ -187,9 +224,10 @@ def table(view: View) -> pd.DataFrame:
     return pd.DataFrame(rows).sort_values("relevance", ascending=False)
 
 
-def as_dict(view: View, judge: Differentiable) -> dict[str, Any]:
-    """The whole result, without the picture's pixels (its hash is in the id)."""
-    return {
+def as_dict(view: View, judge: Judge) -> dict[str, Any]:
+    """The whole result, without the picture's pixels (its hash is in the id). What is not a number is None."""
+    ablated = view.image_ablation
+    found: dict[str, Any] = finite({
         "model": judge.card.to_row(),
         "verdict": words.verdict(view.comparison, view.judgement, *view.pair),
         "warning": words.warning(view.judgement.ood),
@@ -198,12 +236,22 @@ def as_dict(view: View, judge: Differentiable) -> dict[str, Any]:
         "dimensions": [d.key for d in view.judgement.dimensions],
         "pair": [letter(i) for i in view.pair],
         "judgement": asdict(view.judgement),
-        "explanation": asdict(view.explanation),
-        "image_ablation": {**asdict(view.image_ablation), "use": str(view.image_ablation.use)},
-    }
+        "explanation": asdict(view.explanation) if view.explanation else None,
+        "image_ablation": {**asdict(ablated), "use": str(ablated.use)} if ablated else None,
+    })  # fmt: skip
+    return found
 
 
-def download_html(view: View, judge: Differentiable) -> Markup:
+def finite(value: Any) -> Any:
+    """For JSON, which has no NaN: None in its place, at any depth."""
+    if isinstance(value, dict):
+        return {k: finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(finite(v) for v in value)
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def download_html(view: View, judge: Judge) -> Markup:
     """A link that holds the result itself: nothing is written to the server's disk."""
     text = json.dumps(as_dict(view, judge), ensure_ascii=False, indent=1)
     data = base64.b64encode(text.encode("utf-8", "replace")).decode()

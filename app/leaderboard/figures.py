@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import plotly.graph_objects as go
 
@@ -10,6 +12,7 @@ from app.common.html import label
 from core.records import JudgeCard
 from core.runs.leaderboard import Entry
 from core.runs.metrics import Bin, Rate
+from core.runs.votes import AtK
 from core.taxonomy import DIMENSIONS
 
 
@@ -65,6 +68,21 @@ def bars(rates: dict[str, Rate], names: dict[str, str] | None = None) -> go.Figu
     figure.update_xaxes(range=[0, 104], title="accuracy in percent")
     figure.update_yaxes(autorange="reversed", tickmode="linear", dtick=1)
     return layout(figure, 90 + 24 * len(items), showlegend=False)
+
+
+def voting(curve: Sequence[AtK]) -> go.Figure:
+    """Voting@K with 95 % intervals: accuracy by the majority of K answers."""
+    shown = [at for at in curve if at.overall.n]
+    figure = go.Figure()
+    figure.add_scatter(
+        x=[at.k for at in shown], y=[100 * at.overall.value for at in shown], mode="lines+markers", line={"color": FIRST},
+        hovertext=[f"{at.overall.points:g}/{at.overall.n}" for at in shown],
+        error_y={"type": "data", "symmetric": False, "array": [100 * (at.overall.high - at.overall.value) for at in shown],
+                 "arrayminus": [100 * (at.overall.value - at.overall.low) for at in shown], "color": FIRST},
+    )  # fmt: skip
+    figure.update_xaxes(title="K: answers that vote", tickmode="array", tickvals=[at.k for at in shown])
+    figure.update_yaxes(title="accuracy in percent", range=[0, 104])
+    return layout(figure, 320, showlegend=False)
 
 
 def dimensions(entry: Entry, card: JudgeCard) -> go.Figure:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -18,12 +19,14 @@ from core.benchmarks import BENCHMARKS
 from core.benchmarks.published import Published, audit, published
 from core.records import Condition
 from core.runs import leaderboard
+from core.runs.criteria import Criteria
 from core.runs.library import Library
 from core.runs.manifest import RunError
 from core.runs.metrics import POLICIES, Rate
 from core.runs.run import Run
 from core.runs.stats import Provenance
 from core.runs.verifiability import Verifiability, by_verifiability
+from core.runs.votes import Share
 
 if TYPE_CHECKING:
     from app.leaderboard.run_maker import RunMaker
@@ -83,6 +86,10 @@ class LeaderboardPage:
             with gr.Column(min_width=320):
                 gr.HTML("<h2>Margins</h2>")
                 self.margins = gr.Plot(show_label=False, elem_id="margins")
+        self.voted = gr.Column(visible=False)
+        with self.voted:
+            gr.HTML("<h2>Voting@K</h2>")
+            self.voting = gr.Plot(show_label=False, elem_id="voting")
         gr.HTML("<h2>Consistency audit of published results</h2>")
         self.published = gr.HTML(elem_id="published")
         if self.maker:
@@ -94,7 +101,15 @@ class LeaderboardPage:
         board = [
             self.address, self.chart, self.table, self.refused, self.verifiable, self.published, self.run, self.other,
         ]  # fmt: skip
-        detail = [self.detail, self.groups, self.dimensions, self.calibration, self.margins]
+        detail = [
+            self.detail,
+            self.groups,
+            self.dimensions,
+            self.calibration,
+            self.margins,
+            self.voted,
+            self.voting,
+        ]
         chosen = [self.benchmark, self.ties]
         show_detail = {
             "fn": self.on_detail,
@@ -158,16 +173,18 @@ class LeaderboardPage:
         try:
             return self._detail(name, other, ties)
         except RunError as error:
-            return problems_html([str(error)]), None, None, None, None
+            return problems_html([str(error)]), None, None, None, None, gr.Column(visible=False), None
 
     def _detail(self, name: str | None, other: str | None, ties: str) -> tuple:
         runs = self.library.runs()
         if not name or name not in runs:
-            return ("", None, None, None, None)
+            return ("", None, None, None, None, gr.Column(visible=False), None)
         chosen = runs[name]
-        e = leaderboard.entry(chosen, ties)
+        e, votes = leaderboard.entry(chosen, ties), leaderboard.voting(chosen)
         text = (
             detail_html(chosen, e, ties)
+            + criteria_html(e.criteria)
+            + voting_html(votes)
             + provenance_html(chosen.manifest.provenance)
             + findings_html(chosen.manifest.stats.get("findings", {}), name)
         )
@@ -179,6 +196,7 @@ class LeaderboardPage:
         return (
             text, figures.bars(e.reports[0].groups), figures.dimensions(e, chosen.manifest.judge) if e.by_dimension else None,
             figures.reliability(*e.calibration) if len(e.margins) else None, figures.margins(e.margins),
+            gr.Column(visible=bool(votes)), figures.voting(votes.curve) if votes else None,
         )  # fmt: skip
 
     def _download(self, kind: str) -> Any:
@@ -285,6 +303,50 @@ def verifiable_html(found: Verifiability | None) -> Markup:
         rows=found.rows, table=found.table, rules=found.rules,
         said=lambda r: f"{100 * r.value:.1f} [{100 * r.low:.1f}, {100 * r.high:.1f}]" if r.n else "no rows",
     )  # fmt: skip
+
+
+def criteria_html(criteria: Sequence[Criteria]) -> Markup:
+    """Several labels an item: what holds of all of them together."""
+    if not criteria:
+        return NOTHING
+    return html(
+        """
+        <div class="wide"><table class="contributions" id="criteria"><thead><tr><th>split</th><th>right on all criteria of an item (PAcc)</th>
+        <th>trade-off sensitivity (TOS)</th><th>conflict matching rate (CMR)</th><th>mean of the criteria</th></tr></thead><tbody>
+        {%- for c in criteria %}<tr><td>{{ c.split }}</td><td>{{ share(c.pacc) }}</td><td>{{ share(c.tos) }}</td><td>{{ share(c.cmr) }}</td>
+        <td>{{ (100 * c.macro)|f(".2f") }}</td></tr>{% endfor %}</tbody></table></div>
+        {%- for c in criteria if c.left_out %}<p class="small">{{ c.split }}: {{ c.left_out|f(",") }} items left out, because a row of theirs was not judged or has no label.</p>{% endfor %}
+        """,
+        criteria=criteria,
+        share=_share,
+    )
+
+
+def voting_html(votes: leaderboard.Voting | None) -> Markup:
+    """Order effects, answers without a verdict, and majorities of K answers by the official rule."""
+    if votes is None:
+        return NOTHING
+    return html(
+        """
+        <p>Order consistency {{ share(o.consistent) }} of pairs decided in both orders. Position preference: the response shown first is preferred
+        in {{ share(o.first) }} of answers.
+        {%- if o.undecided %} Answers without a verdict: {% for reason, n in o.undecided.items() %}{{ n|f(",") }} {{ reason }}{{ "" if loop.last else ", " }}{% endfor %}, of {{ o.answers|f(",") }}.{% endif %}</p>
+        <div class="wide"><table class="contributions" id="votes"><thead><tr><th>K</th><th>accuracy</th><th>macro</th><th>right</th><th>wrong</th><th>without a verdict</th><th>split</th></tr></thead><tbody>
+        {%- for at in curve %}<tr><td>{{ at.k }}</td><td>{% if at.overall.n %}{{ (100 * at.overall.value)|f(".2f") }} ({{ at.overall.points|f("g") }}/{{ at.overall.n }}){% endif %}</td>
+        <td>{{ "" if at.macro is none else (100 * at.macro)|f(".2f") }}</td>{% for n in at.counts.values() %}<td>{{ n|f(",") }}</td>{% endfor %}</tr>{% endfor %}
+        </tbody></table></div>
+        <p class="small">Majorities as in VL-RewardBench's script: rows without a verdict and split rows are excluded.</p>
+        """,
+        o=votes.order, curve=votes.curve, share=_share,
+    )  # fmt: skip
+
+
+def _share(s: Share) -> str:
+    return (
+        f"{100 * s.value:.2f} % ({s.k:,}/{s.n:,}; 95 %: {100 * s.low:.1f} to {100 * s.high:.1f})"
+        if s.n
+        else "not measured"
+    )
 
 
 ROLES = {"prompt": "question"}

@@ -12,11 +12,12 @@ import gradio as gr
 from app.common import lane
 from app.common.data_check import format_choices, in_lines, own_format, understood
 from app.common.lane import LANE
-from app.common.tasks import RunWanted, make_run
+from app.common.tasks import LOADED, RunWanted, make_run
+from app.common.words import markdown
 from core.benchmarks import BENCHMARKS, BenchmarkError
 from core.benchmarks.source import SUFFIXES
 from core.judges.opening import NAMED
-from core.judges.protocols import Differentiable
+from core.judges.protocols import Estimates, Judge
 from core.model.loading import CheckpointError
 from core.records import Condition
 from core.runs.manifest import RunError
@@ -24,15 +25,25 @@ from core.runs.manifest import RunError
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 
 
+def _choices(judge: Judge) -> list[tuple[str, str]]:
+    """(title, name): the judge that is loaded first."""
+    named = [(name, name) for name in sorted(NAMED, key=lambda name: name != judge.card.id)]
+    return named if judge.card.embedded else [(judge.card.name, LOADED), *named]
+
+
 class RunMaker:
-    def __init__(self, judge: Differentiable, output: Path) -> None:
+    def __init__(self, judge: Judge, output: Path) -> None:
         self.judge, self.output = judge, output
 
     def build(self) -> None:
         gr.Markdown("A run judges every record of a benchmark and keeps each judgement. A run that was stopped continues "
                     "where it was. Large runs belong on the command line: `python -m core run --help`.")  # fmt: skip
+        if isinstance(self.judge, Estimates):
+            gr.Markdown(f"{markdown(self.judge.card.name)} is asked over the network: two requests a row of two responses for each of its answers. "
+                        "`python -m core run` says first how many tokens a run will take.")  # fmt: skip
         with gr.Row():
-            self.new_judge = gr.Dropdown(list(NAMED), value="vl-mdr", label="Judge", elem_id="new-judge")
+            choices = _choices(self.judge)
+            self.new_judge = gr.Dropdown(choices, value=choices[0][1], label="Judge", elem_id="new-judge")
             self.condition = gr.Dropdown(
                 [str(c) for c in Condition],
                 value=str(Condition.AS_GIVEN),

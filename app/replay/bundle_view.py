@@ -7,7 +7,8 @@ from markupsafe import Markup
 
 from app.common import heat, item_view, words
 from app.common.html import html
-from core.records import RecordError
+from app.common.orders_view import orders_html
+from core.records import Explanation, RecordError
 from core.records.bundle import Bundle, BundleError, read
 
 
@@ -22,16 +23,22 @@ def open_bundle(path: str | None) -> Bundle:
 
 
 def bundle_html(bundle: Bundle) -> Markup:
-    c, j, e = bundle.comparison, bundle.judgement, bundle.explanation
+    return judged_html(bundle, bundle.explanation)
+
+
+def judged_html(bundle: Bundle, explanation: Explanation) -> Markup:
+    """explanation: one of those that the bundle holds."""
+    c, j, e = bundle.comparison, bundle.judgement, explanation
     a, b = e.pair
     return html(
         """
         <p class="verdict" role="status">{{ verdict }}</p>
         <p class="rewards">reward {{ rewards }}<br>judged by {{ card.name }}, weights {{ card.fingerprint[:16] or "unknown" }}</p>
         {{ image_ablation }}<p class="prompt" dir="auto"><b>{{ prompt }}</b></p>
-        {{ contributions }}{{ map }}
+        {{ orders }}{{ contributions }}{{ map }}
         """,
         verdict=words.verdict(c, j, a, b), rewards=words.reward_line(j), card=bundle.card, prompt=c.prompt,
         image_ablation=item_view.image_ablation_html(bundle.image_ablation), contributions=item_view.contributions_html(j, a, b),
-        map=heat.explanation_html(c.load_image(), e, (c.responses[a], c.responses[b]), (a, b)),
+        orders=orders_html(j, a, b),
+        map=heat.explanation_html(c.load_image(), e, (c.responses[a], c.responses[b]), (a, b), heat.held_text(j, e)),
     )  # fmt: skip

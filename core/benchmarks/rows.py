@@ -106,6 +106,9 @@ class Benchmark:
     split: str = "test"
     needs: tuple[tuple[str, ...], ...] = ()
     clustered: bool = False  # Acc+ counts a cluster as right only if all of its rows are
+    criteria: bool = (
+        False  # the rows of a cluster are one pair judged by several criteria (core/runs/criteria.py)
+    )
     built_in: Callable[[int], Iterator[Row]] | None = None  # seed -> rows the project makes itself
     built_in_record: Callable[[int], Comparison] | None = None  # row number -> its record, without the others
     understand: Callable[[Opened, str | None], Reading] | None = None

@@ -27,7 +27,7 @@ def explain_benchmark(
     Against the scene world's answer keys, on held-out comparisons that the model judges right.
     """
     from core.evaluation.explanations import run
-    from core.explain.capabilities import explainable
+    from core.explain.capabilities import explainable, has_gradients
     from core.judges.registry import JUDGES, Options
     from core.model.loading import CheckpointError
     from core.records import RecordError
@@ -35,6 +35,7 @@ def explain_benchmark(
     known("--judge", judge, JUDGES)
     with saying("explain", CheckpointError, RecordError):
         chosen = explainable(JUDGES[judge](Options(model)))
+    assert has_gradients(chosen)  # all of JUDGES that can be explained
     result = run(chosen, records, part, seed)
     if output:
         output.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")

@@ -107,7 +107,9 @@ def open_judge(name: str | None, model: str | None, **options: Any) -> Judge:
     from core.judges.options import Options
 
     if name is None:
-        return opening.open_judge(model, Options(**options))
+        return opening.open_judge(
+            model, Options(**options), lambda sentence: print(sentence, file=sys.stderr)
+        )
     known("--judge", name, sorted(opening.NAMED))
     return opening.NAMED[name](Options(model, **options))
 

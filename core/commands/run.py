@@ -11,6 +11,7 @@ import typer
 
 from core.benchmarks import BENCHMARKS, BenchmarkError
 from core.benchmarks.reasons import Reasons
+from core.commands.measures import lines
 from core.commands.options import (
     Base,
     Device,
@@ -154,5 +155,7 @@ def _say(done: Run) -> None:
         print(f"  {line}")
     for line in Reasons(p for o, p in zip(*told, strict=True) if o != "missing").lines():
         print(f"  judged without a picture: {line}")
+    for line in lines(done):
+        print(f"  {line}")
     for kind, found in done.manifest.stats.get("findings", {}).items():
         print(f"  data: {kind}: {found['count']:,}, first in rows {found['first'][0][0]}")

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from core.explain import Request, methods_for
 from core.explain.explanation import Prepared, attribute, prepare
-from core.explain.faithfulness import area, curve, regions, removal, without, words
+from core.explain.faithfulness import area, curve, deletion_check, regions, without, words
 from core.explain.measures import (
     BASELINES,
     changes,
@@ -74,6 +74,8 @@ MEASURES = {
     "sensitivity": "largest relative change of the attributions when presences move by 2 % (less is better)",
     "random_head": "parameter randomization test, head: rank correlation with the map of a model with a random head (should be low; Adebayo et al. 2018)",
     "random_backbone": "parameter randomization test, backbone: the same with a random backbone (should be low)",
+    "random_head_hit": "top-1 hit rate with a random head: what is left of it says nothing about the trained head",
+    "random_backbone_hit": "top-1 hit rate with a random backbone",
 }
 
 
@@ -142,12 +144,12 @@ def region_measures(features: Features, values: Tensor, truth: Truth) -> dict[st
 def top_share(forward: MaskedForward, values: Tensor, seed: int) -> tuple[float, float, float]:
     """|move| of the margin without the top 10 % of words and regions, its mean without random ones, |margin|."""
     among = words(forward.features) + regions(forward.features)
-    found = removal(forward, values, among, without(forward, [[]])[0], seed)
+    found = deletion_check(forward, values, among, without(forward, [[]])[0], seed)
     assert found is not None
     return abs(found.after - found.before), found.random, abs(found.before)
 
 
-def removal_measures(forward: MaskedForward, values: Tensor, seed: int) -> dict[str, float]:
+def top_measures(forward: MaskedForward, values: Tensor, seed: int) -> dict[str, float]:
     move, by_chance, margin = top_share(forward, values, seed)
     return {"top10": move, "top10_chance": by_chance, "top10_random": by_chance / margin}
 
@@ -176,7 +178,7 @@ def without_a_model(
         values = baseline.run(
             forward.features, image, 1, seed
         ).double()  # the wrong response is the second of the pair
-        row = removal_measures(forward, values, seed)
+        row = top_measures(forward, values, seed)
         if baseline.words:
             row |= word_measures(forward.features, values, c.truth, 1 - right)
         if baseline.regions:
@@ -257,7 +259,7 @@ def run(judge: Differentiable, records: int, part: int, seed: int = 0) -> dict[s
             if scope == "joint":
                 of_regions = region_measures(forward.features, values, c.truth)
                 areas.extend([of_regions.pop("area")] if of_regions else [])
-                _add(row, {**of_regions, **removal_measures(forward, values, n)})
+                _add(row, {**of_regions, **top_measures(forward, values, n)})
             if ready.method.complete:
                 with torch.no_grad():
                     whole = float(forward(forward.ones())) - float(forward(torch.zeros_like(forward.ones())))
@@ -279,6 +281,8 @@ def run(judge: Differentiable, records: int, part: int, seed: int = 0) -> dict[s
             for key, stranger in random_judges.items():
                 _, other = explained(stranger, c, judgement, method, scope)
                 row[key].append(rank_correlation(values.abs(), other.abs()))
+                hit = word_measures(forward.features, other, c.truth, wrong)
+                row[f"{key}_hit"] += [hit["word"]] if hit else []
         for baseline, measured in without_a_model(judge, c, judgement, costly, seed + n).items():
             _add(found[baseline], measured)
         for a, first in maps.items():

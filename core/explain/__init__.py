@@ -10,7 +10,15 @@ counterfactual.py  edits of the input, judged again
 memory.py          how many points fit into a batch
 """
 
-from core.explain.capabilities import can_explain, has_dimensions, has_gate, methods_for, targets_for
+from core.explain.capabilities import (
+    can_explain,
+    has_dimensions,
+    has_gate,
+    has_gradients,
+    is_costly,
+    methods_for,
+    targets_for,
+)
 from core.explain.explanation import Cancelled, Plan, Request, default_method, explain, plan
 from core.explain.methods import METHODS
 from core.judges.masked import SCOPES
@@ -28,6 +36,8 @@ __all__ = [
     "explain",
     "has_dimensions",
     "has_gate",
+    "has_gradients",
+    "is_costly",
     "methods_for",
     "plan",
     "targets_for",

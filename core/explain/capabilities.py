@@ -7,16 +7,21 @@ from typing import TypeGuard
 from core.explain.methods import METHODS, Method
 from core.explain.targets import CUSTOM, Target
 from core.judges.features import TargetFunction
-from core.judges.protocols import Differentiable, Judge
-from core.records import Judgement, RecordError
+from core.judges.protocols import Differentiable, Estimates, Explainable, Judge, Writes
+from core.records import Judgement, RecordError, letter
 
 
-def can_explain(judge: Judge) -> TypeGuard[Differentiable]:
+def can_explain(judge: Judge) -> TypeGuard[Explainable]:
     """Whether words and regions can be attributed to at all."""
+    return isinstance(judge, Explainable)
+
+
+def has_gradients(judge: Judge) -> TypeGuard[Differentiable]:
+    """Whether its masked forwards have gradients; without them it can only be asked again."""
     return isinstance(judge, Differentiable)
 
 
-def explainable(judge: Judge) -> Differentiable:
+def explainable(judge: Judge) -> Explainable:
     """The judge as one that can be explained. Raises RecordError where it cannot."""
     if can_explain(judge):
         return judge
@@ -35,17 +40,38 @@ def has_gate(judge: Judge) -> bool:
     return has_dimensions(judge) and judge.card.kind != "hybrid"
 
 
+def is_costly(judge: Judge) -> bool:
+    """Whether a judgement is an answer of somebody else's server, or a text that must be written first: nothing that a page does
+    before it is asked to."""
+    return isinstance(judge, Estimates) or (isinstance(judge, Writes) and judge.votes > 0)
+
+
 def methods_for(judge: Judge) -> dict[str, Method]:
     """Those of METHODS that this judge can do; empty where it cannot be explained."""
     if not can_explain(judge):
         return {}
-    return {k: m for k, m in METHODS.items() if judge.decomposes_head or not m.head}
+    able = has_gradients(judge)
+    return {
+        k: m for k, m in METHODS.items() if (judge.decomposes_head or not m.head) and (able or not m.gradient)
+    }
 
 
 def targets_for(judge: Judge, judgement: Judgement) -> list[tuple[str, str]]:
-    """(key, label): the margin, each selected dimension's score, each of their gates, the first response's reward."""
+    """(key, label): the margin, each selected dimension's score, each of their gates, the first response's reward. Of a judge
+    that writes and has gradients: its verdict at once, and given each critique that was read at its verdict."""
     if not can_explain(judge):
         return []
+    if isinstance(judge, Writes) and has_gradients(judge):
+        return [
+            ("verdict", "First impression: the verdict at once"),
+            *(
+                (f"critique:{k}", f"Verdict given critique {k + 1} ({letter(v.order[0])} shown first)")
+                for k, v in enumerate(judgement.votes)
+                if v.text and v.log_odds is not None
+            ),
+            ("margin", "Margin"),
+            ("reward", "Reward"),
+        ]
     chosen = (
         [judgement.dimensions[d] for d in judgement.selected]
         if has_gate(judge) and judgement.dimensions
@@ -60,18 +86,25 @@ def targets_for(judge: Judge, judgement: Judgement) -> list[tuple[str, str]]:
 
 
 def checked(
-    judge: Judge, judgement: Judgement, target: str | TargetFunction, method: str, scope: str
-) -> tuple[Method, Target]:
+    judge: Judge, judgement: Judgement, target: str | TargetFunction, method: str, scope: str, pair: tuple[int, int]
+) -> tuple[Method, Target]:  # fmt: skip
     """The method and the target that a request names. Raises RecordError where this judge cannot do them together."""
     possible = methods_for(judge)
     if method not in METHODS:
         raise RecordError(f"There is no method '{method}': use one of {', '.join(possible)}.")
+    if method not in possible and METHODS[method].gradient:
+        raise RecordError(
+            f"The method '{method}' needs gradients, and the judge '{judge.card.name}' can only be asked again: use one of "
+            f"{', '.join(possible)}."
+        )
     if method not in possible:
         raise RecordError(
             f"The method '{method}' reads the head's token surprisal, which the judge '{judge.card.name}' does not have: "
             f"use one of {', '.join(possible)}."
         )
     how, what = METHODS[method], Target.parse(target, judgement.dimensions)
+    if what.kind in ("verdict", "critique"):
+        _check_written(judge, judgement, what, pair)
     if how.head and what.kind == "gate":
         raise RecordError(
             "The exact head decomposition has nothing to say of a gate: no response has a part in it."
@@ -85,3 +118,24 @@ def checked(
             "A gate reads image and prompt only, so nothing of it lies in the responses: use the scope 'joint'."
         )
     return how, what
+
+
+def _check_written(judge: Judge, judgement: Judgement, what: Target, pair: tuple[int, int]) -> None:
+    """Raises RecordError where the judge does not write, or there is no such critique of the pair."""
+    if not (isinstance(judge, Writes) and has_gradients(judge)):
+        raise RecordError(
+            f"The judge '{judge.card.name}' writes nothing here that could be held fixed: use one of "
+            f"{', '.join(key for key, _ in targets_for(judge, judgement))}."
+        )
+    if what.vote is None:
+        return
+    known = [
+        k
+        for k, v in enumerate(judgement.votes)
+        if set(v.order) == set(pair) and v.text and v.log_odds is not None
+    ]
+    if what.vote not in known:
+        raise RecordError(
+            f"Answer {what.vote} of this judge is not a critique of these two responses that was read at its verdict: "
+            + (f"use one of {', '.join(f'critique:{k}' for k in known)}." if known else "use 'verdict'.")
+        )

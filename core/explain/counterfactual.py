@@ -18,7 +18,7 @@ from core.explain import memory
 from core.explain.capabilities import can_explain, has_gate
 from core.explain.targets import Target
 from core.judges.conditions import BLANK, GREY, blank_image
-from core.judges.protocols import Differentiable, Judge, Rewords
+from core.judges.protocols import Explainable, Judge, Rewords
 from core.records import Comparison, Explanation, ImageAblation, Judgement, RecordError, letter
 from core.records.headline import TIE
 
@@ -146,11 +146,24 @@ def standard_edits(
     judgement: Judgement,
     a: int,
     b: int,
-    explanation: Explanation,
+    explanation: Explanation | None,
     other: Image.Image | None,
 ) -> list[Edit]:
-    """The strip that every item gets. other: another record's picture."""
+    """The strip that every item gets. explanation: without one nothing is known to be marked. other: another record's picture."""
     loser = judgement.loser(a, b)
+    edits = [
+        no_image(comparison),
+        Edit("another picture", with_image(comparison, other)) if other else None,
+        *(_marked(comparison, (a, b), explanation) if explanation else []),
+        shorten(comparison, loser),
+        pad(comparison, loser),
+        swap(comparison, a, b),
+    ]
+    return [e for e in edits if e is not None]
+
+
+def _marked(comparison: Comparison, pair: tuple[int, int], explanation: Explanation) -> list[Edit | None]:
+    """Without the region and the word that an explanation marks most."""
     box, name = strongest_region(explanation)
     which, value = max(
         (((n, i), v) for n in (0, 1) for i, v in enumerate(explanation.token_values[n])),
@@ -158,17 +171,11 @@ def standard_edits(
     )
     del value
     _, start, end = explanation.tokens[which[0]][which[1]]
-    edits = [
-        no_image(comparison),
-        Edit("another picture", with_image(comparison, other)) if other else None,
+    return [
         change_region(comparison, box, "erase", name),
         change_region(comparison, box, "blur", name),
-        delete_span(comparison, (a, b)[which[0]], start, end),
-        shorten(comparison, loser),
-        pad(comparison, loser),
-        swap(comparison, a, b),
+        delete_span(comparison, pair[which[0]], start, end),
     ]
-    return [e for e in edits if e is not None]
 
 
 # -- would it have won? --------------------------------------------------------------------------------------
@@ -204,9 +211,9 @@ def suggest(
     """Single-word edits of the losing response that bring it nearer to winning, best first: found by the gradient at the
     words that the explanation marks (HotFlip, Ebrahimi et al. 2018), then verified by the rewards of the edited responses.
 
-    Image and prompt are read once for the gradient and for every edit. Empty for a judge that cannot be explained.
+    Image and prompt are read once for the gradient and for every edit. Empty for a judge that cannot do so.
     """
-    if not can_explain(judge):
+    if not can_explain(judge) or not judge.rewords:
         return []
     loser = judgement.loser(a, b)
     side, winner = (0, b) if loser == a else (1, a)
@@ -295,7 +302,7 @@ def image_ablation(
 
 
 def region_by_dimension(
-    judge: Differentiable, comparison: Comparison, judgement: Judgement, a: int, b: int, most_regions: int = 8
+    judge: Explainable, comparison: Comparison, judgement: Judgement, a: int, b: int, most_regions: int = 8
 ) -> tuple[tuple[int, int], dict[int, list[float]]]:
     """The region grid, and per selected dimension what each region contributes: how far the dimension's weighted
     contribution to the margin falls when the region is replaced by the baseline. (rows, columns), {d: [values]}.

@@ -16,11 +16,16 @@ from core.judges.protocols import MaskedForward
 from core.records import DeletionCheck, Faithfulness
 
 SHARE = 0.1  # of the features, the strongest ones, at least one
+SHOWN = 120  # characters of a sentence's name
 DRAWS = 12  # random choices of as many features, for comparison
 
 
 def words(features: Features) -> list[int]:
-    return list(range(features.text_count - 1))
+    return list(range(features.prompt))
+
+
+def sentences(features: Features) -> list[int]:
+    return list(range(features.text_count))[features.sentences]
 
 
 def regions(features: Features) -> list[int]:
@@ -43,7 +48,7 @@ def without(forward: MaskedForward, gone: list[list[int]]) -> list[float]:
     return memory.evaluate(forward, z, memory.most_at_once(forward, len(gone))).tolist()
 
 
-def removal(
+def deletion_check(
     forward: MaskedForward, values: Tensor, among: list[int], before: float, seed: int = 0
 ) -> DeletionCheck | None:
     """What removing the strongest of `among` does, beside random choices of as many. None where there are none.
@@ -61,8 +66,16 @@ def faithfulness(forward: MaskedForward, values: Tensor, before: float) -> Faith
     """before: the target as given."""
     features = forward.features
     return Faithfulness(
-        words=removal(forward, values, words(features), before),
-        regions=removal(forward, values, regions(features), before),
+        words=deletion_check(forward, values, words(features), before),
+        regions=deletion_check(forward, values, regions(features), before),
+        critique=deletion_check(forward, values, sentences(features), before),
+    )
+
+
+def checks_of(features: Features) -> int:
+    """Points that `faithfulness` evaluates."""
+    return sum(
+        bool(among) * (1 + DRAWS) for among in (words(features), regions(features), sentences(features))
     )
 
 
@@ -70,8 +83,11 @@ def _name(features: Features, u: int) -> str:
     first = len(features.texts[0])
     if u < first:
         return f"“{features.texts[0][u][0]}”"
-    if u < features.text_count - 1:
+    if u < features.prompt:
         return f"“{features.texts[1][u - first][0]}”"
+    if u < features.text_count:
+        said = features.critique[u - features.prompt - 1][0]
+        return f"“{said if len(said) <= SHOWN else said[: SHOWN - 1] + '…'}”"
     row, column = divmod(u - features.text_count, features.grid[1])
     return f"row {row + 1}, column {column + 1}"
 

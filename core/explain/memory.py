@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 import torch
 
-from core.judges.protocols import MaskedForward
+from core.judges.protocols import AsksAgain, MaskedForward
+from core.model import need
 from core.records import RecordError
 
 Result = TypeVar("Result")
@@ -18,9 +19,6 @@ CPU_BUDGET = 1 << 30  # bytes that the points of one batch may take on a CPU
 CPU_POSITIONS = 4096  # and decoder positions, so that a cancelled run stops within a second
 GPU_SHARE = 0.4  # of what is free on a GPU
 MOST = 32  # points that are evaluated at a time, where memory allows
-# Values of width H and of the MLP's width that a decoder layer keeps for the backward pass, per position: its input,
-# norms, queries, keys, values, attention's output (counted for Qwen2-like layers, and measured by a test).
-WIDE, INNER = 16, 5
 
 
 def budget(device: torch.device) -> int:
@@ -32,17 +30,8 @@ def budget(device: torch.device) -> int:
 
 
 def bytes_per_point(model: Any, computed: int, cached: int, backward: bool) -> int:
-    """Bytes one point needs: `computed` positions run through the decoder, `cached` ones only kept as keys and
-    values. Without a backward pass only two layers' worth is alive at once."""
-    text = model.config.get_text_config()
-    wide = getattr(text, "hidden_size", 1)
-    inner = getattr(text, "intermediate_size", 4 * wide)
-    layers = text.num_hidden_layers
-    size = torch.finfo(model.dtype).bits // 8
-    kept = (WIDE * wide + INNER * inner) * size * computed * (layers if backward else 2)
-    heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
-    keys = 2 * layers * heads * (wide // text.num_attention_heads) * size * (computed + cached)
-    return kept + keys
+    """Bytes one point needs (core.model.need)."""
+    return need.bytes_per_point(model.config.get_text_config(), model.dtype, computed, cached, backward)
 
 
 def batch_for(device: torch.device, per_point: int, positions: int, points: int) -> int:
@@ -53,6 +42,8 @@ def batch_for(device: torch.device, per_point: int, positions: int, points: int)
 
 def batch_of(forward: MaskedForward, points: int, backward: bool) -> tuple[int, int]:
     """How many of so many points go into one batch, and the bytes of one."""
+    if isinstance(forward, AsksAgain):
+        return max(1, min(points, forward.at_once)), 0
     per_point = bytes_per_point(forward.model, forward.computed, forward.cached, backward)
     return batch_for(forward.model.device, per_point, forward.computed, points), per_point
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from core.explain.refine import EVALUATIONS, refine
 from core.explain.targets import Target
 from core.judges.features import Features
 from core.judges.protocols import DecomposesHead, MaskedForward
@@ -36,7 +37,8 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
 class Method:
     """steps: how many it takes unless told (0: it takes none). complete: whether its attributions must add up to
     the difference between input and baseline. gradient: whether it needs a backward pass. points: how many model
-    evaluations it needs for so many features and steps. head: whether it needs a head that can be decomposed by token."""
+    evaluations it needs for so many features and steps. head: whether it needs a head that can be decomposed by token.
+    timed: whether it can stop at any time with what it has; its steps are then the evaluations that it made."""
 
     name: str
     run: Callable[[Forward, MaskedForward, int, int], Tensor]
@@ -45,6 +47,7 @@ class Method:
     gradient: bool
     points: Callable[[Features, int], int]
     head: bool = False
+    timed: bool = False
 
     @property
     def help(self) -> str:
@@ -105,7 +108,7 @@ def shapley(forward: Forward, masked: MaskedForward, steps: int, batch: int) -> 
     and Kononenko 2010). Shares credit fairly among units that act together; slow. Adds up exactly."""
     from captum.attr import ShapleyValueSampling
 
-    with seeded(0, masked.model.device):
+    with seeded(0, masked.ones().device):
         return ShapleyValueSampling(forward).attribute(
             masked.ones(), baselines=0.0, n_samples=steps, perturbations_per_eval=batch
         )[0]  # fmt: skip
@@ -153,6 +156,7 @@ METHODS: dict[str, Method] = {
         lambda u, n: u.text_count + max(1, u.grid[0] - 1) * max(1, u.grid[1] - 1) + 1,
     ),
     "shapley": Method("Shapley sampling", shapley, 25, True, False, lambda u, n: n * u.count + 1),
+    "refine": Method("Coarse to fine", refine, EVALUATIONS, False, True, lambda u, n: n, timed=True),
     "decomposition": Method(
         "Exact head decomposition", decomposition, 0, False, False, lambda u, n: u.grid[0] * u.grid[1] + 1, head=True
     ),

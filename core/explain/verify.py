@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from core.explain.capabilities import has_gradients
 from core.explain.explanation import Request, explain
 from core.explain.targets import CUSTOM
-from core.judges.protocols import Differentiable
+from core.judges.protocols import Explainable
 from core.records import RecordError
 from core.records.bundle import Bundle
 
@@ -36,21 +37,28 @@ class Verdict:
         return max(self.differences, key=lambda k: self.differences[k])
 
 
-def verify(bundle: Bundle, judge: Differentiable) -> Verdict:
+def verify(bundle: Bundle, judge: Explainable) -> Verdict:
     """Raises what judging and explaining raise."""
     e = bundle.explanation
     if e.target_key == CUSTOM:
         raise RecordError(
             "This bundle explains a target of somebody's own code, which it does not hold: it can be shown, not verified."
         )
+    if not has_gradients(judge):
+        raise RecordError(
+            "This judge can only be asked again, which verifies nothing: a bundle can be shown without a model (--replay)."
+        )
     judgement = judge.judge(bundle.comparison)
     request = Request(e.pair, e.target_key, e.method_key, e.steps or None, e.level, e.scope, check=False)
-    again = explain(judge, bundle.comparison, judgement, request)
+    # A critique is held fixed as it was written.
+    held = bundle.judgement if e.target_key.startswith("critique:") else judgement
+    again = explain(judge, bundle.comparison, held, request)
     pairs = {
         "rewards": (bundle.judgement.rewards, judgement.rewards),
         "gate logits": (bundle.judgement.gate_logits, judgement.gate_logits),
         "word values": (sum(e.token_values, ()), sum(again.token_values, ())),
         "region values": (sum(e.patch_values, ()), sum(again.patch_values, ())),
+        "sentence values": (e.critique_values, again.critique_values),
     }
     differences = {
         k: float(np.abs(np.subtract(a, b)).max())

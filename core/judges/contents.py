@@ -21,7 +21,8 @@ PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 @dataclass(frozen=True)
 class Contents:
     """source: as the person gave it. folder: where its files are here; of a hub id only the small ones at first.
-    files: names of all of its files. config: config.json, empty where there is none. names: of its weights."""
+    files: names of all of its files. config: config.json, empty where there is none. names: of its weights. parameters:
+    their number, where the hub tells it; 0 of a folder."""
 
     source: str
     folder: Path
@@ -30,6 +31,7 @@ class Contents:
     names: frozenset[str] = frozenset()
     revision: str | None = None
     hub: bool = False
+    parameters: int = 0
 
     @property
     def model_type(self) -> str:
@@ -76,11 +78,12 @@ def look_at(source: str, revision: str | None = None) -> Contents:
                 "(owner/name) or an address (http://...)."
             )
         folder, hub = _snapshot(source, revision, list(SMALL)), True
-    names, files = (_hub_names(source, revision), _hub_files(source, revision)) if hub else ((), ())
+    names, parameters = _hub_weights(source, revision) if hub else (frozenset(), 0)
+    files = _hub_files(source, revision) if hub else ()
     here = frozenset(f.name for f in folder.iterdir() if f.is_file())
     return Contents(
         source, folder, here | frozenset(files), read_json(folder / "config.json"),
-        frozenset(names) or weight_names(folder), revision, hub,
+        names or weight_names(folder), revision, hub, parameters,
     )  # fmt: skip
 
 
@@ -122,13 +125,15 @@ def _snapshot(source: str, revision: str | None, patterns: list[str]) -> Path:
         raise CheckpointError(_hub_sentence(source, error)) from error
 
 
-def _hub_names(source: str, revision: str | None) -> frozenset[str]:
+def _hub_weights(source: str, revision: str | None) -> tuple[frozenset[str], int]:
+    """Names of the weights, and how many numbers they hold."""
     from huggingface_hub import get_safetensors_metadata
 
     try:
-        return frozenset(get_safetensors_metadata(source, revision=revision).weight_map)
+        found = get_safetensors_metadata(source, revision=revision)
+        return frozenset(found.weight_map), sum(found.parameter_count.values())
     except Exception:  # sharded in another way, or none: then the files say what they are
-        return frozenset()
+        return frozenset(), 0
 
 
 def _hub_files(source: str, revision: str | None) -> list[str]:

@@ -29,19 +29,22 @@ TargetFunction = Callable[[Outputs], Tensor]  # -> (B,)
 
 @dataclass(frozen=True)
 class Features:
-    """T text features (response a's pieces, b's pieces, then the prompt as one), then rows x columns regions: U together.
+    """T text features (response a's pieces, b's pieces, the prompt as one, sentences of a critique), then rows x columns
+    regions: U together.
 
     prefix, response: the feature mask, (P,) and (2, R): the feature of each position, or -1 where nothing is ever replaced.
+    critique: of a judge that writes, the sentences before its verdict; empty for all others.
     """
 
     texts: tuple[tuple[Piece, ...], tuple[Piece, ...]]
     grid: tuple[int, int]
     prefix: Tensor
     response: Tensor
+    critique: tuple[Piece, ...] = ()
 
     @property
     def text_count(self) -> int:
-        return len(self.texts[0]) + len(self.texts[1]) + 1
+        return self.prompt + 1 + len(self.critique)
 
     @property
     def count(self) -> int:
@@ -54,7 +57,12 @@ class Features:
 
     @property
     def prompt(self) -> int:
-        return self.text_count - 1
+        return len(self.texts[0]) + len(self.texts[1])
+
+    @property
+    def sentences(self) -> slice:
+        """Where the critique's sentences lie in z."""
+        return slice(self.prompt + 1, self.text_count)
 
     @property
     def regions(self) -> slice:

@@ -28,9 +28,9 @@ from core.judges.prompts import Prompt, find_prompt
 from core.judges.verdict_forward import VerdictForward, build_sides
 from core.judges.verdicts import RULES, problem_of
 from core.model.backbones import load_vlm, open_processor
-from core.model.deepstack import reader_of
 from core.model.loading import CheckpointError, fingerprint
 from core.model.processor import RewardProcessor, _plain
+from core.model.readers import reader_of
 from core.records import Comparison, JudgeCard, Judgement, RecordError, Vote, content_hash
 
 SECONDS = 600.0  # that one answer may take
@@ -41,7 +41,7 @@ class GenerativeJudge:
     """model: with its language head. reader: its backbone, for attribution. prompt: how it is asked. votes: answers in each
     order; 0 reads the verdict at once."""
 
-    decomposes_head = False
+    decomposes_head = rewords = False
 
     def __init__(
         self, model: Any, processor: RewardProcessor, card: JudgeCard, prompt: Prompt, votes: int = 0
@@ -112,14 +112,15 @@ class GenerativeJudge:
         self, comparison: Comparison, judgement: Judgement, a: int, b: int, target: TargetFunction, level: str, scope: str,
         most_regions: int = 16,
     ) -> VerdictForward:  # fmt: skip
+        """judgement.votes: the answers that are held fixed; without any the lead is forced in both orders."""
         sides, features = build_sides(self, comparison, judgement.votes, a, b, level, most_regions)
         return VerdictForward(self.reader, self.model.get_output_embeddings(), sides, features, target, scope)
 
     def offsets(
         self, image: Image.Image, asked: str, written: str, verdicts: tuple[str, str]
-    ) -> tuple[list[tuple[int, int]], int]:
-        """The characters of each token of the conversation, and the character at which what is asked begins."""
-        pixels = self.processor.image_processor(images=[image], return_tensors="pt")
+    ) -> tuple[list[tuple[int, int]], int, int]:
+        """The characters of each token of the conversation, and those at which what is asked and what is written begin."""
+        pixels = self.processor.pictures([image])
         text = self.conversation(asked) + _plain(self.processor, written) + verdicts[0]
         whole = text.replace(self.processor.image_token, self.processor.replace_image_token(pixels, 0), 1)
         said = _plain(self.processor, asked)
@@ -129,7 +130,8 @@ class GenerativeJudge:
                 "template's own and nothing can be explained."
             )
         found = self.processor.tokenizer(whole, add_special_tokens=False, return_offsets_mapping=True)
-        return [(int(s), int(e)) for s, e in found["offset_mapping"]], whole.index(said)
+        offsets = [(int(s), int(e)) for s, e in found["offset_mapping"]]
+        return offsets, whole.index(said), len(whole) - len(verdicts[0]) - len(written)
 
     # -- the model -------------------------------------------------------------------------------------------
 
@@ -155,7 +157,7 @@ class GenerativeJudge:
 
     def inputs(self, image: Image.Image, text: str) -> BatchFeature:
         """One conversation as the model takes it. Raises RecordError where it is longer than the model's context."""
-        pixels = self.processor.image_processor(images=[image], return_tensors="pt")
+        pixels = self.processor.pictures([image])
         whole = text.replace(self.processor.image_token, self.processor.replace_image_token(pixels, 0), 1)
         ids = self.processor.tokenizer([whole], return_tensors="pt", add_special_tokens=False)["input_ids"]
         limit = self.model.config.get_text_config().max_position_embeddings
@@ -169,12 +171,17 @@ class GenerativeJudge:
             **pixels, "input_ids": ids, "attention_mask": torch.ones_like(ids), "mm_token_type_ids": at_image,
         }).to(self.model.device)  # fmt: skip
 
+    def _own(self, inputs: BatchFeature) -> dict[str, Tensor]:
+        """What the model's own forward takes of them."""
+        keys = ("input_ids", "attention_mask", *self.processor.model_keys)
+        return {k: inputs[k] for k in keys if k in inputs}
+
     def log_odds(
         self, image: Image.Image, asked: str, written: str, verdicts: tuple[str, str] | None = None
     ) -> float:
         """Of the first verdict against the second after what the judge has written."""
         inputs, (first, second) = self.before_verdict(image, asked, written, verdicts or self.prompt.verdicts)
-        logits = self.model(**inputs, logits_to_keep=1).logits[0, -1].double()
+        logits = self.model(**self._own(inputs), logits_to_keep=1).logits[0, -1].double()
         return float(logits[first] - logits[second])
 
     def before_verdict(
@@ -205,7 +212,7 @@ class GenerativeJudge:
         devices = [self.model.device] if self.model.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):
             torch.manual_seed(int(content_hash(image_hash(image), asked), 16) % 2**31)
-            out = self.model.generate(**inputs, generation_config=how, tokenizer=tokenizer)
+            out = self.model.generate(**self._own(inputs), generation_config=how, tokenizer=tokenizer)
         rows = out[:, inputs["input_ids"].shape[1] :].tolist()
         return [self._read(row, ends) for row in rows] * (votes // len(rows))
 
@@ -242,17 +249,18 @@ def open_generative(contents: Contents, options: Options) -> GenerativeJudge:
         raise CheckpointError(f"--votes is {votes}: it must be from 0 (the verdict at once) to {MOST_VOTES}.")
     processor = open_processor(contents.local, contents.title, options.max_pixels)
     model = load_vlm(contents.local, contents.title, options.device, options.dtype)
-    return GenerativeJudge(model, processor, _card(contents, model, prompt, votes, options), prompt, votes)
+    return GenerativeJudge(model, processor, _card(contents, model, processor, prompt, votes), prompt, votes)
 
 
-def _card(contents: Contents, model: Any, prompt: Prompt, votes: int, options: Options) -> JudgeCard:
+def _card(
+    contents: Contents, model: Any, processor: RewardProcessor, prompt: Prompt, votes: int
+) -> JudgeCard:
     how = f"{votes} answers in each order" if votes else "the verdict at once, in both orders"
-    limit = f", at most {options.max_pixels:,} pixels" if options.max_pixels else ""
     return JudgeCard(
         contents.title, contents.title, "generative", revision=contents.revision or "",
         fingerprint=fingerprint(contents.source), backbone=contents.model_type,
         parameters=sum(p.numel() for p in model.parameters()), dtype=str(model.dtype).removeprefix("torch."),
-        device=str(model.device), about=f"Prompt '{prompt.name}' ({prompt.fingerprint[:8]}), {how}{limit}.",
+        device=str(model.device), about=f"Prompt '{prompt.name}' ({prompt.fingerprint[:8]}), {how}; {processor.limit}.",
     )  # fmt: skip
 
 

@@ -16,9 +16,9 @@ from core.judges.options import Options
 from core.judges.padded import Prepared, card_of
 from core.judges.scalar import ScalarJudge
 from core.model.backbones import load_vlm, open_processor
-from core.model.deepstack import reader_of
 from core.model.loading import EMBEDDED_SCALAR, CheckpointError
 from core.model.processor import RewardProcessor
+from core.model.readers import reader_of
 from core.model.value_head import find_layout, load_head
 from core.records import Comparison, Judgement, RecordError
 
@@ -61,7 +61,7 @@ def open_head(contents: Contents, options: Options, heads: Contents | None = Non
     head = load_head(heads.local, layout, model.config.get_text_config().hidden_size)
     reward = reader_of(model, head.to(model.device))
     last = processor.tokenizer.convert_ids_to_tokens(processor.tokenizer(turn_of(processor)[1], add_special_tokens=False)["input_ids"])[-1:]  # fmt: skip
-    about = f"{layout.name}, read at {POOLED[options.pooled]} ({_shown(last)})"
+    about = f"{layout.name}, read at {POOLED[options.pooled]} ({_shown(last)}); {processor.limit}"
     source = contents.source if contents.hub else contents.folder
     return HeadJudge(
         reward, processor, card_of(reward, source, "scalar", EMBEDDED_SCALAR, contents.revision, about=about)
@@ -90,13 +90,17 @@ def set_turn(processor: RewardProcessor, title: str, pooled: str = "newline") ->
         raise CheckpointError(f"The chat template of '{title}' cannot be used: {str(error)[:200]}") from error
     if whole.count(mark) != 1:
         raise CheckpointError(f"The chat template of '{title}' does not write what the assistant said.")
-    if not whole.startswith(opened):
+    begun = (
+        opened if whole.startswith(opened) else opened.rstrip()
+    )  # LLaVA-OneVision ends it in other white space
+    if not whole.startswith(begun):
         raise CheckpointError(
             f"The chat template of '{title}' opens a reply with {opened[-24:]!r}, which does not stand before a finished "
             "reply: it is made for a model that thinks first, and a reward head cannot be read behind it. Put the template "
             "with which the head was trained into the folder."
         )
-    before, after = whole.removeprefix(opened).split(mark)
+    before, after = whole.removeprefix(begun).split(mark)
+    processor._opens = opened.removeprefix(begun)
     processor._turn = before, after if pooled == "newline" else after.rstrip("\n")
 
 

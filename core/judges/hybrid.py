@@ -30,6 +30,7 @@ from typing import Any
 
 from core.judges.aspects import P_MAX, instruction_adherence, length_penalty, word, words
 from core.judges.features import TargetFunction
+from core.judges.hybrid_forward import HybridForward
 from core.judges.pairs import chosen
 from core.judges.protocols import Differentiable, Judge, MaskedForward
 from core.judges.verifiers.check import Check
@@ -152,10 +153,9 @@ class HybridJudge:
 
 
 class ExplainableHybrid(HybridJudge):
-    """Over a judge that can be explained. What is explained is the model's part: a rule has no gradient, and its critique line
-    says what it compared."""
+    """Over a judge that can be explained. Words and regions move the model's part alone (hybrid_forward.py)."""
 
-    decomposes_head = False
+    decomposes_head = rewords = False
 
     def __init__(self, base: Differentiable, form: str = "normalised") -> None:
         super().__init__(base, form)
@@ -166,9 +166,14 @@ class ExplainableHybrid(HybridJudge):
         self, comparison: Comparison, judgement: Judgement, a: int, b: int, target: TargetFunction, level: str, scope: str,
         most_regions: int = 16,
     ) -> MaskedForward:  # fmt: skip
-        del judgement  # the model's own, with its own dimensions and votes, is what its forward freezes
-        own = self.explained.judge(comparison)
-        return self.explained.masked(comparison, own, a, b, target, level, scope, most_regions)
+        own = self.explained.judge(
+            comparison
+        )  # with its own dimensions and votes, which its forward holds fixed
+        inner = self.explained.masked(comparison, own, a, b, target, level, scope, most_regions)
+        slopes = model_slopes(own.rewards, rules_of(comparison).classes, self.form)
+        return HybridForward(
+            inner, target, [slopes[a], slopes[b]], [judgement.rewards[a], judgement.rewards[b]]
+        )
 
 
 def model_part(rewards: Sequence[float], classes: Sequence[int], form: str) -> list[float]:
@@ -195,6 +200,18 @@ def model_part(rewards: Sequence[float], classes: Sequence[int], form: str) -> l
             if high > low:
                 out[i] = INSIDE * (2 * min(max((rewards[i] - low) / (high - low), 0.0), 1.0) - 1)
     return out
+
+
+def model_slopes(rewards: Sequence[float], classes: Sequence[int], form: str) -> list[float]:
+    """How `model_part` of each response moves with its reward, the scale of its class held fixed."""
+    if len(set(classes)) == 1:
+        return [1.0] * len(rewards)
+    if form == "plain":
+        alone = classes.count(0) == 1
+        return [float(c == 0 and not alone) for c in classes]
+    spans = {k: [r for r, c in zip(rewards, classes, strict=True) if c == k] for k in set(classes)}
+    width = {k: max(v) - min(v) for k, v in spans.items()}
+    return [2 * INSIDE / width[c] if width[c] > 0 else 0.0 for c in classes]
 
 
 def in_words(rules: Rules, columns: dict[str, list[float]], applies: set[str], said: Judgement | None) -> str:

@@ -9,17 +9,16 @@ template's own tokens stay as they are: they carry no content, and without them 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from PIL import Image
 from torch import Tensor
-from transformers import BatchFeature
 
 from core.judges.conditions import blank_image
 from core.model.processor import (
+    Layout,
     Response,
     RewardProcessor,
     encode_prefix,
@@ -36,7 +35,7 @@ class Inputs:
     """P prefix positions, R response positions, H hidden.
 
     prefix, prefix_base: (1, P, H). response, response_base: (1, 2, R, H). at_image, at_prompt: (P,) bool.
-    grid: rows and columns of visual tokens. responses: the two tokenised responses.
+    layout: where the visual tokens look. responses: the two tokenised responses.
     """
 
     prefix: Tensor
@@ -48,7 +47,7 @@ class Inputs:
     positions: Tensor
     at_image: Tensor
     at_prompt: Tensor
-    grid: tuple[int, int]
+    layout: Layout
     responses: tuple[Response, Response]
 
 
@@ -78,15 +77,5 @@ def build_inputs(
     return Inputs(
         prefix, base, response, response_base, batch["attention_mask"], response_mask,
         model.positions(ids, batch["attention_mask"], **vision), at_image, at_prompt,
-        _grid(processor, batch, int(at_image.sum())), responses,
+        processor.layout(batch, 0, int(at_image.sum())), responses,
     )  # fmt: skip
-
-
-def _grid(processor: RewardProcessor, batch: BatchFeature, tokens: int) -> tuple[int, int]:
-    """Rows and columns of visual tokens; a square, or else one row, where the image processor names no grid."""
-    if "image_grid_thw" in batch:
-        merge = processor.image_processor.merge_size
-        _, rows, columns = (int(v) for v in batch["image_grid_thw"][0])
-        return rows // merge, columns // merge
-    side = math.isqrt(tokens)
-    return (side, side) if side * side == tokens else (1, tokens)

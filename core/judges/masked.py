@@ -20,7 +20,7 @@ from torch import Tensor
 from core.judges.features import Features, Outputs, TargetFunction
 from core.judges.inputs import BASELINE, Inputs
 from core.judges.pieces import pieces
-from core.model.processor import RewardProcessor, encode_response, pad_responses
+from core.model.processor import Layout, RewardProcessor, encode_response, pad_responses
 from core.model.reader import Prefix
 from core.records import RecordError
 
@@ -38,16 +38,21 @@ def make_features(inputs: Inputs, texts: tuple[str, str], level: str, most_regio
                 # The first piece that does not end before the token: a space counts with the word it leads to.
                 at = next((u for u, (_, _, e) in enumerate(split[n]) if start < e), len(split[n]) - 1)
                 response[n, i] = offset + at
-    rows, columns = inputs.grid
-    block = max(1, -(-max(rows, columns) // most_regions))
-    grid = (-(-rows // block), -(-columns // block))
     text_count = len(split[0]) + len(split[1]) + 1
-    y, x = torch.meshgrid(torch.arange(rows) // block, torch.arange(columns) // block, indexing="ij")
+    grid, region = regions_of(inputs.layout, most_regions)
     prefix = torch.full(inputs.at_image.shape, -1, dtype=torch.long)
     prefix[inputs.at_prompt.cpu()] = text_count - 1
-    prefix[inputs.at_image.cpu()] = (text_count + y * grid[1] + x).flatten()
+    prefix[inputs.at_image.cpu()] = torch.where(region < 0, -1, text_count + region)
     device = inputs.prefix.device
     return Features(split, grid, prefix.to(device), response.to(device))
+
+
+def regions_of(layout: Layout, most_regions: int) -> tuple[tuple[int, int], Tensor]:
+    """Rows and columns of regions, at most so many along a side, and (tokens,) the region of each visual token or -1."""
+    block = max(1, -(-max(layout.rows, layout.columns) // most_regions))
+    grid = (-(-layout.rows // block), -(-layout.columns // block))
+    y, x = layout.cells // layout.columns // block, layout.cells % layout.columns // block
+    return grid, torch.where(layout.cells < 0, -1, y * grid[1] + x)
 
 
 class PrefixForward(ABC):

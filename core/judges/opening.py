@@ -16,7 +16,8 @@ from core.judges.protocols import Judge
 from core.judges.registry import JUDGES
 from core.model.backbones import SUPPORTED, WHY_NOT
 from core.model.loading import CheckpointError
-from core.model.value_head import find_layout
+from core.model.need import need_of
+from core.model.value_head import find_layout, half_a_head
 
 SERVE = (
     "serve it behind the OpenAI protocol (vLLM, SGLang, LMDeploy) and give the address as --model http://..."
@@ -26,16 +27,21 @@ NEAREST_SCALAR = "The nearest that opens here is a reward head on Qwen2-VL, Qwen
 
 @dataclass(frozen=True)
 class Kind:
-    """fits: whether a checkpoint is of this kind. load: gives the judge, or raises CheckpointError with a sentence."""
+    """fits: whether a checkpoint is of this kind. load: gives the judge, or raises CheckpointError with a sentence; opens:
+    which of both."""
 
     name: str
     fits: Callable[[Contents], bool]
     load: Callable[[Contents, Options], Judge]
+    opens: bool = True
 
 
-def open_judge(source: str | None, options: Options | None = None) -> Judge:
+def open_judge(
+    source: str | None, options: Options | None = None, say: Callable[[str], None] = lambda sentence: None
+) -> Judge:
     """source: an embedded judge's name, a folder, a hub id or an http(s) address; None is the embedded VL-MDR. After "hybrid:"
-    or "hybrid-plain:" any of these as the model of a hybrid judge.
+    or "hybrid-plain:" any of these as the model of a hybrid judge. say: is told what memory it needs and what there is, before
+    any of it is downloaded or loaded.
 
     Raises CheckpointError with a sentence.
     """
@@ -51,7 +57,13 @@ def open_judge(source: str | None, options: Options | None = None) -> Judge:
 
         return open_remote(source, options)
     contents = look_at(source, options.revision)
-    return kind_of(contents).load(contents, options)
+    kind = kind_of(contents)
+    if kind.opens and (
+        need := need_of(contents.title, contents.folder, options.device, options.dtype, contents.parameters)
+    ):
+        say(need.sentence())
+        need.check()
+    return kind.load(contents, options)
 
 
 def _hybrid(form: str) -> Callable[[Options], Judge]:
@@ -78,7 +90,7 @@ def _refuse(name: str, fits: Callable[[Contents], bool], sentence: str | Callabl
         said = sentence if isinstance(sentence, str) else sentence(contents)
         raise CheckpointError(said.replace("{title}", contents.title))
 
-    return Kind(name, fits, load)
+    return Kind(name, fits, load, opens=False)
 
 
 def _architecture(*names: str) -> Callable[[Contents], bool]:
@@ -247,6 +259,14 @@ KINDS: tuple[Kind, ...] = (
     ),
     _refuse("another kind of model", lambda c: c.model_type not in SUPPORTED, _unknown),
     Kind("scalar head", _has_head, _head),
+    _refuse(
+        "half a head",
+        lambda c: bool(half_a_head(c.names)),
+        lambda c: (
+            f"'{{title}}' is an incomplete checkpoint: it holds {half_a_head(c.names)}, but no weight that goes with it, so its reward head "
+            "is missing a part."
+        ),
+    ),
     _refuse(
         "a value head as a pickle",
         lambda c: any(f.startswith("value_head") for f in c.pickles),

@@ -50,7 +50,9 @@ class KnowsItsWorld(Protocol):
 
 @runtime_checkable
 class Writes(Protocol):
-    """Writes a critique before it decides: its judgements carry votes."""
+    """Writes a critique before it decides: its judgements carry votes. votes: answers in each order, 0 for the verdict at once."""
+
+    votes: int
 
     def critique(self, comparison: Comparison, votes: int = 1) -> Judgement:
         """votes: answers to draw. Judgement.votes holds each of them, Judgement.critique the one that is shown."""
@@ -136,17 +138,30 @@ class DecomposesHead(Protocol):
 
 
 @runtime_checkable
-class Differentiable(Protocol):
+class AsksAgain(MaskedForward, Protocol):
+    """A masked forward that asks a judge anew for each point: at a price, and without gradients. unanswered: points so far on
+    which there was no verdict; they count as unmoved."""
+
+    at_once: int
+    unanswered: int
+
+    def estimate(self, points: int) -> Cost:
+        """Of so many points."""
+        ...
+
+
+@runtime_checkable
+class Explainable(Protocol):
     """Can be explained: gives its target as a function of presences (core/explain).
 
-    lock: held while the model is used. model: for its device and dtype. decomposes_head: whether its masked forwards are
-    DecomposesHead.
+    lock: held while the model is used. decomposes_head: whether its masked forwards are DecomposesHead; rewords: whether
+    they are Rewords.
     """
 
     card: JudgeCard
     lock: Lock
-    model: Any
     decomposes_head: bool
+    rewords: bool
 
     def judge(self, comparison: Comparison) -> Judgement: ...
 
@@ -166,3 +181,10 @@ class Differentiable(Protocol):
         """level: "word" or "sentence". scope: "joint" or "responses". most_regions: of the longer side of the region grid.
         Call under the lock. Raises RecordError or ImageError."""
         ...
+
+
+@runtime_checkable
+class Differentiable(Explainable, Protocol):
+    """Its masked forwards have gradients. model: for its device and dtype."""
+
+    model: Any

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import math
 import os
 import random
 import time
@@ -23,6 +24,8 @@ import httpx
 from PIL import Image
 
 from core.images import to_png_bytes
+from core.judges.asked import AskedForward, Question
+from core.judges.features import TargetFunction
 from core.judges.options import Options
 from core.judges.pairs import chosen, rewards_of, shown_critique
 from core.judges.prompts import Prompt, find_prompt
@@ -73,6 +76,8 @@ class Estimate:
 class RemoteJudge:
     """address: of the protocol, such as http://host:8000/v1. served: the server's name for the model."""
 
+    decomposes_head = rewords = False
+
     def __init__(
         self, address: str, served: str, prompt: Prompt, votes: int = 1, workers: int = 8, max_pixels: int | None = None,
         seconds: float = SECONDS, attempts: int = ATTEMPTS,
@@ -101,22 +106,33 @@ class RemoteJudge:
 
     def _judge(self, comparisons: list[Comparison], votes: int) -> list[Judgement]:
         started = time.perf_counter()
-        asked = [
-            (n, order, self.prompt.fill(c.prompt, *(c.responses[i] for i in order)), vote)
-            for n, c in enumerate(comparisons)
-            for order in _orders(len(c.responses))
-            for vote in range(votes)
-        ]
-        pictures = [_address_of(_at_most(c.load_image(), self.max_pixels)) for c in comparisons]
+        questions = [(c.load_image(), c.prompt, c.responses) for c in comparisons]
         with self.lock:
-            answers = _to_the_end(
-                self._ask_all([(pictures[n], text, vote, votes) for n, _, text, vote in asked])
-            )
-        cast: list[list[Vote]] = [[] for _ in comparisons]
-        for (n, order, _, _), answer in zip(asked, answers, strict=True):
-            cast[n].append(self.read(answer, order))
+            cast = self.ask(questions, votes)
         seconds = (time.perf_counter() - started) / len(comparisons)
         return [self._judgement(c, v, seconds) for c, v in zip(comparisons, cast, strict=True)]
+
+    def ask(self, questions: list[Question], votes: int | None = None) -> list[list[Vote]]:
+        """The votes on each question. Call under the lock."""
+        votes = votes or self.votes
+        asked = [
+            (n, order, self.prompt.fill(prompt, *(responses[i] for i in order)), vote)
+            for n, (_, prompt, responses) in enumerate(questions)
+            for order in _orders(len(responses))
+            for vote in range(votes)
+        ]
+        pictures = [_address_of(_at_most(image, self.max_pixels)) for image, _, _ in questions]
+        answers = _to_the_end(self._ask_all([(pictures[n], text, vote, votes) for n, _, text, vote in asked]))
+        cast: list[list[Vote]] = [[] for _ in questions]
+        for (n, order, _, _), answer in zip(asked, answers, strict=True):
+            cast[n].append(self.read(answer, order))
+        return cast
+
+    def masked(
+        self, comparison: Comparison, judgement: Judgement, a: int, b: int, target: TargetFunction, level: str, scope: str,
+        most_regions: int = 16,
+    ) -> AskedForward:  # fmt: skip
+        return AskedForward(self, comparison, judgement, a, b, target, level, scope, most_regions)
 
     def _judgement(self, comparison: Comparison, votes: list[Vote], seconds: float) -> Judgement:
         heard = any(v.text or v.problem == REFUSED for v in votes)
@@ -142,16 +158,20 @@ class RemoteJudge:
 
     def estimate(self, comparisons: Sequence[Comparison], rows: int) -> Estimate:
         """For `rows` comparisons like these."""
+        some = [(c.load_image(), c.prompt, c.responses) for c in comparisons if c.image is not None]
+        found, share = self.estimate_of(some), rows / max(1, len(some))
+        total = round(found.requests * share)
+        return Estimate(total, round(found.tokens_in * share), total * self.prompt.max_new_tokens)
+
+    def estimate_of(self, questions: list[Question]) -> Estimate:
         requests, read = 0, 0.0
-        for c in comparisons:
-            asked = len(_orders(len(c.responses))) * self.votes
+        for image, prompt, responses in questions:
+            asked = len(_orders(len(responses))) * self.votes
             requests += asked
-            image = _at_most(c.load_image(), self.max_pixels) if c.image is not None else None
-            letters = len(self.prompt.text) + len(c.prompt) + max(map(len, c.responses)) * 2
-            read += asked * (letters / 4 + (image.width * image.height / 784 if image else 0))
-        share = rows / max(1, len(comparisons))
-        total = round(requests * share)
-        return Estimate(total, round(read * share), total * self.prompt.max_new_tokens)
+            pixels = min(image.width * image.height, self.max_pixels or math.inf)
+            letters = len(self.prompt.text) + len(prompt) + max(map(len, responses)) * 2
+            read += asked * (letters / 4 + pixels / 784)
+        return Estimate(requests, round(read), requests * self.prompt.max_new_tokens)
 
     # -- asking ----------------------------------------------------------------------------------------------
 

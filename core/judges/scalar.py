@@ -22,7 +22,7 @@ class ScalarForward(PrefixForward):
 
 
 class ScalarJudge(PaddedJudge):
-    decomposes_head = False
+    decomposes_head, rewords = False, True
 
     @classmethod
     def load(

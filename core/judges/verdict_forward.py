@@ -1,8 +1,9 @@
 """The masked forward of a judge that writes: the log-odds of its verdict as a function of what is present.
 
-Both responses, the question and the picture stand in one conversation, in two orders; a point z blanks the same words and
-regions in both. What the judge has written before its verdict (nothing but the lead, or a critique) is held fixed: the
-value says how the verdict hangs on the inputs given that text, and not how the text itself came about.
+Both responses, the question and the picture stand in one conversation, in one or both orders; a point z blanks the same
+words and regions in each. What the judge has written before its verdict (nothing but the lead, or a critique) is held
+fixed: the value says how the verdict hangs on the inputs given that text, and not how the text itself came about. Where
+one critique alone is held fixed its sentences can be blanked too.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import regex
 import torch
 from PIL import Image
 from torch import Tensor
@@ -18,19 +20,21 @@ from torch import Tensor
 from core.judges.conditions import blank_image
 from core.judges.features import Features, Outputs, TargetFunction
 from core.judges.inputs import BASELINE
-from core.judges.masked import SCOPES
+from core.judges.masked import SCOPES, regions_of
 from core.judges.pieces import Piece, pieces
 from core.judges.prompts import PLACES, Prompt
 from core.judges.verdicts import RULES
 from core.model.reader import Reader
 from core.records import Comparison, RecordError, Vote
 
+TAG = regex.compile(r"</?\w+>")
+
 
 @dataclass(frozen=True)
 class Side:
     """One order. given, base: (1, P, H) embeddings up to where the verdict is read. features: (P,) the feature of each
-    position, -1 where nothing is ever replaced. tokens: of the verdict for the first and for the second response. sign: 1
-    where response a is shown first, else -1."""
+    position, -1 where nothing is ever replaced. tokens: of the verdict for the first and for the second response. weight: in the
+    mean over all answers, each order weighing the same; negative where response b is shown first."""
 
     given: Tensor
     base: Tensor
@@ -39,7 +43,7 @@ class Side:
     at_image: Tensor
     features: Tensor
     tokens: tuple[int, int]
-    sign: int
+    weight: float
 
 
 class VerdictForward:
@@ -86,8 +90,7 @@ class VerdictForward:
                 [z[:, : self.features.prompt], torch.ones_like(z[:, self.features.prompt :])], dim=1
             )
             z = words
-        odds = [side.sign * self._log_odds(side, z) for side in self.sides]
-        margin = torch.stack(odds).mean(0)
+        margin = torch.stack([side.weight * self._log_odds(side, z) for side in self.sides]).sum(0)
         return Outputs(torch.stack([margin / 2, -margin / 2], dim=1))
 
     def _log_odds(self, side: Side, z: Tensor) -> Tensor:
@@ -101,34 +104,78 @@ class VerdictForward:
         return odds
 
 
+@dataclass(frozen=True)
+class Held:
+    """What stands before the verdict in one order. written: up to the verdict. verdicts: the two forms that it may have.
+    text: the whole answer, "" where only the lead is forced."""
+
+    order: tuple[int, ...]
+    written: str
+    verdicts: tuple[str, str]
+    text: str = ""
+
+
 def build_sides(
     judge: Any, comparison: Comparison, votes: Sequence[Vote], a: int, b: int, level: str, most_regions: int
 ) -> tuple[list[Side], Features]:
-    """judge: a GenerativeJudge with a `reader`. votes: of the judgement; the first of each order that was read at a verdict
-    is held fixed. Call under the judge's lock."""
+    """judge: a GenerativeJudge with a `reader`. votes: the answers that are held fixed, as they were read; without any the lead
+    is forced in both orders. Call under the judge's lock. Raises RecordError where no answer was read at its verdict."""
     image, texts = comparison.load_image(), (comparison.responses[a], comparison.responses[b])
     split = (tuple(pieces(texts[0], level)), tuple(pieces(texts[1], level)))
     blank = blank_image(image)
+    held = held_fixed(judge, votes, a, b)
+    orders = [h.order for h in held]
     sides, features = [], None
-    for sign, order in ((1, (a, b)), (-1, (b, a))):
-        asked, places = filled(judge.prompt, comparison.prompt, *(comparison.responses[k] for k in order))
-        written, verdicts = written_before(judge, votes, order)
+    for h in held:
+        sign = 1 if h.order == (a, b) else -1
+        sentences = tuple(sentences_before(h.text, len(h.written))) if len(held) == 1 else ()
+        weight = sign / orders.count(h.order) / len(set(orders))
+        asked, places = filled(judge.prompt, comparison.prompt, *(comparison.responses[k] for k in h.order))
         side, features = _side(
-            judge, image, blank, asked, places, written, verdicts, split, sign, most_regions
-        )
+            judge, image, blank, asked, places, h, split, sentences, weight, most_regions
+        )  # fmt: skip
         sides.append(side)
     assert features
     return sides, features
 
 
-def written_before(judge: Any, votes: Sequence[Vote], order: tuple[int, int]) -> tuple[str, tuple[str, str]]:
-    """What stands before the verdict in this order, and the two forms that the verdict may have."""
+def held_fixed(judge: Any, votes: Sequence[Vote], a: int, b: int) -> list[Held]:
+    """Of each answer about these two that was read at its verdict. Raises RecordError where there is none among votes."""
+    if not votes:
+        return [Held(order, judge.lead, judge.prompt.verdicts) for order in ((a, b), (b, a))]
+    out = []
     for vote in votes:
-        if vote.order == order and vote.text and vote.log_odds is not None:
-            found = RULES[judge.prompt.parsing](vote.text)
-            if found.at is not None:
-                return vote.text[: found.at], judge.forms(vote.text, found.at, found.choice)
-    return judge.lead, judge.prompt.verdicts
+        if vote.order not in ((a, b), (b, a)) or vote.log_odds is None:
+            continue
+        if not vote.text:
+            out.append(Held(vote.order, judge.lead, judge.prompt.verdicts))
+            continue
+        found = RULES[judge.prompt.parsing](vote.text)
+        if found.at is not None:
+            forms = judge.forms(vote.text, found.at, found.choice)
+            out.append(Held(vote.order, vote.text[: found.at], forms, vote.text))
+    if not out or len(votes) > 1 and len({h.order for h in out}) < 2:
+        raise RecordError(
+            "In one of the two orders no answer was read at its verdict, so the margin rests on counted votes and has no words or "
+            "regions to fall on: explain the verdict at once ('verdict') or one critique ('critique:0')."
+        )
+    return out
+
+
+def sentences_before(text: str, at: int) -> list[Piece]:
+    """The sentences of a critique that end before the verdict at character `at`. Tags such as <think> are no part of them,
+    nor is the sentence in which the verdict itself stands: without it there would be no place for a verdict."""
+    out: list[Piece] = []
+    start = 0
+    for tag in (*TAG.finditer(text), None):
+        end = tag.start() if tag else len(text)
+        out += [
+            (said, s + start, e + start)
+            for said, s, e in pieces(text[start:end], "sentence")
+            if e + start <= at
+        ]
+        start = tag.end() if tag else end
+    return out
 
 
 def filled(prompt: Prompt, question: str, first: str, second: str) -> tuple[str, list[tuple[str, int, int]]]:
@@ -144,42 +191,45 @@ def filled(prompt: Prompt, question: str, first: str, second: str) -> tuple[str,
 
 
 def _side(
-    judge: Any, image: Image.Image, blank: Image.Image, asked: str, places: list[tuple[str, int, int]], written: str,
-    verdicts: tuple[str, str], split: tuple[tuple[Piece, ...], tuple[Piece, ...]], sign: int, most_regions: int,
+    judge: Any, image: Image.Image, blank: Image.Image, asked: str, places: list[tuple[str, int, int]], held: Held,
+    split: tuple[tuple[Piece, ...], tuple[Piece, ...]], sentences: tuple[Piece, ...], weight: float, most_regions: int,
 ) -> tuple[Side, Features]:  # fmt: skip
-    inputs, tokens = judge.before_verdict(image, asked, written, verdicts)
-    plain, _ = judge.before_verdict(blank, asked, written, verdicts)
+    inputs, tokens = judge.before_verdict(image, asked, held.written, held.verdicts)
+    plain, _ = judge.before_verdict(blank, asked, held.written, held.verdicts)
     reader, ids = judge.reader, inputs["input_ids"]
-    vision = {"image_grid_thw": inputs["image_grid_thw"]}
+    vision = {
+        k: v
+        for k, v in inputs.items()
+        if k not in ("input_ids", "attention_mask", "mm_token_type_ids", "pixel_values")
+    }
     with torch.no_grad():
         given = reader.embed(ids, reader.image_features(inputs["pixel_values"], **vision))
         base = reader.embed(ids, reader.image_features(plain["pixel_values"], **vision))
         at_image = reader.at_image(ids)[0]
-        merge = judge.processor.image_processor.merge_size
-        rows, columns = (int(v) // merge for v in inputs["image_grid_thw"][0][1:])
-        block = max(1, -(-max(rows, columns) // most_regions))
-        grid = (-(-rows // block), -(-columns // block))
-        offsets, start = judge.offsets(image, asked, written, verdicts)
-        feature = _words(offsets[: ids.shape[1]], start, places, split, sign)
+        grid, region = regions_of(judge.processor.layout(inputs, 0, int(at_image.sum())), most_regions)
+        offsets, asked_at, written_at = judge.offsets(image, asked, held.written, held.verdicts)
+        feature = _words(offsets[: ids.shape[1]], asked_at, places, split, weight > 0)
+        prompt = len(split[0]) + len(split[1])
+        for i, (start, end) in enumerate(offsets[: ids.shape[1]]):
+            for n, (_, s, e) in enumerate(sentences):
+                if start < written_at + e and end > written_at + s and end > start:
+                    feature[i] = prompt + 1 + n
         mean = reader.backbone.get_input_embeddings().weight.mean(0)
         base[0, feature.to(base.device) >= 0, : len(mean)] = mean
-        y, x = torch.meshgrid(torch.arange(rows) // block, torch.arange(columns) // block, indexing="ij")
-        texts = len(split[0]) + len(split[1]) + 1
-        feature[at_image.cpu()] = (texts + y * grid[1] + x).flatten()
+        texts = prompt + 1 + len(sentences)
+        feature[at_image.cpu()] = torch.where(region < 0, -1, texts + region)
         positions = reader.positions(ids, inputs["attention_mask"], **vision)
-    device = given.device
-    side = Side(
-        given, base, inputs["attention_mask"], positions, at_image[None], feature.to(device), tokens, sign
-    )
-    return side, Features(split, grid, feature.to(device), torch.full((2, 0), -1))
+    feature = feature.to(given.device)
+    side = Side(given, base, inputs["attention_mask"], positions, at_image[None], feature, tokens, weight)
+    return side, Features(split, grid, feature, torch.full((2, 0), -1), sentences)
 
 
 def _words(
     offsets: Sequence[tuple[int, int]], start: int, places: list[tuple[str, int, int]],
-    split: tuple[tuple[Piece, ...], tuple[Piece, ...]], sign: int,
+    split: tuple[tuple[Piece, ...], tuple[Piece, ...]], a_first: bool,
 ) -> Tensor:  # fmt: skip
     """(P,) the feature of each token: response a's pieces, b's, then the question as one. start: where what is asked begins."""
-    of = {"first": 0 if sign > 0 else 1, "second": 1 if sign > 0 else 0}
+    of = {"first": 0 if a_first else 1, "second": 1 if a_first else 0}
     out = torch.full((len(offsets),), -1, dtype=torch.long)
     for name, begin, end in places:
         begin, end = begin + start, end + start

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from transformers import BatchFeature
 
 from core.images import image_hash
 from core.judges.features import Outputs, TargetFunction
+from core.judges.kept import Kept
 from core.judges.masked import PrefixForward
 from core.judges.padded import PaddedJudge, Prepared, card_of
 from core.model import VLMDR
@@ -27,7 +27,7 @@ from core.model.processor import RewardProcessor, encode_prefix, pad_responses
 from core.records import Comparison, JudgeCard, Judgement, OODScore
 from core.taxonomy import dimensions_from
 
-READINGS = 8  # prompts whose reading is kept, so that editing a response re-runs only the response
+READINGS = 256 << 20  # bytes of readings that are kept, so that editing a response re-runs only the response
 
 
 @dataclass(frozen=True)
@@ -70,14 +70,14 @@ class GatedForward(PrefixForward):
 
 
 class VLMDRJudge(PaddedJudge):
-    decomposes_head = True
+    decomposes_head = rewords = True
 
     def __init__(
         self, model: VLMDR, processor: RewardProcessor, card: JudgeCard, ood: OODModel | None = None
     ) -> None:
         super().__init__(model, processor, card)
         self.ood = ood
-        self._readings: OrderedDict[tuple[str, str], Read] = OrderedDict()
+        self._readings: Kept[Read] = Kept(READINGS)
 
     @classmethod
     def load(
@@ -122,14 +122,12 @@ class VLMDRJudge(PaddedJudge):
 
     def _read(self, image: Image.Image, prompt: str) -> Read:
         key = (image_hash(image), prompt)
-        if key in self._readings:
-            self._readings.move_to_end(key)
-            return self._readings[key]
+        if (kept := self._readings.get(key)) is not None:
+            return kept
         inputs = encode_prefix(self.processor, [image], [prompt]).to(self.model.device)
-        read = self._readings[key] = self._read_inputs(inputs, [pixel_statistics(image)] if self.ood else [])
-        if len(self._readings) > READINGS:
-            self._readings.popitem(last=False)
-        return read
+        return self._readings.put(
+            key, self._read_inputs(inputs, [pixel_statistics(image)] if self.ood else [])
+        )
 
     def _read_inputs(self, inputs: BatchFeature, statistics: list[Tensor]) -> Read:
         """One vision pass serves the judgement and the out-of-distribution score."""

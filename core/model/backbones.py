@@ -7,22 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForImageTextToText, AutoTokenizer
+from transformers import AutoConfig, AutoModelForImageTextToText, AutoTokenizer
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from core.model.loading import CheckpointError, choose_device, choose_dtype
+from core.model.need import need_of
 from core.model.processor import RewardProcessor
+from core.model.tiles import PROCESSORS
 
 # The shared-prefix reading (core/model/reader.py; deepstack.py for Qwen3-VL) equals the model's own forward:
 # tests/core/model/test_backbones.py compares them.
-SUPPORTED = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
+SUPPORTED = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "llava_onevision", "internvl")
 
 WHY_NOT = {
     "gemma3": "Gemma 3 lets image tokens look at one another in both directions",
     "llava": "LLaVA has an image processor and a chat format of its own",
     "llava_next": "LLaVA-NeXT cuts pictures into tiles in a way of its own",
-    "llava_onevision": "LLaVA-OneVision cuts pictures into tiles in a way of its own",
-    "internvl": "InternVL cuts pictures into tiles in a way of its own",
     "smolvlm": "SmolVLM cuts pictures into tiles in a way of its own",
 }
 
@@ -30,11 +30,14 @@ WHY_NOT = {
 def load_vlm(
     folder: Path, title: str, device: str | None, dtype: str | None, may_lack: tuple[str, ...] = ()
 ) -> Any:
-    """The whole model with its language head, in eval mode. may_lack: weights whose absence does not matter.
+    """The whole model with its language head, in eval mode, its weights frozen. may_lack: weights whose absence does not
+    matter.
 
     Only safetensors are read and no code of the checkpoint is run. Raises CheckpointError.
     """
     place = choose_device(device)
+    if need := need_of(title, folder, device, dtype):
+        need.check()
     try:
         loaded: Any = AutoModelForImageTextToText.from_pretrained(
             folder, dtype=choose_dtype(place, dtype), use_safetensors=True, trust_remote_code=False, output_loading_info=True,
@@ -54,29 +57,42 @@ def load_vlm(
         raise CheckpointError(
             f"The weights of '{title}' hold values that are not numbers (NaN), the first in {bad}."
         )
-    return model.to(place).eval()
+    return model.to(place).eval().requires_grad_(False)
 
 
 def open_processor(folder: Path, title: str, max_pixels: int | None = None) -> RewardProcessor:
     """Tokenizer, image processor and chat template as the checkpoint brings them. Raises CheckpointError."""
     try:
-        images = Qwen2VLImageProcessorPil.from_pretrained(folder)
+        config: Any = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        kind = PROCESSORS.get(config.model_type)
+        images: Any = (kind.image_processor_class if kind else Qwen2VLImageProcessorPil).from_pretrained(
+            folder
+        )
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        template = tokenizer.chat_template or _template_of(folder)
+        tokenizer.chat_template = template
+        if kind:
+            processor: RewardProcessor = kind(images, tokenizer, config, max_pixels)
+        else:
+            if max_pixels is not None:
+                images.size["longest_edge"] = max_pixels
+                images.size["shortest_edge"] = min(images.size["shortest_edge"], max_pixels)
+            processor = RewardProcessor(images, tokenizer)
     except Exception as error:
         raise CheckpointError(
             f"'{title}' has weights but no usable tokenizer and image processor: {_first_line(error)}"
         ) from error
-    template = tokenizer.chat_template or _template_of(folder)
     if not isinstance(template, str):
         raise CheckpointError(
             f"'{title}' has no chat template (in tokenizer_config.json, chat_template.jinja or chat_template.json), so "
             "nobody can say how its inputs were written. Put its base model's template there."
         )
-    tokenizer.chat_template = template
-    if max_pixels is not None:
-        images.size["longest_edge"] = max_pixels
-        images.size["shortest_edge"] = min(images.size["shortest_edge"], max_pixels)
-    return RewardProcessor(images, tokenizer)
+    if processor.image_token_id != config.image_token_id:
+        raise CheckpointError(
+            f"The tokenizer of '{title}' has another token for pictures ({processor.image_token}) than its config.json says: "
+            "they come from different checkpoints."
+        )
+    return processor
 
 
 def _template_of(folder: Path) -> str | None:

@@ -43,11 +43,3 @@ class DeepStackReward(HeadedReward):
             visual_pos_masks=at_image, deepstack_visual_embeds=[added[at_image] for added in later],
         )  # fmt: skip
         return self.prefix_of(out, mask, positions)
-
-
-def reader_of(model: Any, head: nn.Module) -> HeadedReward:
-    """model: as `load_vlm` gives it. The reader of its kind, under `head`."""
-    kind = DeepStackReward if model.config.model_type == "qwen3_vl" else HeadedReward
-    reader = kind(model.model, head)
-    reader.eval()  # type: ignore[no-untyped-call]
-    return reader

@@ -6,6 +6,7 @@ is the PIL image processor and the tokenizer; the ids are those of the official 
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -23,8 +24,25 @@ MAX_PIXELS = 112 * 112  # of the embedded models' pictures
 MARK = "\u241f"  # stands for a text while the chat template is rendered to see what it writes around it
 
 
+@dataclass(frozen=True)
+class Layout:
+    """Where a picture's visual tokens look. rows, columns: of a grid over the picture. cells: (tokens,) the cell that each
+    token shows, counted row by row; -1 where it shows none of the picture."""
+
+    rows: int
+    columns: int
+    cells: Tensor
+
+
 class RewardProcessor(ProcessorMixin):
-    """Image processor and tokenizer of Qwen2-VL and Qwen2.5-VL checkpoints."""
+    """Image processor and tokenizer of Qwen2-VL, Qwen2.5-VL and Qwen3-VL checkpoints; tiles.py has those of others.
+
+    model_keys: what of a picture the model's own forward takes. named, token: where the tokenizer names the token that stands
+    for a picture, and the token itself where it does not.
+    """
+
+    named, token = "image_token", "<|image_pad|>"
+    model_keys: tuple[str, ...] = ("pixel_values", "image_grid_thw", "mm_token_type_ids")
 
     # Without them transformers falls back to one-dimensional positions, and says nothing (TRL calls the processor itself).
     return_mm_token_type_ids = True
@@ -32,7 +50,7 @@ class RewardProcessor(ProcessorMixin):
     def __init__(
         self, image_processor: Any = None, tokenizer: Any = None, chat_template: str | None = None, **_: Any
     ):
-        self.image_token = getattr(tokenizer, "image_token", None) or "<|image_pad|>"
+        self.image_token = getattr(tokenizer, self.named, None) or self.token
         self.control_tokens = [t.content for t in tokenizer.added_tokens_decoder.values() if t.special]
         self._turn: tuple[str, str] | None = None
         self._opens: str | None = None
@@ -49,6 +67,26 @@ class RewardProcessor(ProcessorMixin):
         kwargs["trust_remote_code"] = False
         image_processor = Qwen2VLImageProcessorPil.from_pretrained(source, **kwargs)
         return cls(image_processor, AutoTokenizer.from_pretrained(source, **kwargs))
+
+    def pictures(self, images: list[Image.Image]) -> BatchFeature:
+        """What a model is given of them, and what is needed to say where their visual tokens look."""
+        return self.image_processor(images=images, return_tensors="pt")
+
+    @property
+    def limit(self) -> str:
+        """The largest picture that the model is shown, in words."""
+        return f"pictures of at most {int(self.image_processor.size['longest_edge']):,} pixels"
+
+    def layout(self, inputs: Any, i: int, tokens: int) -> Layout:
+        """Of picture i, which has so many visual tokens: a square, or else one row, where there is no grid."""
+        if "image_grid_thw" in inputs:
+            _, rows, columns = (
+                int(v) // self.image_processor.merge_size for v in inputs["image_grid_thw"][i]
+            )
+        else:
+            side = math.isqrt(tokens)
+            rows, columns = (side, side) if side * side == tokens else (1, tokens)
+        return Layout(rows, columns, torch.arange(rows * columns))
 
     def replace_image_token(self, image_inputs: Any, image_idx: int, **_: Any) -> str:
         grid = image_inputs["image_grid_thw"][image_idx]
@@ -67,7 +105,7 @@ class Response:
 def encode_prefix(processor: RewardProcessor, images: list[Image.Image], prompts: list[str]) -> BatchFeature:
     """Image and prompt up to where the response begins, padded on the left. One image a prompt."""
     texts = [_prefix(processor, prompt) for prompt in prompts]
-    inputs = processor.image_processor(images=images, return_tensors="pt")
+    inputs = processor.pictures(images)
     texts = [_with_image(processor, text, inputs, i) for i, text in enumerate(texts)]
     tokens = processor.tokenizer(
         texts, padding=True, padding_side="left", return_tensors="pt", add_special_tokens=False

@@ -53,6 +53,11 @@ def find_layout(names: frozenset[str]) -> HeadLayout | None:
     return None
 
 
+def half_a_head(names: frozenset[str]) -> str:
+    """The name of a weight that belongs to a head whose other part is missing; "" where there is none."""
+    return "" if find_layout(names) else next((n for n in sorted(names) if KEY.fullmatch(n)), "")
+
+
 class Head(nn.Sequential):
     """States (..., H) -> (..., 1) in float32, as TRL reads them."""
 

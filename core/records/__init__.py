@@ -12,6 +12,7 @@ from core.records.explanation import (
     Faithfulness,
     ImageAblation,
     ImageUse,
+    Passed,
     to_json,
 )
 from core.records.judgement import Condition, Judgement, OODScore, Vote
@@ -19,5 +20,5 @@ from core.records.text import content_hash, frozen, letter, plain
 
 __all__ = [
     "CardError", "Comparison", "Condition", "Explanation", "Faithfulness", "ImageSource", "JudgeCard", "Judgement", "Known",
-    "OODScore", "RecordError", "ImageAblation", "ImageUse", "DeletionCheck", "Truth", "Turn", "Vote", "content_hash", "frozen", "letter", "plain", "to_json",
+    "OODScore", "RecordError", "ImageAblation", "ImageUse", "DeletionCheck", "Passed", "Truth", "Turn", "Vote", "content_hash", "frozen", "letter", "plain", "to_json",
 ]  # fmt: skip

@@ -57,13 +57,14 @@ class BundleError(ValueError):
 
 @dataclass(frozen=True)
 class Bundle:
-    """card: of the judge. image_ablation: None where it was not measured."""
+    """card: of the judge. image_ablation: None where it was not measured. more: explanations of other targets of the pair."""
 
     comparison: Comparison
     judgement: Judgement
     explanation: Explanation
     image_ablation: ImageAblation | None
     card: JudgeCard
+    more: tuple[Explanation, ...] = ()
 
 
 def write(bundle: Bundle) -> bytes:
@@ -77,6 +78,7 @@ def write(bundle: Bundle) -> bytes:
         "judgement": bundle.judgement.to_row(),
         "explanation": asdict(bundle.explanation),
         "image_ablation": asdict(bundle.image_ablation) if bundle.image_ablation else None,
+        **({"more": [asdict(e) for e in bundle.more]} if bundle.more else {}),
     }  # fmt: skip
     members = {
         "picture.png": c.image,
@@ -198,7 +200,8 @@ def _bundle(record: dict[str, Any], picture: bytes, card: JudgeCard) -> Bundle:
         c["id"], picture, c["prompt"], tuple(c["responses"]), c["preferred"], c["benchmark"], c["category"]
     )
     explained = explanation_of(record["explanation"])
-    return Bundle(comparison, judgement, explained, ImageAblation(**ablated) if ablated else None, card)
+    more = tuple(explanation_of(row) for row in record.get("more", ()))
+    return Bundle(comparison, judgement, explained, ImageAblation(**ablated) if ablated else None, card, more)
 
 
 def explanation_of(row: dict[str, Any]) -> Explanation:
@@ -209,7 +212,7 @@ def explanation_of(row: dict[str, Any]) -> Explanation:
     if not checked:
         return found
     parts = {
-        k: DeletionCheck(**{n: frozen(v) for n, v in checked[k].items()}) if checked[k] else None
-        for k in ("words", "regions")
+        k: DeletionCheck(**{n: frozen(v) for n, v in checked[k].items()}) if checked.get(k) else None
+        for k in ("words", "regions", "critique")
     }
     return replace(found, faithfulness=Faithfulness(**parts))

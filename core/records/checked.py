@@ -13,6 +13,7 @@ from pydantic.types import StringConstraints
 LARGEST = 1e9  # of any number
 MOST = 1024  # dimensions, rows and columns of a map, units of a removal
 RESPONSES = 64
+MOST_TARGETS = 64  # explanations beside the first
 MOST_STEPS = 4096  # whoever verifies a bundle takes as many
 
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-LARGEST, le=LARGEST)]
@@ -45,6 +46,7 @@ class VoteForm(_Form):
     text: Text
     choice: Index | None = None
     log_odds: Number | None = None
+    problem: Name = ""
 
 
 class OODForm(_Form):
@@ -113,6 +115,7 @@ class DeletionCheckForm(_Form):
 class FaithfulnessForm(_Form):
     words: DeletionCheckForm | None
     regions: DeletionCheckForm | None
+    critique: DeletionCheckForm | None = None
 
 
 class ExplanationForm(_Form):
@@ -139,9 +142,14 @@ class ExplanationForm(_Form):
     pair: tuple[Index, Index] = (0, 1)
     target_key: Name = "margin"
     method_key: Name = ""
+    critique_tokens: Annotated[list[Token], Field(max_length=MOST)] = []
+    critique_values: Vector = []
+    unanswered: Whole = 0
 
     @model_validator(mode="after")
     def fits(self) -> ExplanationForm:
+        if len(self.critique_tokens) != len(self.critique_values):
+            raise ValueError("there are not as many critique_values as critique_tokens")
         if [len(t) for t in self.tokens] != [len(v) for v in self.token_values]:
             raise ValueError("there are not as many token_values as tokens")
         lengths = {len(row) for row in self.patch_values}
@@ -174,21 +182,37 @@ class RecordForm(_Form):
     explanation: ExplanationForm
     image_ablation: ImageAblationForm | None = None
     familiarity: FamiliarityForm | None = None
+    more: Annotated[list[ExplanationForm], Field(max_length=MOST_TARGETS)] = []
 
     @model_validator(mode="after")
     def belongs_together(self) -> RecordForm:
-        c, j, e = self.comparison, self.judgement, self.explanation
+        c, j = self.comparison, self.judgement
         n = len(c.responses)
         if len(j.rewards) != n:
             raise ValueError("there are not as many rewards as responses")
-        if max(e.pair) >= n:
-            raise ValueError("pair is not two of the responses")
-        if not j.comparison_id == e.comparison_id == c.id:
-            raise ValueError("judgement and explanation belong to another comparison")
-        for tokens, i in zip(e.tokens, e.pair, strict=True):
-            if any(not start <= end <= len(c.responses[i]) for _, start, end in tokens):
-                raise ValueError("a token lies outside its response")
+        for e in (self.explanation, *self.more):
+            if max(e.pair) >= n:
+                raise ValueError("pair is not two of the responses")
+            if not j.comparison_id == e.comparison_id == c.id:
+                raise ValueError("judgement and explanation belong to another comparison")
+            for tokens, i in zip(e.tokens, e.pair, strict=True):
+                if any(not start <= end <= len(c.responses[i]) for _, start, end in tokens):
+                    raise ValueError("a token lies outside its response")
+            self._check_critique(e)
         return self
+
+    def _check_critique(self, e: ExplanationForm) -> None:
+        kind, _, key = e.target_key.partition(":")
+        votes = self.judgement.votes
+        if kind == "critique" and not (
+            key.isascii() and key.isdecimal() and len(key) < 6 and int(key) < len(votes)
+        ):
+            raise ValueError("an explanation is of a critique that is not among the votes")
+        if e.critique_tokens:
+            if kind != "critique":
+                raise ValueError("critique_tokens stand there without a critique")
+            if any(not start <= end <= len(votes[int(key)].text) for _, start, end in e.critique_tokens):
+                raise ValueError("a sentence lies outside its critique")
 
 
 def checked_record(record: object) -> dict[str, Any]:

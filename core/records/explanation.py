@@ -8,12 +8,24 @@ from enum import StrEnum
 
 from core.records.judgement import Judgement
 
+PASSES, WEAKLY = 3.0, 1.2  # times the random move, from which a deletion check is passed, and weakly passed
+NO_INFLUENCE = 0.05  # a move of the target below which nothing depends on what was removed
+
+
+class Passed(StrEnum):
+    """How a deletion check ended."""
+
+    PASSES = "passes"
+    WEAKLY = "weakly passes"
+    FAILS = "fails"
+    NO_INFLUENCE = "no influence"
+
 
 @dataclass(frozen=True)
 class DeletionCheck:
-    """What became of a target when the units an explanation marks most were replaced by the baseline.
+    """What became of a target when the words or regions that an explanation marks most were replaced by the baseline.
 
-    names: the units. before, after: the target. random: how far as many random units move it, on average.
+    names: what was replaced. before, after: the target. random: how far as many random ones move it, on average.
     """
 
     names: tuple[str, ...]
@@ -21,13 +33,31 @@ class DeletionCheck:
     after: float
     random: float
 
+    @property
+    def times(self) -> float:
+        """How many times further the target fell toward the other side (what is marked speaks for its sign) than random
+        features move it. Below 0 where it rose."""
+        fell = (self.before - self.after) * (1 if self.before >= 0 else -1)
+        return fell / max(self.random, 1e-9)
+
+    @property
+    def passed(self) -> Passed:
+        flips = self.before * self.after < 0
+        if abs(self.after - self.before) < NO_INFLUENCE and self.random < NO_INFLUENCE and not flips:
+            return Passed.NO_INFLUENCE
+        if self.times >= PASSES:
+            return Passed.PASSES
+        return Passed.WEAKLY if self.times >= WEAKLY else Passed.FAILS
+
 
 @dataclass(frozen=True)
 class Faithfulness:
-    """Whether an explanation is true of the model: words and regions apart, None where there are none."""
+    """Whether an explanation is true of the model: words, regions and sentences of the critique apart, None where there
+    are none."""
 
     words: DeletionCheck | None
     regions: DeletionCheck | None
+    critique: DeletionCheck | None = None
 
 
 @dataclass(frozen=True)
@@ -42,7 +72,9 @@ class Explanation:
     promises no completeness (then it is no error of the method). steps: forward/backward passes on the path, or
     random orders; 0 where the method takes none. points: model evaluations. level: what a token is, "word" or "sentence". scope: "joint", or
     "responses" where image and prompt were left as they are. peak_memory: bytes, None where not measured.
-    pair, target_key, method_key: what `explain` was asked for.
+    pair, target_key, method_key: what `explain` was asked for. critique_tokens: sentences of the critique that is held fixed,
+    with character offsets into its vote's text, and critique_values: one number each. unanswered: of a judge that is asked
+    again, changed inputs on which it gave no verdict; they count as unmoved.
     """
 
     comparison_id: str
@@ -68,6 +100,9 @@ class Explanation:
     pair: tuple[int, int] = (0, 1)
     target_key: str = "margin"
     method_key: str = ""
+    critique_tokens: tuple[tuple[str, int, int], ...] = ()
+    critique_values: tuple[float, ...] = ()
+    unanswered: int = 0
 
 
 UNMOVED = 0.1  # of the margin: a smaller move says that the picture does not matter

@@ -31,6 +31,10 @@ SORTS = {
     "order of the data": "a.row",
 }
 OUTCOME_CHOICES = ("mistakes", "right", "ties", "not judged", "everything")
+ORDER_CHOICES = {
+    "same": "the same response wins in both orders",
+    "depends": "the answer depends on the order",
+}
 VERSUS_CHOICES = ("only this judge is wrong", "only the other is wrong", "both are wrong", "they differ")
 
 
@@ -41,7 +45,7 @@ class Filters:
     other: a second run of the same data, and `versus` what to make of it. dimension: key of a selected dimension.
     margin: (low, high) of reward_preferred - best other reward. longer: the preferred response is the "longer" or
     "shorter" one. blank, shuffled: the same judge's runs under these conditions; with `wrong_reason` only rows that
-    it gets right with a blank image as well.
+    it gets right with a blank image as well. orders: a key of ORDER_CHOICES, for runs that `knows_orders`.
     """
 
     outcome: str = "mistakes"
@@ -56,12 +60,13 @@ class Filters:
     wrong_reason: bool = False
     sort: str = "most confident mistakes"
     shuffled: Run | None = None
+    orders: str = ""
 
 
 @dataclass(frozen=True)
 class Page:
     """rows: one per record on this page, without images, with the margins of the blank and the shuffled run where there
-    are such (margin_blank, margin_shuffled); total: how many pass; slice_rate: accuracy among all that
+    are such (margin_blank, margin_shuffled), and choice and order_consistent where the run knows of orders; total: how many pass; slice_rate: accuracy among all that
     pass every filter but `outcome`."""
 
     rows: pd.DataFrame
@@ -97,7 +102,9 @@ def _looked_up(run: Run, filters: Filters, offset: int, limit: int) -> Page:
             [*files, *values, *outcome_values, limit, offset],
         ).fetchall()
         rows = db.execute(
-            "SELECT row, id, subgroup, outcome, margin, prompt, decisive, problem FROM read_parquet(?) "
+            "SELECT row, id, subgroup, outcome, margin, prompt, decisive, problem"
+            + (", choice, order_consistent" if knows_orders(run) else "")
+            + " FROM read_parquet(?) "
             "WHERE row IN (SELECT unnest(?::BIGINT[]))",
             [str(run.file), [r for (r,) in chosen]],
         ).df()
@@ -136,6 +143,8 @@ def _where(run: Run, filters: Filters) -> tuple[str, list[Any]]:
         add("a.subgroup = ?", filters.subgroup)
     if filters.dimension:
         add("list_contains(a.selected, ?)", _place(run, filters.dimension))
+    if filters.orders:
+        add("a.order_consistent = ?", filters.orders == "same")
     low, high = filters.margin
     if low is not None:
         add("a.margin >= ?", low)
@@ -202,6 +211,14 @@ def _record(run: Run, row: int) -> dict[str, Any] | None:
 def judgement(run: Run, row: int) -> Judgement | None:
     stored = record(run, row)
     return judgement_of(stored, run.manifest) if stored and stored["rewards"] else None
+
+
+@damage_told
+@lru_cache(maxsize=KEPT)
+def knows_orders(run: Run) -> bool:
+    """Whether its judge was asked in both orders, and which won in each is kept."""
+    writes = run.manifest.judge.kind in ("generative", "remote")
+    return writes and "order_consistent" in pq.read_schema(run.file).names
 
 
 @damage_told

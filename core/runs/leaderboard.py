@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from core.benchmarks import BENCHMARKS, Grouping
+from core.runs.criteria import Criteria, criteria_of
 from core.runs.manifest import RunError
 from core.runs.metrics import (
     Bin,
@@ -28,6 +29,7 @@ from core.runs.metrics import (
     report,
 )
 from core.runs.run import Run, damage_told
+from core.runs.votes import AtK, Order, cast_in, order_effects, voting_curve
 from core.taxonomy import KEYS
 
 
@@ -36,7 +38,7 @@ class Entry:
     """reports: one per grouping, the official one first. plus: Acc+ where the benchmark has it. controls: what judges
     that read no picture score on the same labels. by_dimension: accuracy where a dimension decides (records that know
     it) or is among the selected (all others). outside: rows whose picture is out of distribution for the judge, of those
-    for which that was measured."""
+    for which that was measured. criteria: one a split, where the rows of a cluster are one pair by several criteria."""
 
     reports: tuple[Report, ...]
     plus: Rate | None
@@ -46,6 +48,31 @@ class Entry:
     calibration: tuple[list[Bin], float]
     margins: np.ndarray
     outside: tuple[int, int] = (0, 0)
+    criteria: tuple[Criteria, ...] = ()
+
+
+@dataclass(frozen=True)
+class Voting:
+    """What the votes of a judge that writes say beyond its accuracy. curve: Voting@K."""
+
+    order: Order
+    curve: tuple[AtK, ...]
+
+
+@damage_told
+def voting(run: Run) -> Voting | None:
+    """None where no labelled row has votes."""
+    return _voting(run.file, run.file.stat().st_mtime_ns, run.manifest.benchmark)
+
+
+@lru_cache(maxsize=64)
+def _voting(file: Path, version: int, benchmark: str) -> Voting | None:
+    del version
+    if not (cast := cast_in(file)):
+        return None
+    known = BENCHMARKS.get(benchmark)
+    grouping = known.groupings[0] if known and known.groupings else None
+    return Voting(order_effects(cast), tuple(voting_curve(cast, grouping)))
 
 
 @damage_told
@@ -94,6 +121,7 @@ def _entry(file: Path, version: int, benchmark: str, ties: str, keys: tuple[str,
         calibration=calibration(margins, right),
         margins=margins,
         outside=_outside(file),
+        criteria=tuple(criteria_of(narrow)) if known and known.criteria else (),
     )
 
 
@@ -110,7 +138,7 @@ def _narrow(file: Path) -> pd.DataFrame:
     """Everything but texts and vectors: small enough for a million rows."""
     with duckdb.connect() as db:
         frame = db.execute(
-            "SELECT row, subgroup, cluster, outcome, margin, decisive, preferred, "
+            "SELECT row, id, subgroup, cluster, outcome, margin, decisive, preferred, "
             "stored[preferred + 1] AS preferred_stored, length(responses[preferred + 1]) AS preferred_length, "
             "list_max(list_transform(responses, lambda t, i: CASE WHEN i = preferred + 1 THEN -1 ELSE length(t) END)) AS longest_other, "
             "list_min(list_transform(responses, lambda t, i: CASE WHEN i = preferred + 1 THEN NULL ELSE length(t) END)) AS shortest_other "
@@ -206,6 +234,17 @@ def table(runs: list[Run], ties: str = "wrong") -> pd.DataFrame:
                 "Acc+": _percent(e.plus.value),
                 "Acc+ from": _percent(e.plus.low),
                 "Acc+ to": _percent(e.plus.high),
+            }
+        for c in e.criteria:
+            row |= {
+                f"{c.split}: {name}": _percent(s.value)
+                for name, s in (("PAcc", c.pacc), ("TOS", c.tos), ("CMR", c.cmr))
+            }
+        if v := voting(run):
+            row |= {
+                "order consistency": _percent(v.order.consistent.value),
+                "first position preferred": _percent(v.order.first.value),
+                **{f"Voting@{at.k}": _percent(at.overall.value) for at in v.curve},
             }
         row |= {"rows": sum(o.counts.values()), "in the denominator": o.n, "out of distribution": e.outside[0], "ties": o.counts["tie"],
                 "unparsed": o.counts["unparsed"], "missing": o.counts["missing"], "unlabelled": o.counts["unlabelled"],

@@ -12,6 +12,7 @@ from scipy.special import expit
 
 from core.benchmarks.rows import Row
 from core.records import Judgement, OODScore, Vote, frozen
+from core.records.orders import depends_on_order
 from core.runs.manifest import Manifest, RunError
 from core.runs.metrics import outcome
 
@@ -28,9 +29,12 @@ SCHEMA = pa.schema([
     ("problem", pa.string()),
     ("critique", pa.string()), ("choice", pa.int32()), ("votes", _votes),
     ("ood", pa.bool_()), ("ood_score", pa.float32()), ("ood_threshold", pa.float32()), ("pictures", pa.int32()),
+    ("order_consistent", pa.bool_()),
 ])  # fmt: skip
 # Format 2. Runs of format 1 (release 0.1) lack these, and hold small numbers in a byte.
-ADDED = frozenset({"critique", "choice", "votes", "ood", "ood_score", "ood_threshold", "pictures"})
+ADDED = frozenset(
+    {"critique", "choice", "votes", "ood", "ood_score", "ood_threshold", "pictures", "order_consistent"}
+)
 
 
 def accepts(column: pa.Field, found: pa.DataType) -> bool:
@@ -85,7 +89,14 @@ def row_of(row: Row, judgement: Judgement | None, problem: str, image: bytes | N
         "votes": [{**asdict(v), "order": list(v.order)} for v in judgement.votes] if judgement and judgement.votes else None,
         "ood": ood.outside if ood else None, "ood_score": ood.score if ood else None,
         "ood_threshold": ood.threshold if ood else None, "pictures": row.pictures,
+        "order_consistent": _consistent(judgement),
     }  # fmt: skip
+
+
+def _consistent(judgement: Judgement | None) -> bool | None:
+    """Whether the same response wins in both orders; None where that was not asked or not decided."""
+    depends = depends_on_order(judgement.votes) if judgement else None
+    return None if depends is None else not depends
 
 
 def damage_of(stored: Mapping[str, Any]) -> str:

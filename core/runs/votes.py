@@ -9,15 +9,18 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 
 from core.benchmarks.rows import Grouping
 from core.records import Vote
+from core.records.orders import decided_pairs
 from core.runs.metrics import LEVEL, Rate, rate
-from core.runs.run import Run
 
 KS = (1, 3, 5, 7, 9)
 SEED = 1234  # as in cal.py
@@ -35,23 +38,29 @@ class Cast:
     votes: tuple[Vote, ...]
 
 
-def cast_in(run: Run) -> list[Cast]:
-    """Of each labelled row that has votes."""
-    rows = run.table(["row", "subgroup", "preferred", "votes"]).to_pylist()
+def cast_in(file: Path) -> list[Cast]:
+    """Of each labelled row of a run's file that has votes. Their texts stay where they are: an answer may be pages long."""
+    schema = pq.read_schema(file)
+    if "votes" not in schema.names:  # a run of release 0.1
+        return []
+    there = {f.name for f in schema.field("votes").type.value_type}  # early runs lack some
+    kept = ", ".join(
+        f"'{name}': v.\"{name}\"" for name in ("order", "choice", "log_odds", "problem") if name in there
+    )
+    with duckdb.connect() as db:
+        rows = db.execute(
+            f'SELECT "row", subgroup, preferred, list_transform(votes, lambda v: {{{kept}}}) FROM read_parquet(?) '
+            'WHERE len(votes) > 0 AND preferred IS NOT NULL ORDER BY "row"',
+            [str(file)],
+        ).fetchall()
     return [
-        Cast(r["row"], r["subgroup"], r["preferred"], tuple(_vote(v) for v in r["votes"]))
-        for r in rows
-        if r["votes"] and r["preferred"] is not None
+        Cast(row, subgroup, preferred, tuple(map(_vote, votes))) for row, subgroup, preferred, votes in rows
     ]
 
 
 def _vote(stored: Mapping[str, Any]) -> Vote:
     return Vote(
-        tuple(stored["order"]),
-        stored["text"] or "",
-        stored["choice"],
-        stored["log_odds"],
-        stored.get("problem") or "",
+        tuple(stored["order"]), "", stored["choice"], stored.get("log_odds"), stored.get("problem") or ""
     )
 
 
@@ -135,42 +144,9 @@ class Order:
     answers: int
 
 
-def side(votes: Sequence[Vote]) -> int | None:
-    """The response that the answers of one order prefer: by their log-odds where all that decide have them, else by count;
-    None where they do not decide."""
-    decided = [v for v in votes if v.choice is not None or v.log_odds is not None]
-    if not decided:
-        return None
-    if all(v.log_odds is not None for v in decided):
-        total = sum(v.log_odds or 0.0 for v in decided)
-    else:
-        total = sum((v.choice == v.order[0]) - (v.choice == v.order[1]) for v in decided)
-    return votes[0].order[0] if total > 0 else votes[0].order[1] if total < 0 else None
-
-
-def depends_on_order(votes: Sequence[Vote]) -> bool | None:
-    """Of one record: whether some pair's winner is another one in the other order. None where no pair decides in both."""
-    found = _pairs(votes)
-    return None if not found else any(a != b for a, b in found)
-
-
-def _pairs(votes: Sequence[Vote]) -> list[tuple[int, int]]:
-    """(winner as shown in order i < j, winner in the other order) of each pair that decides in both."""
-    orders: dict[tuple[int, ...], list[Vote]] = {}
-    for v in votes:
-        orders.setdefault(v.order, []).append(v)
-    out = []
-    for (i, j), given in sorted(orders.items()):
-        if i < j and (j, i) in orders:
-            a, b = side(given), side(orders[j, i])
-            if a is not None and b is not None:
-                out.append((a, b))
-    return out
-
-
 def order_effects(cast: Sequence[Cast]) -> Order:
     """Over pairs that were asked in both orders: a judge asked in one order only has no position preference to measure."""
-    pairs = [p for c in cast for p in _pairs(c.votes)]
+    pairs = [p for c in cast for p in decided_pairs(c.votes)]
     answers = [v for c in cast for v in c.votes]
     both = [
         v

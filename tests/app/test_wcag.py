@@ -6,7 +6,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
+from core.records.gallery import Entry, write
 from tests.app.conftest import started
+from tests.core.records.test_gallery import bundle
 
 pytestmark = pytest.mark.browser
 
@@ -24,6 +26,7 @@ PAGES = {
     "label": ("server", "label", "#name input, .desk-item"),
     "queues": ("server", "queues", "#results .contributions"),
     "replay": ("replayed", "", "#runs table"),
+    "recorded": ("replayed", "recorded", "#judged .legend"),
 }
 THEMES = ("light", "dark")
 WIDTHS = (1440, 390)
@@ -35,7 +38,8 @@ AXE = {"runOnly": {"type": "tag", "values": TAGS}, "resultTypes": ["violations"]
 @pytest.fixture(scope="session")
 def replayed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("replay")
-    with started(folder, "--replay", str(folder)) as (url, _):
+    write(folder / "recorded.zip", "Recorded", [Entry("first", bundle(0)), Entry("second", bundle(9))])
+    with started(folder, "--replay", str(folder), "--recorded", str(folder / "recorded.zip")) as (url, _):
         yield url
 
 

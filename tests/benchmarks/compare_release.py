@@ -95,7 +95,7 @@ def this_checkout() -> SimpleNamespace:
         run=make,
         find_runs=find_runs,
         targets=lambda judge, judged: [key for key, _ in targets_for(judge, judged)],
-        methods=[old_names.get(m, m) for m in METHODS],
+        methods=[old_names.get(m, m) for m in METHODS if m != "refine"],  # younger than that release
         explain=lambda judge, c, judged, pair, target, method: explain(
             judge, c, judged, Request(pair, target, method, STEPS)
         ),

@@ -106,7 +106,9 @@ def multi_crit(raw: dict[str, Any], meanings: dict[str, labels.Column]) -> list[
     else:
         meaning = meanings.get(column) or labels.decide(column, {(labels.token(preference), 2): 1})
         label = meaning.read(preference, 2)
-    item = f"{cells.text('question_id')} {cells.text('model_a')} {cells.text('model_b')}".strip()
+    # The rows of an item share its prompt_id; question_id is a row's own.
+    of_item = cells.text("prompt_id") or cells.text("question_id")
+    item = f"{cells.text('split')} {of_item} {cells.text('model_a')} {cells.text('model_b')}".strip()
     criterion = cells.text("criterion")
     return [
         one_comparison(

@@ -25,9 +25,10 @@ def test_everything_that_the_page_shows_is_there(kind, tmp_path):
     assert "The model prefers" in views.verdict_html(view) or "A tie" in views.verdict_html(view)
     assert len(views.figures_of(view)) == 3 and list(views.table(view)["response"]) == ["A", "B"]
     assert views.heat_html(view) and words.about(judge.card)
-    assert [key for _, key in views.targets_of(view, judge)] == ["margin"]
+    target = "verdict" if kind == "generative" else "margin"
+    assert [key for _, key in views.targets_of(view, judge)] == [target] == [view.explanation.target_key]
     assert views.as_dict(view, judge)["dimensions"] == []
-    effects, _, _ = try_edits(judge, view.comparison, view.judgement, view.explanation, view.other)
+    effects, _, _ = try_edits(judge, view.comparison, view.judgement, view.explanation, view.other, view.pair)
     assert effects
     bundle = read(write(Bundle(c, view.judgement, view.explanation, view.image_ablation, judge.card)))
     verdict, _, _ = check_bundle(judge, bundle, view.other)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from checkpoints import qwen, value_head
+from checkpoints import adapter, mlp_head, qwen, score_head, tiled, value_head
 from PIL import Image
 
 from core.explain import METHODS, explain, methods_for
@@ -24,13 +24,21 @@ def comparison():
 
 
 @pytest.fixture(
-    scope="module", params=["scalar", "generative", "scalar on Qwen3-VL", "generative on Qwen3-VL"]
-)
+    scope="module",
+    params=[
+        "value_head", "value_head on qwen3_vl", "score_head on qwen2_vl", "mlp_head", "adapter", "generative", "generative on qwen3_vl",
+        "generative on qwen2_vl", "value_head on llava_onevision", "generative on internvl",
+    ],
+)  # fmt: skip
 def judge(request, tmp_path_factory):
-    kind = "qwen3_vl" if "Qwen3" in request.param else "qwen2_5_vl"
-    folder = qwen(tmp_path_factory.mktemp("judge"), kind)
-    if request.param.startswith("scalar"):
-        value_head(folder)
+    """Every kind that has gradients, on every backbone."""
+    kind, _, backbone = request.param.partition(" on ")
+    backbone = backbone or "qwen2_5_vl"
+    folder = (qwen if backbone.startswith("qwen") else tiled)(tmp_path_factory.mktemp("judge"), backbone)
+    if kind == "adapter":
+        folder = adapter(tmp_path_factory.mktemp("adapter"), folder, head=True)
+    elif kind != "generative":
+        {"value_head": value_head, "score_head": score_head, "mlp_head": mlp_head}[kind](folder)
     return open_judge(str(folder), Options(device="cpu"))
 
 
@@ -82,6 +90,12 @@ def test_methods_run_and_complete_ones_add_up(judge, comparison, method):
     if METHODS[method].complete:
         assert abs(found.convergence_delta) < 0.05 * max(1, abs(found.target_value - found.baseline_value))
     assert explain(judge, comparison, judged, method="ablation", scope="responses").scope == "responses"
+
+
+def test_swapping_the_responses_turns_the_sign_of_the_margin_exactly(judge, comparison):
+    turned = Comparison("t", comparison.image, comparison.prompt, comparison.responses[::-1])
+    one, other = judge.judge(comparison), judge.judge(turned)
+    assert one.margin(0, 1) == -other.margin(0, 1) != 0 and one.rewards == other.rewards[::-1]
 
 
 def test_a_critique_is_held_fixed(tmp_path, comparison):

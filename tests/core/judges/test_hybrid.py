@@ -16,7 +16,7 @@ from app.common import figures, item_view
 from core.benchmarks import BENCHMARKS
 from core.explain import explain, has_gate, targets_for
 from core.judges.aspects import LengthPenalty, instruction_adherence, length_penalty, text_of, verified
-from core.judges.hybrid import INSIDE, RULE, HybridJudge, hybrid_over, model_part, rules_of
+from core.judges.hybrid import INSIDE, RULE, HybridJudge, hybrid_over, model_part, model_slopes, rules_of
 from core.judges.opening import HYBRIDS, NAMED, open_judge
 from core.judges.options import Options
 from core.judges.protocols import Differentiable
@@ -155,6 +155,22 @@ def test_the_models_part_by_hand():
     assert RULE - 2 * INSIDE > 1.5
 
 
+def test_how_the_models_part_moves_is_its_derivative():
+    """Of rewards that stay inside their class's span; the mean of a class is a shift that no margin within it sees."""
+    rewards = [3.0, 1.0, 2.0, -4.0, 0.5]
+    for classes, form in (
+        ((0, 0, 0, 0, 0), "normalised"),
+        ((1, 0, 0, 0, -1), "plain"),
+        ((1, 1, 1, -1, -1), "normalised"),
+    ):
+        slopes = model_slopes(rewards, classes, form)
+        moved = list(rewards)
+        moved[2] += 0.25
+        before, after = (model_part(r, classes, form) for r in (rewards, moved))
+        if classes[1] == classes[2]:
+            assert (after[2] - after[1]) - (before[2] - before[1]) == pytest.approx(0.25 * slopes[2])
+
+
 def test_a_form_that_is_not_one():
     with pytest.raises(ValueError, match="normalised, plain"):
         HybridJudge(None, "both")
@@ -225,6 +241,10 @@ def test_it_opens_over_any_judge():
 def test_over_the_embedded_model_it_is_explained_by_the_models_part(embedded_judge):
     judge = hybrid_over(embedded_judge)
     assert isinstance(judge, Differentiable) and not has_gate(judge)
+    settled = comparison("It is 7.", "It is 8.", prompt="What is 3 plus 4?")
+    nothing = explain(judge, settled, judge.judge(settled), pair=(0, 1), method="gradient")
+    assert nothing.target_value == pytest.approx(judge.judge(settled).margin(0, 1), abs=1e-4)
+    assert not np.any(nothing.token_values[0]) and not np.any(nothing.patch_values)
     c = replace(next(iter(BENCHMARKS["scene"].built_in(3))).comparison, truth=None)
     judged = judge.judge(c)
     own = embedded_judge.judge(c)

@@ -51,7 +51,9 @@ UNSUPPORTED = {
     "MM-RLHF-Reward": ({"model_type": "llava_qwen", "architectures": ["LlavaQwenForCausalLM"], "is_rm": True}, ("x",), (), "MM-RLHF-Reward's kind"),
     "LLaVA-Critic": ({"model_type": "llava", "architectures": ["LlavaQwenForCausalLM"]}, ("x",), (), "LLaVA-NeXT's own format .* whatever its model_type says"),
     "UnifiedReward-7b": ({"model_type": "llava_qwen", "architectures": ["LlavaQwenForCausalLM"]}, ("x",), (), "LLaVA-NeXT's own format"),
-    "LLaVA-OneVision": ({"model_type": "llava_onevision", "vision_config": {}}, ("x",), (), "not read here: LLaVA-OneVision cuts pictures"),
+    "SmolVLM": ({"model_type": "smolvlm", "vision_config": {}}, ("x",), (), "not read here: SmolVLM cuts pictures"),
+    "LLaVA-NeXT": ({"model_type": "llava_next", "vision_config": {}}, ("x",), (), "not read here: LLaVA-NeXT cuts pictures"),
+    "LLaVA 1.5": ({"model_type": "llava", "architectures": ["LlavaForConditionalGeneration"], "vision_config": {}}, ("x",), (), "not read here: LLaVA has an image processor"),
     "Gemma 3": ({"model_type": "gemma3", "vision_config": {}}, ("x",), (), "both directions"),
     "another VLM": ({"model_type": "mystery_vl", "vision_config": {}}, ("x",), (), "kind 'mystery_vl', which Rewardscope has not been shown to read"),
     "a text model": ({"model_type": "qwen2", "architectures": ["Qwen2ForSequenceClassification"]}, ("score.weight",), (), "text model .qwen2.: it reads no pictures"),
@@ -61,6 +63,7 @@ UNSUPPORTED = {
     "AWQ": ({"model_type": "qwen2_5_vl", "vision_config": {}, "quantization_config": {"quant_method": "awq"}}, ("x",), (), "quantised"),
     "no weights": ({"model_type": "qwen2_5_vl", "vision_config": {}}, (), (), "no .safetensors weights"),
     "a classifier without its head": ({"model_type": "qwen2_5_vl", "vision_config": {}, "num_labels": 1}, ("x",), (), "says that it gives one reward, but it holds no reward head"),
+    "half a head": ({"model_type": "qwen2_5_vl", "vision_config": {}}, ("v_head.summary.bias",), (), "holds v_head.summary.bias, but no weight that goes with it"),
     "only weights": (None, ("v_head.summary.weight",), (), "weights but no config.json"),
     "only a pickle": (None, (), ("adapter_model.bin",), "pickles"),
     "nothing": (None, (), (), "no config.json, so it is not a checkpoint"),
@@ -139,6 +142,7 @@ def test_a_hub_id_is_looked_at_before_it_is_downloaded(tmp_path, monkeypatch):
             "v_head.summary.weight": "value_head.safetensors",
             "v_head.summary.bias": "value_head.safetensors",
         }
+        parameter_count = {"F32": HIDDEN + 1}
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
     monkeypatch.setattr(huggingface_hub, "get_safetensors_metadata", lambda *a, **k: Metadata)

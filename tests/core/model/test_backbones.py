@@ -6,12 +6,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from checkpoints import qwen
+from checkpoints import qwen, tiled
 from PIL import Image
 
 from core.model.backbones import SUPPORTED, WHY_NOT, load_vlm, open_processor
-from core.model.deepstack import reader_of
 from core.model.processor import encode_prefix, encode_response, pad_responses
+from core.model.readers import reader_of
+from core.model.tiles import PROCESSORS
 from core.model.value_head import HeadedReward
 
 
@@ -21,7 +22,7 @@ def noise(seed, size):
 
 @pytest.mark.parametrize("kind", SUPPORTED)
 def test_states_equal_the_models_own(kind, tmp_path):
-    folder = qwen(tmp_path / kind, kind)
+    folder = (tiled if kind in PROCESSORS else qwen)(tmp_path / kind, kind)
     model = load_vlm(folder, kind, "cpu", "float32")
     processor = open_processor(folder, kind)
     reader = reader_of(model, torch.nn.Identity())
@@ -37,12 +38,13 @@ def test_states_equal_the_models_own(kind, tmp_path):
         states = reader.response_states(reading, model.get_input_embeddings()(ids), mask)
         for b, image in enumerate(images):
             prefix = inputs["input_ids"][b][inputs["attention_mask"][b].bool()]
-            pixels = processor.image_processor(images=[image], return_tensors="pt")
+            pixels = {k: v for k, v in processor.pictures([image]).items() if k in processor.model_keys}
             for n in range(2):
                 whole = torch.cat([prefix, ids[b, n][mask[b, n].bool()]])[None]
+                if "mm_token_type_ids" in processor.model_keys:
+                    pixels["mm_token_type_ids"] = (whole == model.config.image_token_id).int()
                 own = model.model(
-                    input_ids=whole, attention_mask=torch.ones_like(whole), use_cache=False,
-                    mm_token_type_ids=(whole == model.config.image_token_id).int(), **pixels,
+                    input_ids=whole, attention_mask=torch.ones_like(whole), use_cache=False, **pixels
                 ).last_hidden_state[0]  # fmt: skip
                 r = int(mask[b, n].sum())
                 scale = float(own.abs().max())

@@ -16,11 +16,12 @@ from core.benchmarks import BENCHMARKS
 from core.benchmarks.rows import Grouping
 from core.judges.pairs import rewards_of
 from core.records import JudgeCard, Judgement, Vote
+from core.records.orders import depends_on_order
 from core.runs import leaderboard
 from core.runs.metrics import frame_points, report
 from core.runs.run import open_run
 from core.runs.runner import Job, run
-from core.runs.votes import Cast, cast_in, depends_on_order, majority, order_effects, voting_curve
+from core.runs.votes import Cast, cast_in, majority, order_effects, voting_curve
 
 
 def official_majority(labels):
@@ -147,7 +148,7 @@ class Voter:
 
 def test_votes_are_stored_and_read_back_and_the_leaderboard_takes_the_coin(tmp_path):
     done = run(Job(BENCHMARKS["scene"].open().first(60), Voter(), tmp_path / "r", keep_images=False))
-    cast = cast_in(open_run(done.folder))
+    cast = cast_in(open_run(done.folder).file)
     assert len(cast) == 60 and all(len(c.votes) == 6 for c in cast)
     undecided = sum(c.votes[0].choice is None for c in cast)
     assert 0 < undecided < 60 and order_effects(cast).undecided == {"no verdict": 6 * undecided}

@@ -1,0 +1,195 @@
+"""Inspect builds the sections that its judge can fill, and no others; what costs something is said before it is asked."""
+
+import json
+import math
+
+import gradio as gr
+import pytest
+from checkpoints import qwen, value_head
+from server import serving, text_of
+
+from app.api import publish
+from app.common import words
+from app.inspect import views
+from app.inspect.first_looks import Looks
+from app.inspect.gallery import gallery
+from app.inspect.page import InspectPage
+from core.judges import remote
+from core.judges.generative import GenerativeJudge
+from core.judges.opening import open_judge
+from core.judges.options import Options
+from core.judges.prompts import PROMPTS
+from core.records import RecordError
+from core.runs.library import Library
+
+SECRET = "sk-very-secret-0123456789"
+TEXT = "<think>The first names the number. It is right.</think><answer>1</answer>"
+
+
+class Written(GenerativeJudge):
+    def write(self, image, asked, votes):
+        return [(TEXT, True)] * votes
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return qwen(tmp_path_factory.mktemp("judge"))
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(remote, "_wait", lambda error, attempt: 0.01)
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+
+
+def page_of(judge):
+    """The built page and the ids of what stands on it."""
+    with gr.Blocks() as demo:
+        page = InspectPage(Looks(judge, {}), Library([]))
+        page.build(demo)
+        publish(page.looks)
+    return page, {b.elem_id for b in demo.blocks.values() if getattr(b, "elem_id", None)}
+
+
+def example():
+    e = gallery()[0]
+    return views.comparison_of(e.path, e.comparison.prompt, list(e.comparison.responses))
+
+
+def asked_of(page, c):
+    """What the page shows once Judge is pressed."""
+    *_, wanted = page.on_asked(None, c.image, c.prompt, *c.responses)
+    return dict(zip(page.names, page.on_judge(wanted), strict=True))
+
+
+GATED = {"waterfall", "scores", "gates", "what-if", "region-dimension"}
+
+
+def test_a_gated_judge_has_every_section_but_orders(embedded_judge):
+    _, ids = page_of(embedded_judge)
+    assert (
+        ids >= GATED | {"target", "suggestions", "heat"} and "both-orders" not in ids and "check" not in ids
+    )
+
+
+def test_a_scalar_judge_has_no_dimensions_to_show(folder, tmp_path):
+    import shutil
+
+    shutil.copytree(folder, tmp_path / "scalar")
+    page, ids = page_of(open_judge(str(value_head(tmp_path / "scalar")), Options(device="cpu")))
+    assert not ids & (GATED | {"both-orders", "target", "check"}) and ids >= {
+        "suggestions",
+        "strip",
+        "heat",
+        "method",
+    }
+    shown = asked_of(page, example())
+    assert set(shown) == {"view", "verdict", "table", "heat", "target", "pair", "download", "status"}
+    assert "margin A − B" in shown["verdict"] and "image" in shown["verdict"] and shown["target"] == "margin"
+    assert "read at the last token" in words.about(page.judge.card)
+
+
+def test_a_judge_that_writes_shows_both_orders_and_explains_each_text(folder):
+    loaded = open_judge(str(folder), Options(device="cpu"))
+    judge = Written(loaded.model, loaded.processor, loaded.card, PROMPTS["think"], 2)
+    page, ids = page_of(judge)
+    assert not ids & (GATED | {"suggestions"}) and ids >= {"both-orders", "target", "strip"}
+    c = example()
+    filled = dict(zip(page.names, page.on_filled(c.image, c.prompt, *c.responses), strict=True))
+    assert "then writes 4 critiques" in filled["verdict"] and filled["view"] is None
+    shown = asked_of(page, c)
+    view, orders = shown["view"], shown["orders"]
+    keys = [key for _, key in shown["target"]["choices"]]
+    assert keys == ["verdict", "critique:0", "critique:1", "critique:2", "critique:3"]
+    assert (
+        shown["target"]["value"] in keys and view.explanation.critique_values and view.image_ablation is None
+    )
+    assert "A shown first" in orders and "B shown first" in orders and "Critique 4" in orders
+    assert words.orders(view.judgement, 0, 1) in orders
+    for vote in view.judgement.votes:
+        value = vote.log_odds if vote.order == (0, 1) else -vote.log_odds
+        assert f"log-odds of A over B {value:+.2f}" in orders
+    assert "Neither the first impression nor a critique" in shown["heat"] and "It is right." in shown["heat"]
+    known = dict(zip(page.names, page.on_filled(c.image, c.prompt, *c.responses), strict=True))
+    assert known["view"].judgement == view.judgement  # now that it is known
+
+
+def honest(handler, body, number):
+    first, second = (text_of(body).split(f"Response {n}:\n")[1].split("\n\n")[0] for n in (1, 2))
+    handler.say(f"Because. <answer>{1 if len(first) >= len(second) else 2}</answer>")
+
+
+def test_a_remote_judge_is_asked_only_when_a_person_says_so(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", SECRET)
+    with serving(honest, key=SECRET) as server:
+        page, ids = page_of(open_judge(server.address, Options()))
+        assert not ids & (GATED | {"suggestions", "target"}) and ids >= {
+            "both-orders",
+            "check",
+            "strip",
+            "method",
+        }
+        c = example()
+        filled = dict(zip(page.names, page.on_filled(c.image, c.prompt, *c.responses), strict=True))
+        assert "Press Judge to ask judge-7b: 2 requests, about" in filled["verdict"]
+        assert not server.asked
+        shown = asked_of(page, c)
+        assert server.asked == 2 and shown["view"].explanation is None and "No map yet" in shown["heat"]
+        cost = page.on_choice(shown["view"], "margin", "ablation", "word", True)
+        assert server.asked == 2 and "requests, about" in cost and "At most" in cost
+        with pytest.raises(gr.Error, match="press Explain first"):
+            page.on_bundle(shown["view"])
+        assert SECRET not in repr(shown) and SECRET not in cost
+
+
+@pytest.mark.parametrize(
+    ("behave", "why"),
+    [
+        (lambda handler, body, number: handler.send(500, "text/html", f"<html>{SECRET}".encode()), "the server answered with an error (500)"),
+        (lambda handler, body, number: handler.say(f"I'm sorry, {SECRET} I cannot"), "refused"),
+        (lambda handler, body, number: handler.send(200, "application/json", b'{"choices": [{"mess'), "not one of the OpenAI protocol"),
+        (lambda handler, body, number: handler.json(429, {}), "busy or a limit of requests"),
+        (lambda handler, body, number: handler.json(401, {"error": {"message": SECRET}}), "refuses the key"),
+    ],
+)  # fmt: skip
+def test_a_server_in_trouble_is_a_sentence_on_the_page_and_is_asked_again_the_next_time(
+    behave, why, monkeypatch
+):
+    monkeypatch.setenv("OPENAI_API_KEY", SECRET)
+    with serving(behave) as server:
+        page, _ = page_of(open_judge(server.address, Options()))
+        shown = asked_of(page, example())
+        asked = server.asked
+        assert "The model gave no verdict" in shown["verdict"] and why in shown["verdict"]
+        assert views.undecided(shown["view"].judgement) and SECRET not in repr(shown)
+        found = views.as_dict(shown["view"], page.judge)
+        assert json.loads(json.dumps(found, allow_nan=False))["judgement"]["rewards"] == [None, None]
+        with pytest.raises(RecordError, match="gave no verdict"):
+            page.judge.masked(
+                example(), shown["view"].judgement, 0, 1, lambda o: o.rewards[:, 0], "word", "joint"
+            )
+        asked_of(page, example())
+        assert server.asked > asked
+
+
+def test_what_is_known_of_a_judge_is_said_and_nothing_is_read_as_markdown(folder):
+    card = open_judge(str(folder), Options(device="cpu", max_pixels=4096)).card
+    assert "at most 4,096 pixels" in words.about(card)
+    assert "at most 12,544 pixels" in words.about(open_judge(str(folder), Options(device="cpu")).card)
+    evil = type(card)("x", "[a](javascript:1) <b>", "remote")
+    assert "\\[a\\]\\(javascript:1\\) \\<b\\>" in words.about(evil) and "0.0 million" not in words.about(evil)
+
+
+def test_words_for_orders():
+    from core.records import Judgement, Vote
+
+    def said(*votes):
+        return words.orders(Judgement("c", "j", (math.nan, math.nan), votes=votes), 0, 1)
+
+    a, b, none = Vote((0, 1), "", 0), Vote((1, 0), "", 1), Vote((1, 0), "", None)
+    assert (
+        said(a, Vote((1, 0), "", 0)) == "A wins in both orders"
+        and said(a, b) == "the answer depends on the order"
+    )
+    assert said(a, none) == "A wins in one order, no verdict in the other"
+    assert said(Vote((0, 1), ""), none) == "no verdict in either order" and said(a) == said() == ""

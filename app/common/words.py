@@ -185,7 +185,7 @@ def about(card: JudgeCard) -> str:
         )
     elif card.kind == "hybrid":
         lines.append(
-            f"{card.about} Its rewards are the plain sum of {', '.join(d.name.lower() for d in card.dimensions)}; words and "
+            f"Its rewards are the plain sum of {', '.join(d.name.lower() for d in card.dimensions)}; words and "
             "regions move the model's part alone. The length penalty is this project's own "
             "reading of arXiv 2510.05283, which does not publish its formula."
         )

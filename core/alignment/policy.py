@@ -45,7 +45,7 @@ def open_policy(
             )
         model = load_vlm(contents.local, contents.title, device, "float32")
         processor = open_processor(contents.local, contents.title, max_pixels)
-    return model.train(), for_training(processor)
+    return model.train().requires_grad_(True), for_training(processor)  # judges are loaded without gradients
 
 
 def for_training(processor: RewardProcessor) -> RewardProcessor:

@@ -309,6 +309,7 @@ class Writer:
     from core.records import JudgeCard
 
     card = JudgeCard("w", "writer", "generative")
+    votes = 2
 
     def judge(self, comparison): ...
 

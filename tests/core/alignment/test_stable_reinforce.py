@@ -54,7 +54,7 @@ def rows(n=4):
 def trainer(folder, output, recipe="stable-reinforce", functions=(letters,), learning_rate=1e-3, **more):
     processor = open_processor(folder, "policy")
     processor.tokenizer.padding_side = "left"
-    model = load_vlm(folder, "policy", "cpu", "float32").train()
+    model = load_vlm(folder, "policy", "cpu", "float32").train().requires_grad_(True)
     settings_ = {
         "per_device_train_batch_size": 4, "num_generations": 2, "max_completion_length": 6, "max_steps": 2, "steps_per_generation": 2,
         "gradient_accumulation_steps": 1, "loss_type": "grpo", "scale_rewards": "none", "beta": 0.0, "epsilon": 0.2, "report_to": "none", "use_cpu": True,

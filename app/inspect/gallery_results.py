@@ -86,7 +86,7 @@ def _look(bundle: Bundle, plan: Plan, judge: Explainable) -> FirstLook:
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m app.gallery_results",
-        description="Without --images: the first looks of the page's own gallery, stored anew. With --images: a judge's results and maps "
+        description="Without --images: the first looks of the page's own gallery, computed and stored again. With --images: a judge's results and maps "
         "on any pictures, recorded into one file that `python app.py --recorded FILE` and a Space open with no GPU.",
     )
     add_model_options(parser)

@@ -33,7 +33,8 @@ def judged_html(bundle: Bundle, explanation: Explanation) -> Markup:
     return html(
         """
         <p class="verdict" role="status">{{ verdict }}</p>
-        <p class="rewards">reward {{ rewards }}<br>judged by {{ card.name }}, weights {{ card.fingerprint[:16] or "unknown" }}</p>
+        <p class="rewards">reward {{ rewards }}<br>judged by {{ card.name }}
+        {%- if card.kind != "remote" %}, weights {{ card.fingerprint[:16] or "unknown" }}{% endif %}</p>
         {{ image_ablation }}<p class="prompt" dir="auto"><b>{{ prompt }}</b></p>
         {{ orders }}{{ contributions }}{{ map }}
         """,

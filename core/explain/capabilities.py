@@ -65,7 +65,7 @@ def targets_for(judge: Judge, judgement: Judgement) -> list[tuple[str, str]]:
         return [
             ("verdict", "First impression: the verdict at once"),
             *(
-                (f"critique:{k}", f"Verdict given critique {k + 1} ({letter(v.order[0])} shown first)")
+                (f"critique:{k}", f"Verdict given critique {k + 1} ({letter(v.order[0])} first)")
                 for k, v in enumerate(judgement.votes)
                 if v.text and v.log_odds is not None
             ),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import torch
@@ -23,7 +24,7 @@ from core.judges.protocols import Cost
 from core.records import Comparison, Judgement, RecordError, Vote
 
 MOST_REGIONS = 4  # of the longer side: each of them is a question to the server
-Question = tuple[Image.Image, str, tuple[str, ...]]  # picture, prompt, responses
+Question = tuple[Sequence[Image.Image], str, tuple[str, ...]]  # pictures, prompt, responses
 
 
 class Asks(Protocol):
@@ -53,7 +54,7 @@ class AskedForward:
         if scope not in SCOPES:
             raise RecordError(f"There is no scope '{scope}': use one of {', '.join(SCOPES)}.")
         self.judge, self.target, self.scope = judge, target, scope
-        self.image, self.prompt = comparison.load_image(), comparison.prompt
+        self.image, self.prompt = comparison.load_image(), comparison.whole_prompt
         self.texts = (comparison.responses[a], comparison.responses[b])
         split = (tuple(pieces(self.texts[0], level)), tuple(pieces(self.texts[1], level)))
         self.features = Features(
@@ -94,11 +95,11 @@ class AskedForward:
             for n, text in enumerate(self.texts)
         )
         picture = greyed(self.image, f.grid, [i for i, here in enumerate(present[f.regions]) if not here])
-        return picture, self.prompt if present[f.prompt] else "", texts
+        return [picture], self.prompt if present[f.prompt] else "", texts
 
     def estimate(self, points: int) -> Cost:
         """Of so many points like the one as given."""
-        return self.judge.estimate_of([(self.image, self.prompt, self.texts)] * points)
+        return self.judge.estimate_of([([self.image], self.prompt, self.texts)] * points)
 
 
 def grid_of(image: Image.Image, most: int) -> tuple[int, int]:

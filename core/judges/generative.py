@@ -10,6 +10,7 @@ responses turns the sign of the margin exactly.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from threading import Lock
 from typing import Any
@@ -62,15 +63,15 @@ class GenerativeJudge:
 
     def critique(self, comparison: Comparison, votes: int = 1) -> Judgement:
         """Writes `votes` answers in each order of each pair, and then judges."""
-        started, image, n = time.perf_counter(), comparison.load_image(), len(comparison.responses)
+        started, images, n = time.perf_counter(), comparison.load_images(), len(comparison.responses)
         cast: list[Vote] = []
         with self.lock, torch.inference_mode():
             for order in ((i, j) for i in range(n) for j in range(n) if i != j):
-                asked = self.prompt.fill(comparison.prompt, *(comparison.responses[k] for k in order))
+                asked = self.prompt.fill(comparison.whole_prompt, *(comparison.responses[k] for k in order))
                 cast += (
-                    self._written(image, asked, order, votes)
+                    self._written(images, asked, order, votes)
                     if votes
-                    else [self._at_once(image, asked, order)]
+                    else [self._at_once(images, asked, order)]
                 )
         cast.sort(key=lambda v: (min(v.order), max(v.order), v.order))
         rewards = rewards_of(n, cast)
@@ -80,20 +81,22 @@ class GenerativeJudge:
             critique=shown_critique(cast, choice), choice=choice, votes=tuple(cast),
         )  # fmt: skip
 
-    def _at_once(self, image: Image.Image, asked: str, order: tuple[int, int]) -> Vote:
-        odds = self.log_odds(image, asked, self.lead)
+    def _at_once(self, images: Sequence[Image.Image], asked: str, order: tuple[int, int]) -> Vote:
+        odds = self.log_odds(images, asked, self.lead)
         return Vote(order, "", order[0] if odds > 0 else order[1] if odds < 0 else None, odds)
 
-    def _written(self, image: Image.Image, asked: str, order: tuple[int, int], votes: int) -> list[Vote]:
+    def _written(
+        self, images: Sequence[Image.Image], asked: str, order: tuple[int, int], votes: int
+    ) -> list[Vote]:
         out = []
-        for text, finished in self.write(image, asked, votes):
+        for text, finished in self.write(images, asked, votes):
             verdict = RULES[self.prompt.parsing](text)
             problem = problem_of(text, verdict, finished)
             choice = None if problem or verdict.choice is None else order[verdict.choice]
             odds = None
             if choice is not None and verdict.at is not None:
                 odds = self.log_odds(
-                    image, asked, text[: verdict.at], self.forms(text, verdict.at, verdict.choice)
+                    images, asked, text[: verdict.at], self.forms(text, verdict.at, verdict.choice)
                 )
             out.append(Vote(order, text, choice, odds, problem))
         return out
@@ -117,12 +120,12 @@ class GenerativeJudge:
         return VerdictForward(self.reader, self.model.get_output_embeddings(), sides, features, target, scope)
 
     def offsets(
-        self, image: Image.Image, asked: str, written: str, verdicts: tuple[str, str]
+        self, images: Sequence[Image.Image], asked: str, written: str, verdicts: tuple[str, str]
     ) -> tuple[list[tuple[int, int]], int, int]:
         """The characters of each token of the conversation, and those at which what is asked and what is written begin."""
-        pixels = self.processor.pictures([image])
-        text = self.conversation(asked) + _plain(self.processor, written) + verdicts[0]
-        whole = text.replace(self.processor.image_token, self.processor.replace_image_token(pixels, 0), 1)
+        pixels = self.processor.pictures(list(images))
+        text = self.conversation(asked, len(images)) + _plain(self.processor, written) + verdicts[0]
+        whole = self._with_images(text, pixels, len(images))
         said = _plain(self.processor, asked)
         if whole.count(said) != 1:
             raise RecordError(
@@ -141,12 +144,15 @@ class GenerativeJudge:
         opened = self.conversation("x").rstrip().endswith("<think>")
         return ("\n</think>\n\n" if opened else "") + self.prompt.lead
 
-    def conversation(self, asked: str) -> str:
-        """The chat up to where the judge begins to write, with one image token."""
+    def conversation(self, asked: str, pictures: int = 1) -> str:
+        """The chat up to where the judge begins to write, with one image token a picture."""
         messages: list[dict[str, Any]] = [
             {
                 "role": "user",
-                "content": [{"type": "image"}, {"type": "text", "text": _plain(self.processor, asked)}],
+                "content": [
+                    *({"type": "image"} for _ in range(pictures)),
+                    {"type": "text", "text": _plain(self.processor, asked)},
+                ],
             }
         ]
         if self.prompt.system:
@@ -155,10 +161,15 @@ class GenerativeJudge:
             messages, chat_template=self.processor.chat_template, tokenize=False, add_generation_prompt=True,
         ))  # fmt: skip
 
-    def inputs(self, image: Image.Image, text: str) -> BatchFeature:
+    def _with_images(self, text: str, pixels: Any, pictures: int) -> str:
+        """Each image token as often as its picture has visual tokens."""
+        before, *rest = text.split(self.processor.image_token, pictures)
+        return before + "".join(self.processor.replace_image_token(pixels, i) + r for i, r in enumerate(rest))
+
+    def inputs(self, images: Sequence[Image.Image], text: str) -> BatchFeature:
         """One conversation as the model takes it. Raises RecordError where it is longer than the model's context."""
-        pixels = self.processor.pictures([image])
-        whole = text.replace(self.processor.image_token, self.processor.replace_image_token(pixels, 0), 1)
+        pixels = self.processor.pictures(list(images))
+        whole = self._with_images(text, pixels, len(images))
         ids = self.processor.tokenizer([whole], return_tensors="pt", add_special_tokens=False)["input_ids"]
         limit = self.model.config.get_text_config().max_position_embeddings
         if ids.shape[1] >= limit:
@@ -177,28 +188,30 @@ class GenerativeJudge:
         return {k: inputs[k] for k in keys if k in inputs}
 
     def log_odds(
-        self, image: Image.Image, asked: str, written: str, verdicts: tuple[str, str] | None = None
+        self, images: Sequence[Image.Image], asked: str, written: str, verdicts: tuple[str, str] | None = None
     ) -> float:
         """Of the first verdict against the second after what the judge has written."""
-        inputs, (first, second) = self.before_verdict(image, asked, written, verdicts or self.prompt.verdicts)
+        inputs, (first, second) = self.before_verdict(
+            images, asked, written, verdicts or self.prompt.verdicts
+        )
         logits = self.model(**self._own(inputs), logits_to_keep=1).logits[0, -1].double()
         return float(logits[first] - logits[second])
 
     def before_verdict(
-        self, image: Image.Image, asked: str, written: str, verdicts: tuple[str, str]
+        self, images: Sequence[Image.Image], asked: str, written: str, verdicts: tuple[str, str]
     ) -> tuple[BatchFeature, tuple[int, int]]:
         """The conversation up to the first token in which the two verdicts differ, and that token of each."""
-        start = self.conversation(asked) + _plain(self.processor, written)
-        inputs, other = (self.inputs(image, start + v) for v in verdicts)
+        start = self.conversation(asked, len(images)) + _plain(self.processor, written)
+        inputs, other = (self.inputs(images, start + v) for v in verdicts)
         place = _parting(inputs["input_ids"][0], other["input_ids"][0])
         first, second = (int(i["input_ids"][0, place]) for i in (inputs, other))
         for name in ("input_ids", "attention_mask", "mm_token_type_ids"):
             inputs[name] = inputs[name][:, :place]
         return inputs, (first, second)
 
-    def write(self, image: Image.Image, asked: str, votes: int) -> list[tuple[str, bool]]:
+    def write(self, images: Sequence[Image.Image], asked: str, votes: int) -> list[tuple[str, bool]]:
         """(text, finished) of each answer. Never runs past the prompt's limit, the model's context or SECONDS."""
-        inputs = self.inputs(image, self.conversation(asked))
+        inputs = self.inputs(images, self.conversation(asked, len(images)))
         room = self.model.config.get_text_config().max_position_embeddings - inputs["input_ids"].shape[1]
         tokenizer, p = self.processor.tokenizer, self.prompt
         temperature = p.voting_temperature if votes > 1 else p.temperature
@@ -211,7 +224,7 @@ class GenerativeJudge:
         )  # fmt: skip
         devices = [self.model.device] if self.model.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):
-            torch.manual_seed(int(content_hash(image_hash(image), asked), 16) % 2**31)
+            torch.manual_seed(int(content_hash(*map(image_hash, images), asked), 16) % 2**31)
             out = self.model.generate(**self._own(inputs), generation_config=how, tokenizer=tokenizer)
         rows = out[:, inputs["input_ids"].shape[1] :].tolist()
         return [self._read(row, ends) for row in rows] * (votes // len(rows))
@@ -260,7 +273,8 @@ def _card(
         contents.title, contents.title, "generative", revision=contents.revision or "",
         fingerprint=fingerprint(contents.source), backbone=contents.model_type,
         parameters=sum(p.numel() for p in model.parameters()), dtype=str(model.dtype).removeprefix("torch."),
-        device=str(model.device), about=f"Prompt '{prompt.name}' ({prompt.fingerprint[:8]}), {how}; {processor.limit}.",
+        device=str(model.device), max_images=None if processor.several else 1, reads_turns=True,
+        about=f"Prompt '{prompt.name}' ({prompt.fingerprint[:8]}), {how}; {processor.limit}.",
     )  # fmt: skip
 
 

@@ -90,6 +90,7 @@ class RemoteJudge:
             served, served, "remote",
             about=f"Served at {urlsplit(address).netloc}. Prompt '{prompt.name}' ({prompt.fingerprint[:8]}), "
             f"{self.votes} answer{'s' if self.votes > 1 else ''} in each order.",
+            max_images=None, reads_turns=True,
         )  # fmt: skip
 
     # -- judging ---------------------------------------------------------------------------------------------
@@ -106,7 +107,7 @@ class RemoteJudge:
 
     def _judge(self, comparisons: list[Comparison], votes: int) -> list[Judgement]:
         started = time.perf_counter()
-        questions = [(c.load_image(), c.prompt, c.responses) for c in comparisons]
+        questions: list[Question] = [(c.load_images(), c.whole_prompt, c.responses) for c in comparisons]
         with self.lock:
             cast = self.ask(questions, votes)
         seconds = (time.perf_counter() - started) / len(comparisons)
@@ -121,7 +122,7 @@ class RemoteJudge:
             for order in _orders(len(responses))
             for vote in range(votes)
         ]
-        pictures = [_address_of(_at_most(image, self.max_pixels)) for image, _, _ in questions]
+        pictures = [[_address_of(_at_most(i, self.max_pixels)) for i in images] for images, _, _ in questions]
         answers = _to_the_end(self._ask_all([(pictures[n], text, vote, votes) for n, _, text, vote in asked]))
         cast: list[list[Vote]] = [[] for _ in questions]
         for (n, order, _, _), answer in zip(asked, answers, strict=True):
@@ -158,41 +159,45 @@ class RemoteJudge:
 
     def estimate(self, comparisons: Sequence[Comparison], rows: int) -> Estimate:
         """For `rows` comparisons like these."""
-        some = [(c.load_image(), c.prompt, c.responses) for c in comparisons if c.image is not None]
+        some: list[Question] = [
+            (c.load_images(), c.whole_prompt, c.responses) for c in comparisons if c.image is not None
+        ]
         found, share = self.estimate_of(some), rows / max(1, len(some))
         total = round(found.requests * share)
         return Estimate(total, round(found.tokens_in * share), total * self.prompt.max_new_tokens)
 
     def estimate_of(self, questions: list[Question]) -> Estimate:
         requests, read = 0, 0.0
-        for image, prompt, responses in questions:
+        for images, prompt, responses in questions:
             asked = len(_orders(len(responses))) * self.votes
             requests += asked
-            pixels = min(image.width * image.height, self.max_pixels or math.inf)
+            pixels = sum(min(i.width * i.height, self.max_pixels or math.inf) for i in images)
             letters = len(self.prompt.text) + len(prompt) + max(map(len, responses)) * 2
             read += asked * (letters / 4 + pixels / 784)
         return Estimate(requests, round(read), requests * self.prompt.max_new_tokens)
 
     # -- asking ----------------------------------------------------------------------------------------------
 
-    async def _ask_all(self, asked: list[tuple[str, str, int, int]]) -> list[Answer]:
+    async def _ask_all(self, asked: list[tuple[list[str], str, int, int]]) -> list[Answer]:
         gate = asyncio.Semaphore(self.workers)
         async with _client(self.address, self.seconds) as client:
 
-            async def one(picture: str, text: str, vote: int, votes: int) -> Answer:
+            async def one(pictures: list[str], text: str, vote: int, votes: int) -> Answer:
                 async with gate:
-                    return await self._ask(client, picture, text, vote, votes)
+                    return await self._ask(client, pictures, text, vote, votes)
 
             return list(await asyncio.gather(*(one(*a) for a in asked)))
 
-    async def _ask(self, client: Any, picture: str, text: str, vote: int, votes: int) -> Answer:
+    async def _ask(self, client: Any, pictures: list[str], text: str, vote: int, votes: int) -> Answer:
         """Tries until there is an answer, or there will be none."""
         problem = ""
         attempt = 0
         while attempt < self.attempts:
             dialect = self.dialect
             try:
-                request = client.chat.completions.create(**self._request(picture, text, vote, votes, dialect))
+                request = client.chat.completions.create(
+                    **self._request(pictures, text, vote, votes, dialect)
+                )
                 return _answer(await asyncio.wait_for(request, self.seconds))
             except Exception as error:
                 status = getattr(error, "status_code", None)
@@ -206,10 +211,10 @@ class RemoteJudge:
                 await asyncio.sleep(_wait(error, attempt))
         return Answer(problem=f"{problem} ({attempt} attempt{'s' if attempt > 1 else ''})")
 
-    def _request(self, picture: str, text: str, vote: int, votes: int, dialect: int) -> dict[str, Any]:
+    def _request(self, pictures: list[str], text: str, vote: int, votes: int, dialect: int) -> dict[str, Any]:
         p = self.prompt
         messages: list[dict[str, Any]] = [{"role": "user", "content": [
-            {"type": "image_url", "image_url": {"url": picture}}, {"type": "text", "text": text},
+            *({"type": "image_url", "image_url": {"url": data}} for data in pictures), {"type": "text", "text": text},
         ]}]  # fmt: skip
         if p.system:
             messages.insert(0, {"role": "system", "content": p.system})

@@ -130,7 +130,9 @@ def build_sides(
         sign = 1 if h.order == (a, b) else -1
         sentences = tuple(sentences_before(h.text, len(h.written))) if len(held) == 1 else ()
         weight = sign / orders.count(h.order) / len(set(orders))
-        asked, places = filled(judge.prompt, comparison.prompt, *(comparison.responses[k] for k in h.order))
+        asked, places = filled(
+            judge.prompt, comparison.whole_prompt, *(comparison.responses[k] for k in h.order)
+        )
         side, features = _side(
             judge, image, blank, asked, places, h, split, sentences, weight, most_regions
         )  # fmt: skip
@@ -163,7 +165,7 @@ def held_fixed(judge: Any, votes: Sequence[Vote], a: int, b: int) -> list[Held]:
 
 
 def sentences_before(text: str, at: int) -> list[Piece]:
-    """The sentences of a critique that end before the verdict at character `at`. Tags such as <think> are no part of them,
+    """The sentences of a critique that end before the verdict at character `at`. Tags such as <think> are not among them,
     nor is the sentence in which the verdict itself stands: without it there would be no place for a verdict."""
     out: list[Piece] = []
     start = 0
@@ -194,8 +196,8 @@ def _side(
     judge: Any, image: Image.Image, blank: Image.Image, asked: str, places: list[tuple[str, int, int]], held: Held,
     split: tuple[tuple[Piece, ...], tuple[Piece, ...]], sentences: tuple[Piece, ...], weight: float, most_regions: int,
 ) -> tuple[Side, Features]:  # fmt: skip
-    inputs, tokens = judge.before_verdict(image, asked, held.written, held.verdicts)
-    plain, _ = judge.before_verdict(blank, asked, held.written, held.verdicts)
+    inputs, tokens = judge.before_verdict([image], asked, held.written, held.verdicts)
+    plain, _ = judge.before_verdict([blank], asked, held.written, held.verdicts)
     reader, ids = judge.reader, inputs["input_ids"]
     vision = {
         k: v
@@ -207,7 +209,7 @@ def _side(
         base = reader.embed(ids, reader.image_features(plain["pixel_values"], **vision))
         at_image = reader.at_image(ids)[0]
         grid, region = regions_of(judge.processor.layout(inputs, 0, int(at_image.sum())), most_regions)
-        offsets, asked_at, written_at = judge.offsets(image, asked, held.written, held.verdicts)
+        offsets, asked_at, written_at = judge.offsets([image], asked, held.written, held.verdicts)
         feature = _words(offsets[: ids.shape[1]], asked_at, places, split, weight > 0)
         prompt = len(split[0]) + len(split[1])
         for i, (start, end) in enumerate(offsets[: ids.shape[1]]):

@@ -38,11 +38,12 @@ class RewardProcessor(ProcessorMixin):
     """Image processor and tokenizer of Qwen2-VL, Qwen2.5-VL and Qwen3-VL checkpoints; tiles.py has those of others.
 
     model_keys: what of a picture the model's own forward takes. named, token: where the tokenizer names the token that stands
-    for a picture, and the token itself where it does not.
+    for a picture, and the token itself where it does not. several: whether one conversation may hold several pictures.
     """
 
     named, token = "image_token", "<|image_pad|>"
     model_keys: tuple[str, ...] = ("pixel_values", "image_grid_thw", "mm_token_type_ids")
+    several = True
 
     # Without them transformers falls back to one-dimensional positions, and says nothing (TRL calls the processor itself).
     return_mm_token_type_ids = True

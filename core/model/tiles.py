@@ -32,6 +32,7 @@ class OneVisionProcessor(RewardProcessor):
 
     named, token = "image_token", "<image>"
     model_keys = ("pixel_values", "image_sizes", "batch_num_images")
+    several = False  # of several pictures the model takes the whole ones only
     image_processor_class = LlavaOnevisionImageProcessorPil
 
     def __init__(
@@ -82,6 +83,7 @@ class InternVLProcessor(RewardProcessor):
 
     named, token = "context_image_token", "<IMG_CONTEXT>"
     model_keys = ("pixel_values",)
+    several = False  # its tiles are counted for one
     image_processor_class = GotOcr2ImageProcessorPil
 
     def __init__(

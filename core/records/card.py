@@ -24,7 +24,7 @@ class JudgeCard:
     kind: one of KINDS; "none" only holds rows for labelling. revision: of a hub checkpoint. fingerprint: of the weights
     (core.model.loading.fingerprint), "" without weights. parameters: their number. about: one sentence. reads_images: False
     where a judgement needs no picture. max_images: how many pictures of one prompt it takes, None for any number; it says
-    nothing where reads_images is False. dimensions: empty where a judge has none. top_k: how many are active per input.
+    nothing where reads_images is False. reads_turns: whether it reads the chat before the prompt. dimensions: empty where a judge has none. top_k: how many are active per input.
     embedded: whether the weights came with Rewardscope.
     """
 
@@ -42,6 +42,7 @@ class JudgeCard:
     about: str = ""
     reads_images: bool = True
     max_images: int | None = 1
+    reads_turns: bool = False
     embedded: bool = False
     top_k: int | None = None
     dimensions: tuple[Dimension, ...] = ()
@@ -53,6 +54,8 @@ class JudgeCard:
             row.pop("max_images")
         elif self.max_images is None:
             row["max_images"] = None
+        if not self.reads_turns:
+            row.pop("reads_turns")
         return row
 
     @classmethod
@@ -74,6 +77,7 @@ class JudgeCard:
                 continue
             wanted = {
                 "reads_images": bool,
+                "reads_turns": bool,
                 "embedded": bool,
                 "parameters": int,
                 "top_k": int,

@@ -105,7 +105,7 @@ class Comparison:
         several: a judge that asks for one picture must not be given a part of the question."""
         if self.more_images:
             raise ImageError(
-                f"This record has {1 + len(self.more_images)} pictures, and this judge takes one picture."
+                f"This record has {1 + len(self.more_images)} pictures; maps, edits and judges of one picture cannot take several."
             )
         return self.load_images()[0]
 

@@ -15,10 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from core.runs.metrics import LEVEL
-from core.runs.votes import Share, share
-
-RESAMPLES = 2000
+from core.runs.votes import Share, share, share_of_rows
 
 
 @dataclass(frozen=True)
@@ -63,18 +60,6 @@ def _of_split(split: str, rows: pd.DataFrame) -> Criteria:
     criterion = rows["subgroup"].str.partition("--")[2]
     found = {str(name): share(int(ok.sum()), len(ok)) for name, ok in right.groupby(criterion, sort=True)}
     return Criteria(
-        split, share(sum(all_right), len(all_right)), share(sum(sensitive), len(sensitive)), _pairs(matched), found,
+        split, share(sum(all_right), len(all_right)), share(sum(sensitive), len(sensitive)), share_of_rows(matched), found,
         float(np.mean([s.value for s in found.values()])) if found else float("nan"), left_out,
     )  # fmt: skip
-
-
-def _pairs(matched: list[tuple[int, int]], seed: int = 0) -> Share:
-    """(right, pairs) of each item -> their sums; pairs of one item are not independent, so items are resampled."""
-    if not matched:
-        return share(0, 0)
-    counts = np.array(matched)
-    k, n = counts.sum(0)
-    draws = np.random.default_rng(seed).integers(0, len(counts), (RESAMPLES, len(counts)))
-    sums = counts[draws].sum(1)
-    low, high = np.quantile(sums[:, 0] / sums[:, 1], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Share(int(k), int(n), float(k / n), float(low), float(high))

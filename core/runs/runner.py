@@ -280,15 +280,15 @@ def _decode(row: Row, condition: Condition) -> tuple[tuple[Image.Image, ...], st
 
 
 def _refused(judge: Judge, row: Row) -> str:
-    """Why this judge cannot be asked, although the row can be read. Earlier turns are a part of the question, and none
-    of the judges that look at pictures reads them too, so far; nor do all of them take several pictures."""
+    """Why this judge cannot be asked, although the row can be read. Earlier turns are a part of the question, and not
+    every judge that looks at pictures reads them too, or takes several pictures."""
     if row.comparison is None or not judge.card.reads_images:
         return ""
     most, pictures = judge.card.max_images, 1 + len(row.comparison.more_images)
     if most is not None and pictures > most:
         takes = "one picture" if most == 1 else f"at most {most} pictures"
         return f"row {row.index}, column image: it has {pictures} pictures, and this judge takes {takes}"
-    if row.comparison.turns:
+    if row.comparison.turns and not judge.card.reads_turns:
         n = len(row.comparison.turns)
         return (
             f"row {row.index}, column prompt: it is a chat with {n} earlier turn{'s' * (n > 1)} (system messages "

@@ -24,6 +24,7 @@ from core.runs.metrics import LEVEL, Rate, rate
 
 KS = (1, 3, 5, 7, 9)
 SEED = 1234  # as in cal.py
+RESAMPLES = 2000
 AGREE, REJECT, NO_MATCH, SPLIT = "agree", "reject", "doesn't match", "split"
 OUTCOME = {AGREE: "right", REJECT: "wrong", NO_MATCH: "unparsed", SPLIT: "tie"}
 
@@ -114,7 +115,7 @@ def voting_curve(
 
 @dataclass(frozen=True)
 class Share:
-    """k of n, with a 95 % interval (Wilson)."""
+    """k of n, with a 95 % interval: Wilson's, or where it says so a bootstrap over rows."""
 
     k: int
     n: int
@@ -132,10 +133,25 @@ def share(k: int, n: int) -> Share:
     return Share(k, n, k / n, float(low), float(high))
 
 
+def share_of_rows(counts: Sequence[tuple[int, int]], seed: int = 0) -> Share:
+    """(k, n) of each row -> their sums. What belongs to one row is not independent, so the interval is a percentile bootstrap
+    over rows."""
+    held = np.array([c for c in counts if c[1]])
+    if not len(held):
+        return share(0, 0)
+    k, n = held.sum(0)
+    kinds, times = np.unique(held, axis=0, return_counts=True)  # rows of the same counts are drawn together
+    drawn = np.random.default_rng(seed).multinomial(len(held), times / len(held), RESAMPLES)
+    sums = drawn @ kinds
+    low, high = np.quantile(sums[:, 0] / sums[:, 1], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Share(int(k), int(n), float(k / n), float(low), float(high))
+
+
 @dataclass(frozen=True)
 class Order:
     """consistent: pairs whose answers prefer the same response in both orders, of those that decide in both. first: answers
-    that prefer the response shown first, of all that decide, each order of a pair weighing the same. undecided: answers
+    that prefer the response shown first, of all that decide, each order of a pair weighing the same; its interval resamples
+    rows, whose answers are not independent. undecided: answers
     without a verdict, by reason."""
 
     consistent: Share
@@ -148,19 +164,18 @@ def order_effects(cast: Sequence[Cast]) -> Order:
     """Over pairs that were asked in both orders: a judge asked in one order only has no position preference to measure."""
     pairs = [p for c in cast for p in decided_pairs(c.votes)]
     answers = [v for c in cast for v in c.votes]
-    both = [
-        v
-        for c in cast
-        for v in c.votes
-        if any(w.order == v.order[::-1] for w in c.votes) and v.choice is not None
-    ]
+    first = []  # (answers for the response shown first, answers) of each row, where its pair was asked in both orders
+    for c in cast:
+        orders = {v.order for v in c.votes}
+        both = [v for v in c.votes if v.order[::-1] in orders and v.choice is not None]
+        first.append((sum(v.choice == v.order[0] for v in both), len(both)))
     undecided: dict[str, int] = {}
     for v in answers:
         if v.choice is None and v.log_odds is None:
             undecided[v.problem or "no verdict"] = undecided.get(v.problem or "no verdict", 0) + 1
     return Order(
         share(sum(a == b for a, b in pairs), len(pairs)),
-        share(sum(v.choice == v.order[0] for v in both), len(both)),
+        share_of_rows(first),
         undecided,
         len(answers),
     )

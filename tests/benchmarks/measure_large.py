@@ -106,26 +106,32 @@ def explained(folder: str, args: argparse.Namespace) -> None:
     from core.judges.options import Options
     from core.records import Comparison
 
-    def told(what: str, started: float, more: str = "") -> None:
-        print(f"{what:12} {time.perf_counter() - started:8.1f} s {more}", flush=True)
+    def told(what: str, started: tuple[float, float], more: str = "") -> None:
+        wall, cpu = (now - before for now, before in zip(clocks(), started, strict=True))
+        print(f"{what:12} {wall:8.1f} s ({cpu:.0f} s of CPU) {more}", flush=True)
 
-    started = time.perf_counter()
+    started = clocks()
     judge: Any = open_judge(
         folder, Options(device=args.device, dtype="bfloat16", max_pixels=args.max_pixels), print
     )
     told("open", started, f"   {judge.card.about}")
     comparison = Comparison("photograph", open_image(Path(args.photograph)), QUESTION, ANSWERS)
-    started = time.perf_counter()
+    started = clocks()
     with Peak(judge.model.device) as peak:
         judged = judge.judge(comparison)
     told("judge", started, f"{_mib(peak.bytes)} on top; rewards {judged.rewards}")
     for method, seconds in (("gradient", None), ("refine", args.budget)):
-        started = time.perf_counter()
+        started = clocks()
         done = explain(judge, comparison, judged, method=method, seconds=seconds, check=False,
                        on_step=lambda n, of: print(f"\r  {n} of {of}", end="\r", file=sys.stderr))  # fmt: skip
         told(method, started, f"{_mib(done.peak_memory)} on top; {done.points} evaluations, {len(done.patch_values)} x {len(done.patch_values[0])} regions, "
              f"{sum(map(len, done.token_values))} words; strongest region {max(map(max, done.patch_values)):+.4f}")  # fmt: skip
     print(f"peak of the whole process {_mib(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)}")
+
+
+def clocks() -> tuple[float, float]:
+    """Seconds on the wall and of this process's CPUs: on a busy machine only the second says something of the model."""
+    return time.perf_counter(), time.process_time()
 
 
 def _mib(size: int | None) -> str:

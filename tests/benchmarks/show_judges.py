@@ -2,7 +2,7 @@
 
     python tests/benchmarks/show_judges.py PHOTO QUESTION A B OUTPUT
 
-No public weights are here: the checkpoints are tiny and random, in the published layouts, and what a random model would write is
+No public weights are here: the checkpoints are tiny and random, in the published layouts, and what a random model would think is
 dictated. So the pages show that the wiring holds, and their numbers mean nothing.
 """
 
@@ -11,6 +11,7 @@ import base64
 import io
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -30,28 +31,23 @@ from app.pages import Desk, build, build_without_model  # noqa: E402
 from core.judges.generative import GenerativeJudge  # noqa: E402
 from core.judges.opening import open_judge  # noqa: E402
 from core.judges.options import Options  # noqa: E402
-from core.judges.prompts import PROMPTS  # noqa: E402
 from core.labels.store import LabelStore  # noqa: E402
 from core.records.gallery import read  # noqa: E402
 
 THOUGHTS = (
     "<think>Response 1 says in words where it is. Response 2 says more than it needs to. The place it names can be seen in the "
-    "picture.</think><answer>1</answer>",
-    "<think>Both look at the right part of the picture. Response 2 names the place exactly.</think><answer>{}</answer>",
+    "picture.</think><answer>",
+    "<think>Both look at the right part of the picture. Response 2 names the place exactly.</think><answer>",
 )
 
 
 class Dictated(GenerativeJudge):
-    """Its log-odds are the model's own."""
+    """Its thoughts are dictated; the verdict behind them and its log-odds are the model's own."""
 
     def write(self, image, asked, votes):
-        first = asked.split("Response 1:\n")[1].split("\n")[0]
-        texts = (
-            [THOUGHTS[0], THOUGHTS[1].format(2), THOUGHTS[0]]
-            if len(first) % 2
-            else [THOUGHTS[1].format(2)] * 3
-        )
-        return [(texts[i % 3], True) for i in range(votes)]
+        odds = [self.log_odds(image, asked, thought) for thought in THOUGHTS]
+        texts = [f"{thought}{1 if o > 0 else 2}</answer>" for thought, o in zip(THOUGHTS, odds, strict=True)]
+        return [(texts[i % 2], True) for i in range(votes)]
 
 
 def answer(handler, body, number):
@@ -64,7 +60,7 @@ def answer(handler, body, number):
     first, second = (text_of(body).split(f"Response {n}:\n")[1].split("\n\n")[0] for n in (1, 2))
     odds = (len(first) - len(second)) / 60 * (1 + 10 * seen) + 0.3
     mine, other = ("1", "2") if odds >= 0 else ("2", "1")
-    said = THOUGHTS[0].split("<answer>")[0] + "<answer>"
+    said = THOUGHTS[0]
     handler.say(f"{said}{mine}</answer>", tokens=[
         token(said, -0.1), token(mine, -0.1, **{other: -0.1 - abs(odds)}), token("</answer>", -0.1),
     ])  # fmt: skip
@@ -132,11 +128,12 @@ def main():
                 file = recorded(asked, scratch, server.address)
                 demo = build_without_model(scratch, desk, [read(file)])
             else:
+                how = replace(small, prompt="think", votes=3) if kind == "generative" else small
                 judge = open_judge(
-                    {"scalar": str(scalar), "remote": server.address}.get(kind, str(plain)), small
+                    {"scalar": str(scalar), "remote": server.address}.get(kind, str(plain)), how
                 )
                 if kind == "generative":
-                    judge = Dictated(judge.model, judge.processor, judge.card, PROMPTS["think"], 3)
+                    judge = Dictated(judge.model, judge.processor, judge.card, judge.prompt, judge.votes)
                 demo = build(judge, scratch / "runs", desk)
             _, url, _ = demo.launch(theme=THEME, css_paths=CSS, head=head(), prevent_thread_lock=True, quiet=True, ssr_mode=False, footer_links=[])  # fmt: skip
             path = f"{url}recorded" if kind == "recorded" else url

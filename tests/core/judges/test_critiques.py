@@ -61,7 +61,7 @@ def test_there_is_a_target_for_each_critique(judge, judged):
         "reward",
     ]
     labels = dict(targets_for(judge, judged))
-    assert labels["critique:1"] == "Verdict given critique 2 (B shown first)"
+    assert labels["critique:1"] == "Verdict given critique 2 (B first)"
 
 
 def test_each_target_is_the_log_odds_that_it_names(judge, judged):
@@ -88,7 +88,7 @@ def test_a_sentence_is_replaced_by_the_mean_word_and_nothing_else_is(judge, judg
     model = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32).eval()
     asked = PROMPTS["think"].fill(COMPARISON.prompt, *COMPARISON.responses)
     written = TEXTS[0, 1][: TEXTS[0, 1].index("2</answer>")]
-    inputs, (first, second) = judge.before_verdict(PICTURE, asked, written, ("1", "2"))
+    inputs, (first, second) = judge.before_verdict([PICTURE], asked, written, ("1", "2"))
     ids, tokenizer = inputs["input_ids"][0], judge.processor.tokenizer
     texts = [tokenizer.decode(ids[: n + 1]) for n in range(len(ids))]
     start = texts[-1].index("There are five stars.")

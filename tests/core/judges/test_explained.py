@@ -108,7 +108,9 @@ def test_a_critique_is_held_fixed(tmp_path, comparison):
     for order, text in texts.items():
         asked = judge.prompt.fill(comparison.prompt, *(comparison.responses[i] for i in order))
         with judge.lock, torch.inference_mode():
-            odds[order] = judge.log_odds(comparison.load_image(), asked, text[: RULES["answer-tag"](text).at])
+            odds[order] = judge.log_odds(
+                comparison.load_images(), asked, text[: RULES["answer-tag"](text).at]
+            )
     votes = tuple(Vote(order, text, 1, odds[order]) for order, text in texts.items())
     judged = judge.judge(comparison)
     judged = type(judged)(**{**judged.__dict__, "votes": votes})

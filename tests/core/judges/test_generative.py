@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,13 +15,14 @@ from transformers import AutoModelForImageTextToText, AutoTokenizer
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from app.common.words import verdict
+from core.images import ImageError
 from core.judges.generative import GenerativeJudge, with_prompt
 from core.judges.opening import open_judge
 from core.judges.options import Options
 from core.judges.prompts import PROMPTS
 from core.judges.protocols import Judge, Writes
 from core.model.loading import CheckpointError
-from core.records import Comparison, RecordError
+from core.records import Comparison, RecordError, Turn
 from core.runs.metrics import outcome
 
 THINKS = QWEN_TEMPLATE.replace(
@@ -47,17 +49,18 @@ def judge(folder):
 
 
 def plain_log_odds(folder, image, asked, written, verdicts=("1", "2"), template=QWEN_TEMPLATE):
-    """log P(first) - log P(second) of the token after `written`, by transformers alone."""
+    """log P(first) - log P(second) of the token after `written`, by transformers alone. image: one, or a list."""
+    images = image if isinstance(image, list) else [image]
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32).eval()
-    pixels = Qwen2VLImageProcessorPil.from_pretrained(folder)(images=[image], return_tensors="pt")
+    pixels = Qwen2VLImageProcessorPil.from_pretrained(folder)(images=images, return_tensors="pt")
     text = tokenizer.apply_chat_template(
-        [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": asked}]}],
+        [{"role": "user", "content": [*({"type": "image"} for _ in images), {"type": "text", "text": asked}]}],
         chat_template=template, tokenize=False, add_generation_prompt=True,
     )  # fmt: skip
-    text = (
-        text.replace("<|image_pad|>", "<|image_pad|>" * int(pixels["image_grid_thw"].prod() // 4)) + written
-    )
+    before, *rest = text.split("<|image_pad|>")
+    counts = [int(grid.prod()) // 4 for grid in pixels["image_grid_thw"]]
+    text = before + "".join("<|image_pad|>" * n + r for n, r in zip(counts, rest, strict=True)) + written
     ids = tokenizer([text], return_tensors="pt")["input_ids"]
     with torch.no_grad():
         logits = model(
@@ -99,6 +102,21 @@ def test_the_verdict_at_once_is_the_plain_log_odds_in_both_orders(judge, folder)
     assert judged.rewards == pytest.approx((margin / 2, -margin / 2), abs=1e-5)
     assert judged.margin(0, 1) == pytest.approx(margin, abs=1e-5)
     assert abs(odds[0]) > 1e-3 and odds[0] != odds[1]
+
+
+def test_several_pictures_and_the_chat_before_the_question_are_read(judge, folder):
+    pictures = [photograph(3), photograph(4, (60, 150)), photograph(5)]
+    turns = (Turn("system", "Be brief."), Turn("user", "Hello."), Turn("assistant", "Yes?"))
+    c = replace(comparison(), image=pictures[0], more_images=tuple(pictures[1:]), turns=turns)
+    asked = "system: Be brief.\nuser: Hello.\nassistant: Yes?\nuser: How many stars?"
+    odds = [plain_log_odds(folder, pictures, PROMPTS["verdict"].fill(asked, *pair), "<answer>")
+            for pair in (c.responses, c.responses[::-1])]  # fmt: skip
+    assert [v.log_odds for v in judge.judge(c).votes] == pytest.approx(odds, abs=1e-5)
+    without = judge.judge(replace(c, more_images=()))
+    assert abs(without.votes[0].log_odds - odds[0]) > 1e-3  # a picture left out would show
+    assert judge.card.max_images is None and judge.card.reads_turns
+    with pytest.raises(ImageError, match="3 pictures; maps"):
+        judge.masked(c, judge.judge(c), 0, 1, lambda o: o.rewards[:, 0], "word", "joint")
 
 
 def test_mistakes_in_the_reading_would_show(judge, folder):

@@ -74,6 +74,29 @@ def test_both_orders_are_asked_with_the_very_pixels():
     assert sent.tobytes() == photograph().tobytes()
 
 
+def test_rows_of_several_pictures_and_turns_are_judged_by_a_run(tmp_path):
+    """Each picture goes out in its order, and the chat with its roles; a judge of one picture leaves the row out."""
+    for n in range(3):
+        photograph(n).save(tmp_path / f"{n}.png")
+    chat = [
+        {"role": "user", "content": "Hello."},
+        {"role": "assistant", "content": "Yes?"},
+        {"role": "user", "content": "Which?"},
+    ]
+    row = {"prompt": chat, "images": ["0.png", "1.png", "2.png"], "chosen": "good one", "rejected": "bad one"}
+    (tmp_path / "mine.jsonl").write_text(json.dumps(row))
+    with serving(honest) as server:
+        done = run(Job(BENCHMARKS["own"].open(tmp_path / "mine.jsonl"), judge_at(server), tmp_path / "run"))
+        posts = [body for method, _, _, body in server.seen if method == "POST"]
+    assert done.table(["outcome", "problem", "pictures"]).to_pylist() == [
+        {"outcome": "right", "problem": "", "pictures": 3}
+    ]
+    *parts, text = posts[0]["messages"][0]["content"]
+    sent = [Image.open(io.BytesIO(base64.b64decode(p["image_url"]["url"].split(",")[1]))) for p in parts]
+    assert [s.tobytes() for s in sent] == [photograph(n).tobytes() for n in range(3)]
+    assert "user: Hello.\nassistant: Yes?\nuser: Which?" in text["text"]
+
+
 def test_log_odds_are_read_where_the_server_gives_them():
     def behave(handler, body, number):
         first = "good" in text_of(body).split("Response 1:\n")[1].split("\n")[0]

@@ -90,6 +90,24 @@ def test_order_effects_by_hand():
     assert math.isnan(order_effects([]).consistent.value)
 
 
+def test_the_interval_of_position_preference_resamples_rows():
+    """Ten answers a row that say the same are one opinion: the interval is as wide as that of one answer a row."""
+    rng = np.random.default_rng(0)
+    firsts = rng.random(300) < 0.6
+
+    def cast(times):
+        votes = [
+            [Vote(o, "", o[0] if first else o[1]) for o in ((0, 1), (1, 0)) for _ in range(times)]
+            for first in firsts
+        ]
+        return [Cast(i, "", 0, tuple(v)) for i, v in enumerate(votes)]
+
+    one, ten = order_effects(cast(1)).first, order_effects(cast(10)).first
+    assert ten.n == 10 * one.n and (ten.low, ten.high) == pytest.approx((one.low, one.high), abs=1e-9)
+    error = math.sqrt(one.value * (1 - one.value) / 300)  # of 300 independent rows
+    assert (one.high - one.low) / 2 == pytest.approx(1.96 * error, rel=0.1)
+
+
 def official_coin(outputs, labels):
     """Multimodal RewardBench's 2_get_accuracy.py, its lines: right per row."""
     random.seed(123)

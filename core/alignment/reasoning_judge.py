@@ -119,7 +119,7 @@ def attempts(judge: GenerativeJudge, question: Question, images: Path, tries: in
     asked = judge.prompt.fill(question.question, question.first, question.second)
     with judge.lock, torch.inference_mode():
         # two at least: a single answer is the greedy one
-        answers = judge.write(image, asked, max(tries, 2))[:tries]
+        answers = judge.write([image], asked, max(tries, 2))[:tries]
     rule = RULES[judge.prompt.parsing]
     right = [finished and rule(text).choice == question.answer - 1 for text, finished in answers]
     return right.index(True) + 1 if any(right) else tries + 1

@@ -136,7 +136,7 @@ def test_rows_are_the_chats_that_the_judge_is_asked_with(job, policy):
     trained = processor(images=[row["images"]], text=[text], return_tensors="pt")
     image = Image.open(j.pictures / question.image).convert("RGB")
     conversation = judge.conversation(BRIEF.fill(question.question, question.first, question.second))
-    judged = judge.inputs(image, conversation)
+    judged = judge.inputs([image], conversation)
     assert torch.equal(trained["input_ids"], judged["input_ids"])
     assert torch.equal(trained["mm_token_type_ids"].int(), judged["mm_token_type_ids"].int())
     assert torch.allclose(trained["pixel_values"], judged["pixel_values"])
@@ -279,7 +279,7 @@ def test_difficulty_is_the_number_of_attempts(job, policy):
     judge = open_judge(str(policy), Options(device="cpu", prompt="brief-think"))
 
     def writes(*texts):
-        judge.write = lambda image, asked, votes: [(t, True) for t in texts]
+        judge.write = lambda images, asked, votes: [(t, True) for t in texts]
         return attempts(judge, question, j.pictures, 3)
 
     right, wrong = "<answer>1</answer>", "<answer>2</answer>"

@@ -9,5 +9,6 @@ key_texts.py         thoughts written by the scene world's answer key
 first_texts.py       the stages that make data and first thoughts
 policy.py            the model that learns, and the rows that TRL trains it on
 reasoning_judge.py   the command: cold start, difficulty, RL on what is hard
+resuming.py          checkpoints read back under the names they were written with
 dry_run.py           the same without weights
 """

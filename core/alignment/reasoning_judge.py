@@ -23,13 +23,14 @@ import torch
 from accelerate import PartialState
 from transformers import set_seed
 from transformers.trainer_utils import get_last_checkpoint
-from trl import GRPOConfig, SFTConfig, SFTTrainer
+from trl import GRPOConfig, SFTConfig
 
 from core.alignment.config import Settings, TrainingError
 from core.alignment.first_texts import make_data, make_texts
 from core.alignment.job import Job, claim
 from core.alignment.policy import dataset, open_policy
 from core.alignment.reasoning_data import Question, read_questions, read_rows, write_rows
+from core.alignment.resuming import ColdStartTrainer
 from core.alignment.rewards import Consistency, by_conclusion, by_judge, reasoning_rewards
 from core.alignment.stable_reinforce import RECIPES, StableReinforceTrainer
 from core.images import open_image
@@ -74,7 +75,7 @@ def _cold_start(job: Job, questions: list[Question], texts: dict[str, str]) -> N
         **job.settings.sft,
     })  # fmt: skip
     rows = dataset(questions, find_prompt(job.settings.prompt), processor, job.pictures, texts)
-    trainer = SFTTrainer(
+    trainer = ColdStartTrainer(
         model=model,
         args=args,
         train_dataset=rows.remove_columns(["answer", "id"]),

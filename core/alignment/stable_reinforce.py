@@ -26,6 +26,8 @@ from torch import Tensor
 from trl import GRPOConfig, GRPOTrainer
 from trl import __version__ as trl_version
 
+from core.alignment.resuming import ReadsItsCheckpoints
+
 LOG_BOUNDS = (math.log(1e-3), math.log(1e3))
 SIGMAS = 3.0
 FLAT = 1e-6  # a batch whose rewards spread less than this says nothing
@@ -131,7 +133,7 @@ def standardised(rewards: Tensor, recipe: Recipe, group: int) -> tuple[Tensor, T
     return z.masked_fill(dropped, 0.0), dropped
 
 
-class StableReinforceTrainer(GRPOTrainer):
+class StableReinforceTrainer(ReadsItsCheckpoints, GRPOTrainer):
     """GRPOTrainer with a `recipe`. Logs how often each part engaged: `stable/pre_clip` (share of tokens outside the bounds),
     `stable/filter` (share of samples dropped), beside TRL's `clip_ratio/*`, and the log-ratio's extremes. Raises ValueError
     for settings under which the ratio is always 1, so that clip and pre-clip would do nothing."""

@@ -41,7 +41,7 @@ def one_thread():
 
 @pytest.fixture(scope="session")
 def policy(tmp_path_factory):
-    return qwen(tmp_path_factory.mktemp("policy"))
+    return qwen(tmp_path_factory.mktemp("policy"), old=True)  # with the names that published checkpoints have
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ ORDER = (
     "core.labels",
     "core.label_analysis",
     "core.training",
+    "core.alignment",
     "core.evaluation",
     "core.commands",
     "core.__main__",

@@ -19,13 +19,14 @@ from core.explain import (
     Plan,
     Request,
     default_method,
-    has_dimensions,
+    has_gate,
     has_gradients,
     is_costly,
     targets_for,
 )
+from core.judges.named import NAMED
+from core.judges.options import Options
 from core.judges.protocols import Explainable, Judge, KnowsItsWorld
-from core.judges.registry import JUDGES, Options
 from core.records import Comparison, Condition, Explanation, ImageAblation, Judgement, OODScore, RecordError
 from core.records.bundle import Bundle
 
@@ -179,13 +180,13 @@ def try_edits(
     return (
         effects(judge, judgement, a, b, edits),
         suggest(judge, comparison, judgement, a, b, explanation)[:SUGGESTED] if explanation else [],
-        region_by_dimension(judge, comparison, judgement, a, b) if has_dimensions(judge) else ((0, 0), {}),
+        region_by_dimension(judge, comparison, judgement, a, b) if has_gate(judge) else ((0, 0), {}),
     )
 
 
 @dataclass(frozen=True)
 class RunWanted:
-    """judge: a name of core.judges.registry, or LOADED. format: of core.benchmarks.formats, None where the columns tell. source: a file, or None for what the benchmark brings itself. output: the
+    """judge: a name of core.judges.named.NAMED, or LOADED. format: of core.benchmarks.formats, None where the columns tell. source: a file, or None for what the benchmark brings itself. output: the
     folder of all runs."""
 
     judge: str
@@ -216,7 +217,7 @@ def make_run(
 
     loaded = BENCHMARKS[wanted.benchmark].open(wanted.source, format=wanted.format)
     loaded_one = judge.card.id if judge.card.embedded else LOADED
-    chosen: Judge = judge if wanted.judge == loaded_one else JUDGES[wanted.judge](Options())
+    chosen: Judge = judge if wanted.judge == loaded_one else NAMED[wanted.judge](Options())
     name = fit(judge.card.id) if wanted.judge == LOADED else wanted.judge
     stem = re.sub(r"[^A-Za-z0-9]+", "-", Path(loaded.source).stem)[:40].strip("-") or "data"
     folder = (

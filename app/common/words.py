@@ -183,6 +183,12 @@ def about(card: JudgeCard) -> str:
             f"The {len(DIMENSIONS)} dimensions are this project's own list: the paper behind VL-MDR (arXiv 2604.05445) "
             "does not publish its names."
         )
+    elif card.kind == "hybrid":
+        lines.append(
+            f"Its rewards are the plain sum of {', '.join(d.name.lower() for d in card.dimensions)}; words and "
+            "regions move the model's part alone. The length penalty is this project's own "
+            "reading of arXiv 2510.05283, which does not publish its formula."
+        )
     elif card.dimensions:
         lines.append(f"It scores {len(card.dimensions)} dimensions, which its checkpoint names.")
     return "\n\n".join(lines)

@@ -17,7 +17,7 @@ from app.common.lane import LANE
 from app.common.sections import section
 from app.common.tasks import effect_of_change, try_edits
 from app.inspect.views import View, needed, told, undecided
-from core.explain import has_dimensions, is_costly
+from core.explain import has_gate, is_costly
 from core.judges.protocols import Explainable
 from core.records import RecordError, letter
 from core.taxonomy import Dimension
@@ -34,7 +34,7 @@ class Edits:
 
     def __init__(self, judge: Explainable) -> None:
         self.judge = judge
-        self.rewords, self.gated = judge.rewords, has_dimensions(judge)
+        self.rewords, self.gated = judge.rewords, has_gate(judge)
 
     def build(self) -> None:
         with section("Counterfactual edits", elem_id="edits"):

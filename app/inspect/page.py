@@ -34,6 +34,7 @@ from core.explain import (
     Request,
     default_method,
     has_dimensions,
+    has_gate,
     has_gradients,
     is_costly,
     methods_for,
@@ -54,12 +55,15 @@ WHAT = {
     "gated": "Which dimensions mattered, how each response scored, and which words and pixels did it.",
     "scalar": "The reward of each response, which words and pixels made it, and what would have changed it.",
     "generative": "What it wrote, whether it says the same in both orders, and which sentence, words and pixels decided.",
+    "hybrid": "Which part decided, a rule or the model, what each added, and which words and pixels moved the model.",
     "remote": "What it wrote, whether it says the same in both orders, and what it says once words or parts of the picture are gone.",
 }
 HOW = {
     "gated": "\n\nThe active set of dimensions is held fixed: which three are chosen is a step function that no gradient can "
     "explain; a gate's own logit can be explained instead.",
     "scalar": "",
+    "hybrid": "\n\nRules read the texts as they are: words and regions move the model's part alone, and nothing where a rule has "
+    "settled the margin.",
     "generative": "\n\n" + NEITHER,
     "remote": "\n\nNothing is known of this judge but its answers: words are cut out of the texts, regions of the picture are made "
     "grey, and it is asked again in both orders. An answer that could not be had counts as unmoved, and is counted.",
@@ -87,6 +91,7 @@ class InspectPage:
         self.cancel_flags: dict[str, threading.Event] = {}
         self.what_if, self.edits = WhatIf(self.judge.card), Edits(self.judge)
         # A section that this judge cannot fill is not built.
+        self.gate = has_gate(self.judge)  # one that can be changed and explained
         self.gated, self.writes = has_dimensions(self.judge), isinstance(self.judge, Writes)
         self.asks_first, self.gradients = is_costly(self.judge), has_gradients(self.judge)
         self.names = [
@@ -100,7 +105,7 @@ class InspectPage:
         gr.HTML(
             html(
                 "<header><h1>Rewardscope</h1><p>Why did the reward model prefer this response? {{ what }}</p></header>",
-                what=WHAT["gated" if self.gated else self.judge.card.kind],
+                what=WHAT["gated" if self.gate else self.judge.card.kind],
             )
         )
         self.view = gr.State(None)
@@ -122,7 +127,7 @@ class InspectPage:
                     self.waterfall = gr.HTML(elem_id="waterfall")
                 self.pair = gr.Radio([], label="Pair to explain", visible=False)
                 self._explanation()
-        if self.gated:
+        if self.gate:
             self.what_if.build()
         self.edits.build()
         if self.gated:
@@ -199,7 +204,7 @@ class InspectPage:
         with gr.Accordion("How to read this", open=False):
             gr.Markdown(
                 views.method_help(self.judge)
-                + HOW["gated" if self.gated else self.judge.card.kind]
+                + HOW["gated" if self.gate else self.judge.card.kind]
                 + " Attribution says what the model reacted to, not what is true of the picture."
             )
 
@@ -207,13 +212,13 @@ class InspectPage:
         """Where there is but one target, there is nothing to choose."""
         if self.writes and self.gradients:
             return gr.Dropdown([], label="Explain", elem_id="target")
-        return gr.Radio([], label="Explain", elem_id="target") if self.gated else gr.State("margin")
+        return gr.Radio([], label="Explain", elem_id="target") if self.gate else gr.State("margin")
 
     # -- events ----------------------------------------------------------------------------------------------
 
     def _events(self, demo: gr.Blocks) -> None:
         inputs = [self.picture, self.prompt, *self.responses]
-        what_if = self.what_if.outputs if self.gated else []
+        what_if = self.what_if.outputs if self.gate else []
         shown = [
             *(getattr(self, name) for name in self.names),
             self.cost,
@@ -240,13 +245,13 @@ class InspectPage:
             self.wanted.change(self.on_judge, [self.wanted], shown, **LANE, **PRIVATE),
             self.pair.input(self.on_pair, [self.view, self.pair], shown, **LANE, **PRIVATE),
         ]
-        if self.gated:
+        if self.gate:
             self.what_if.connect(self.view)
         self.edits.connect(self.view)
         self.more.click(self.on_more, self.responses, [*self.responses, self.more], **PRIVATE)
         explained = [self.view, self.heat, self.status]
         choice = [self.view, self.target, self.method, self.level, self.check]
-        if self.gated or (self.writes and self.gradients):
+        if self.gate or (self.writes and self.gradients):
             self.target.input(self.on_target, choice, [*explained, self.cost], **LANE, **PRIVATE)
         if not self.gradients:  # no first look of it says what explaining it would take
             for event in judged:
@@ -271,7 +276,7 @@ class InspectPage:
         values = {
             "view": view, "verdict": views.verdict_html(view), "orders": orders_html(view.judgement, *view.pair),
             "waterfall": waterfall, "scores": scores, "gates": gates, "table": views.table(view), "heat": views.heat_html(view),
-            "target": offered if self.gated or (self.writes and self.gradients) else target,
+            "target": offered if self.gate or (self.writes and self.gradients) else target,
             "pair": gr.Radio(choices=pairs, value=chosen, visible=len(pairs) > 1),
             "download": views.download_html(view, self.judge),
         }  # fmt: skip
@@ -280,7 +285,7 @@ class InspectPage:
 
     def _afresh(self, view: views.View | None) -> tuple:
         """Edits and changed weights belong to the view before."""
-        return (*self.edits.reset(), *(self.what_if.reset(view) if self.gated else ()))
+        return (*self.edits.reset(), *(self.what_if.reset(view) if self.gate else ()))
 
     def on_asked(self, labelled: tuple | None, picture: str | None, prompt: str, *responses: str) -> tuple:
         """Shows at once what is stored or was judged before; for anything else the model is queued for."""

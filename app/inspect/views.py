@@ -167,8 +167,10 @@ def verdict_html(view: View) -> Markup:
         {%- if others %}<ul class="others">{% for other in others %}<li>{{ other }}</li>{% endfor %}</ul>{% endif %}
         <p class="rewards">reward {{ rewards }}<br>margin {{ margin }} · judged in {{ j.seconds|f(".2f") }} s
         {{- ", live" if fresh else ", cached" }}</p>
+        {{- decided }}
         {{- image_ablation }}
         """,
+        decided=item_view.critique_html(j) if j.critique and not j.votes else "",  # which part of a hybrid judge said what
         warning=words.warning(j.ood), verdict=words.verdict(view.comparison, j, *view.pair),
         others=[words.verdict(view.comparison, j, *pair) for pair in pairs], rewards=words.reward_line(j), j=j,
         margin=f"{letter(view.pair[0])} − {letter(view.pair[1])} = {signed(j.margin(*view.pair), 3)}", fresh=view.fresh,

@@ -25,6 +25,7 @@ from core.runs.manifest import RunError
 from core.runs.metrics import POLICIES, Rate
 from core.runs.run import Run
 from core.runs.stats import Provenance
+from core.runs.verifiability import Verifiability, by_verifiability
 from core.runs.votes import Share
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class LeaderboardPage:
             max_height=420,
         )
         self.refused = gr.HTML(elem_id="refused")
+        self.verifiable = gr.HTML(elem_id="verifiable")
         with gr.Row():
             self.downloads = [gr.Button(f"Table as {f}", size="sm", elem_id=f"table-{f}") for f in FORMATS]
         self.files = Downloads()
@@ -96,7 +98,9 @@ class LeaderboardPage:
         self._events(demo)
 
     def _events(self, demo: gr.Blocks) -> None:
-        board = [self.address, self.chart, self.table, self.refused, self.published, self.run, self.other]
+        board = [
+            self.address, self.chart, self.table, self.refused, self.verifiable, self.published, self.run, self.other,
+        ]  # fmt: skip
         detail = [
             self.detail,
             self.groups,
@@ -145,10 +149,13 @@ class LeaderboardPage:
         address = urlencode({"benchmark": benchmark, "ties": ties})
         table = leaderboard.table(list(runs.values()), ties)
         names = [(r.name, n) for n, r in runs.items()]
-        first = next((n for n, r in runs.items() if r.manifest.judge.fingerprint), next(iter(runs), None))
+        first = next(
+            (n for n, r in runs.items() if (j := r.manifest.judge).fingerprint and j.kind != "hybrid"),
+            next(iter(runs), None),
+        )
         return (
             address, self._chart(runs, ties), _percents(table).drop(columns=["why no macro average"], errors="ignore"),
-            _refusals(table) + problems_html([*self.library.problems(), *damaged]), published_html([r for r in published() if r.benchmark == benchmark]),
+            _refusals(table) + problems_html([*self.library.problems(), *damaged]), verifiable_html(by_verifiability(list(runs.values()), ties)), published_html([r for r in published() if r.benchmark == benchmark]),
             gr.Dropdown(choices=names, value=first),
             gr.Dropdown(choices=[("", ""), *names], value=""),
         )  # fmt: skip
@@ -277,6 +284,25 @@ def detail_html(chosen: Run, e: leaderboard.Entry, ties: str) -> Markup:
         counts=", ".join(f"{n:,} {name}" for name, n in o.counts.items() if n),
         controls=", ".join(f"{n} {100 * r.value:.1f}" for n, r in e.controls.items() if r.n),
         rows=[(r, _groups(r.groups), f"{100 * r.macro:.2f}" if r.macro is not None else r.refused) for r in e.reports],
+    )  # fmt: skip
+
+
+def verifiable_html(found: Verifiability | None) -> Markup:
+    """Rule, model and hybrid on the same rows, by whether a rule can check them."""
+    if found is None:
+        return NOTHING
+    return html(
+        """
+        <h2>By what a rule can check</h2>
+        <div class="wide"><table class="contributions"><thead><tr><th>judge</th>
+        {%- for part, n in rows.items() %}<th>{{ part }} ({{ n|f(",") }} rows)</th>{% endfor %}</tr></thead><tbody>
+        {%- for name, rates in table.items() %}<tr><td>{{ name }}</td>
+        {%- for part in rows %}<td>{{ said(rates[part]) }}</td>{% endfor %}</tr>{% endfor %}
+        </tbody></table></div>
+        <p class="small">Which rows a rule is sure of is read off the run “{{ rules }}”; rules are deterministic. In per cent, with 95 % intervals.</p>
+        """,
+        rows=found.rows, table=found.table, rules=found.rules,
+        said=lambda r: f"{100 * r.value:.1f} [{100 * r.low:.1f}, {100 * r.high:.1f}]" if r.n else "no rows",
     )  # fmt: skip
 
 

@@ -16,8 +16,8 @@ from app.common.tasks import LOADED, RunWanted, make_run
 from app.common.words import markdown
 from core.benchmarks import BENCHMARKS, BenchmarkError
 from core.benchmarks.source import SUFFIXES
+from core.judges.named import NAMED
 from core.judges.protocols import Estimates, Judge
-from core.judges.registry import JUDGES
 from core.model.files import CheckpointError
 from core.records import Condition
 from core.runs.manifest import RunError
@@ -27,7 +27,7 @@ PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 
 def _choices(judge: Judge) -> list[tuple[str, str]]:
     """(title, name): the judge that is loaded first."""
-    named = [(name, name) for name in sorted(JUDGES, key=lambda name: name != judge.card.id)]
+    named = [(name, name) for name in sorted(NAMED, key=lambda name: name != judge.card.id)]
     return named if judge.card.embedded else [(judge.card.name, LOADED), *named]
 
 

@@ -12,7 +12,7 @@ from core.benchmarks.fields import RowProblem
 from core.benchmarks.images import ImageFinder, Pictures
 from core.benchmarks.labels import NONE, Label
 from core.benchmarks.source import BenchmarkError, Broken, Opened, open_source
-from core.records import Comparison, RecordError, Truth, Turn, content_hash
+from core.records import Comparison, Known, RecordError, Truth, Turn, content_hash
 
 LONGEST = 1000  # characters of what is told of a file: its columns may have any names
 UNEXPECTED = "the row is of a form that was not expected"
@@ -200,6 +200,7 @@ class Fields:
     columns: tuple[str, ...] = ()
     told: Label = NONE
     notes: tuple[str, ...] = ()
+    known: Known | None = None
 
     def row(self, index: int, place: int, benchmark: str, format_: str, finder: ImageFinder) -> Row:
         if self.unsupported:
@@ -232,6 +233,7 @@ class Fields:
                 truth=self.truth,
                 turns=self.turns,
                 more_images=pictures.found[1:],
+                known=self.known,
             )
         except RecordError as error:
             return replace(row, problems=(Problem(index, "", str(error)),))

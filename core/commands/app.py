@@ -15,6 +15,7 @@ from core.commands.fit_ood import fit_ood
 from core.commands.judge import judge
 from core.commands.label_errors import label_errors
 from core.commands.run import run
+from core.commands.train_reasoning_judge import train_reasoning_judge
 from core.commands.train_scene import train_scene
 
 plain = partial(
@@ -29,6 +30,7 @@ app = plain(
 )
 train = plain(help="Train a judge.")
 train.command("scene")(train_scene)
+train.command("reasoning-judge")(train_reasoning_judge)
 
 data = plain(help="Look at preference data.")
 data.command("check")(check)

@@ -46,7 +46,8 @@ JudgeName = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="vl-mdr, scalar, always-first, longer or shorter; left out with --model, which says what it is itself",
+        help="vl-mdr, scalar, rules, hybrid or hybrid-plain (rules first, then the model), always-first, longer or shorter; left out "
+        "with --model, which says what it is itself",
     ),
 ]
 Format = Annotated[
@@ -113,14 +114,15 @@ def open_judge(name: str | None, model: str | None, **options: Any) -> Judge:
     """The judge that the options name; without a name, whatever `model` is. options: of core.judges.options.Options.
     Raises typer.BadParameter and core.model.loading.CheckpointError."""
     from core.judges import opening
-    from core.judges.registry import JUDGES, Options
+    from core.judges.named import NAMED
+    from core.judges.options import Options
 
     if name is None:
         return opening.open_judge(
             model, Options(**options), lambda sentence: print(sentence, file=sys.stderr)
         )
-    known("--judge", name, sorted(JUDGES))
-    return JUDGES[name](Options(model, **options))
+    known("--judge", name, sorted(NAMED))
+    return NAMED[name](Options(model, **options))
 
 
 def refuse(sentence: str, code: int = 2) -> typer.Exit:

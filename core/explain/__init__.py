@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from core.explain.capabilities import (
     can_explain,
     has_dimensions,
+    has_gate,
     has_gradients,
     is_costly,
     methods_for,
@@ -39,6 +40,7 @@ __all__ = [
     "default_method",
     "explain",
     "has_dimensions",
+    "has_gate",
     "has_gradients",
     "is_costly",
     "methods_for",

@@ -37,6 +37,11 @@ def has_dimensions(judge: Judge) -> bool:
     return bool(judge.card.dimensions)
 
 
+def has_gate(judge: Judge) -> bool:
+    """Whether its dimensions are weighed by a gate that can be changed and explained; a hybrid judge's are a plain sum."""
+    return has_dimensions(judge) and judge.card.kind != "hybrid"
+
+
 def is_costly(judge: Judge) -> bool:
     """Whether a judgement is an answer of somebody else's server, or a text that must be written first: nothing that a page does
     before it is asked to."""
@@ -69,7 +74,11 @@ def targets_for(judge: Judge, judgement: Judgement) -> list[tuple[str, str]]:
             ("margin", "Margin"),
             ("reward", "Reward"),
         ]
-    chosen = [judgement.dimensions[d] for d in judgement.selected] if judgement.dimensions else []
+    chosen = (
+        [judgement.dimensions[d] for d in judgement.selected]
+        if has_gate(judge) and judgement.dimensions
+        else []
+    )
     return [
         ("margin", "Margin"),
         *((f"score:{d.key}", f"{d.name} score") for d in chosen),

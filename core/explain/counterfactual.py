@@ -15,7 +15,7 @@ from PIL import Image, ImageFilter
 from torch import Tensor
 
 from core.explain import memory
-from core.explain.capabilities import can_explain, has_dimensions
+from core.explain.capabilities import can_explain, has_gate
 from core.explain.targets import Target
 from core.judges.conditions import BLANK, GREY, blank_image
 from core.judges.protocols import Estimates, Explainable, Judge, Rewords, Writes
@@ -310,7 +310,7 @@ def region_by_dimension(
     """The region grid, and per selected dimension what each region contributes: how far the dimension's weighted
     contribution to the margin falls when the region is replaced by the baseline. (rows, columns), {d: [values]}.
     Raises RecordError for a judge without dimensions."""
-    if not has_dimensions(judge):
+    if not has_gate(judge):
         raise RecordError(
             f"The judge '{judge.card.name}' has no dimensions to which a region could contribute."
         )

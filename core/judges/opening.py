@@ -6,10 +6,11 @@ table of kinds. Whatever is not supported is told what it is and what to do inst
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from core.judges.contents import Contents, look_at
+from core.judges.hybrid import hybrid_over
 from core.judges.options import Options
 from core.judges.protocols import Judge
 from core.judges.registry import JUDGES
@@ -38,11 +39,15 @@ class Kind:
 def open_judge(
     source: str | None, options: Options | None = None, say: Callable[[str], None] = lambda sentence: None
 ) -> Judge:
-    """source: an embedded judge's name, a folder, a hub id or an http(s) address; None is the embedded VL-MDR. say: is told
-    what memory it needs and what there is, before any of it is downloaded or loaded.
+    """source: an embedded judge's name, a folder, a hub id or an http(s) address; None is the embedded VL-MDR. After "hybrid:"
+    or "hybrid-plain:" any of these as the model of a hybrid judge. say: is told what memory it needs and what there is, before
+    any of it is downloaded or loaded.
 
     Raises CheckpointError with a sentence.
     """
+    over, _, rest = (source or "").partition(":")
+    if over in HYBRIDS:
+        return HYBRIDS[over](replace(options or Options(), model=rest or None))
     options = replace(options or Options(), model=source)
     if source is None or source in JUDGES:
         judge: Judge = JUDGES[source or "vl-mdr"](replace(options, model=None))
@@ -59,6 +64,16 @@ def open_judge(
         say(need.sentence())
         need.check()
     return kind.load(contents, options)
+
+
+def _hybrid(form: str) -> Callable[[Options], Judge]:
+    return lambda options: hybrid_over(open_judge(options.model, options), form)
+
+
+HYBRIDS: Mapping[str, Callable[[Options], Judge]] = {
+    "hybrid": _hybrid("normalised"),
+    "hybrid-plain": _hybrid("plain"),
+}
 
 
 def kind_of(contents: Contents) -> Kind:

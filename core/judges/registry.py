@@ -1,4 +1,4 @@
-"""The judges that a run can name. Adding one is one file and one line here."""
+"""The judges that stand on no other. Adding one is one file and one line here; named.py adds those that stand on one."""
 
 from __future__ import annotations
 
@@ -21,6 +21,12 @@ def _scalar(options: Options) -> Judge:
     return ScalarJudge.load(options.model, options.device, options.dtype, options.revision)
 
 
+def _rules(options: Options) -> Judge:
+    from core.judges.hybrid import HybridJudge
+
+    return HybridJudge(None)
+
+
 __all__ = ["JUDGES", "Options"]
 
 JUDGES: dict[str, Callable[[Options], Judge]] = {
@@ -29,4 +35,5 @@ JUDGES: dict[str, Callable[[Options], Judge]] = {
     "always-first": lambda _: always_first(),
     "longer": lambda _: longer(),
     "shorter": lambda _: shorter(),
+    "rules": _rules,
 }

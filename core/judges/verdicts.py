@@ -47,7 +47,7 @@ SIDES = {"1": 0, "a": 0, "one": 0, "first": 0, "2": 1, "b": 1, "two": 1, "second
 def answer_tag(text: str) -> Verdict:
     """The last <answer>1</answer> or <answer>2</answer>; words around the digit do no harm as long as only one digit stands there."""
     for match in reversed(list(TAG.finditer(text))):
-        digits = list(re.finditer(r"(?<!\d)[12](?!\d)", match[1]))
+        digits = list(re.finditer(r"(?<![\d.])[12](?!\d|\.\d)", match[1]))
         if len({d[0] for d in digits}) == 1:
             return Verdict(int(digits[0][0]) - 1, match.start(1) + digits[0].start())
     return NONE

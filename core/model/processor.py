@@ -45,6 +45,9 @@ class RewardProcessor(ProcessorMixin):
     model_keys: tuple[str, ...] = ("pixel_values", "image_grid_thw", "mm_token_type_ids")
     several = True
 
+    # Without them transformers falls back to one-dimensional positions, and says nothing (TRL calls the processor itself).
+    return_mm_token_type_ids = True
+
     def __init__(
         self, image_processor: Any = None, tokenizer: Any = None, chat_template: str | None = None, **_: Any
     ):

@@ -5,7 +5,7 @@ and shown without torch.
 """
 
 from core.records.card import CardError, JudgeCard
-from core.records.comparison import Comparison, ImageSource, RecordError, Truth, Turn
+from core.records.comparison import Comparison, ImageSource, Known, RecordError, Truth, Turn
 from core.records.explanation import (
     DeletionCheck,
     Explanation,
@@ -19,6 +19,6 @@ from core.records.judgement import Condition, Judgement, OODScore, Vote
 from core.records.text import content_hash, frozen, letter, plain
 
 __all__ = [
-    "CardError", "Comparison", "Condition", "Explanation", "Faithfulness", "ImageSource", "JudgeCard", "Judgement",
+    "CardError", "Comparison", "Condition", "Explanation", "Faithfulness", "ImageSource", "JudgeCard", "Judgement", "Known",
     "OODScore", "RecordError", "ImageAblation", "ImageUse", "DeletionCheck", "Passed", "Truth", "Turn", "Vote", "content_hash", "frozen", "letter", "plain", "to_json",
 ]  # fmt: skip

@@ -10,7 +10,7 @@ from core.records.text import plain
 from core.taxonomy import Dimension, dimensions_from
 
 LONGEST = 4000  # characters of a field
-KINDS = ("gated", "scalar", "generative", "remote", "rule", "none")
+KINDS = ("gated", "scalar", "generative", "remote", "hybrid", "rule", "none")
 
 
 class CardError(ValueError):

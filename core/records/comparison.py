@@ -47,11 +47,25 @@ class Turn:
 
 
 @dataclass(frozen=True)
+class Known:
+    """What the data says is true: for rules that check answers (core.judges.verifiers), and shown to no model.
+
+    references: answers that are right, any of them. objects: what the picture shows, all of it. texts: the words that can
+    be read in it.
+    """
+
+    references: tuple[str, ...] = ()
+    objects: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Comparison:
     """One question to a judge: an image, a prompt, two or more responses, and which is preferred.
 
     image is None where a benchmark's row lacks it: such a record can be read, but not judged.
-    more_images: the second picture and those after it. turns: the chat before the prompt, the oldest first.
+    more_images: the second picture and those after it. turns: the chat before the prompt, the oldest first. known: None
+    where the data says nothing of what is true.
     """
 
     id: str
@@ -64,6 +78,7 @@ class Comparison:
     truth: Truth | None = None
     turns: tuple[Turn, ...] = ()
     more_images: tuple[ImageSource, ...] = ()
+    known: Known | None = None
 
     def __post_init__(self) -> None:
         if len(self.responses) < 2:

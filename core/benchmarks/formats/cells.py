@@ -9,10 +9,10 @@ from typing import Any
 
 from core.benchmarks import chats, images
 from core.benchmarks.chats import Message, Question
-from core.benchmarks.fields import RowProblem, literal, parsed
+from core.benchmarks.fields import RowProblem, literal, parsed, shown
 from core.benchmarks.labels import NONE, Label
 from core.benchmarks.rows import Fields
-from core.records import Turn
+from core.records import Known, Turn
 
 PROMPTS = ("prompt", "query", "question", "instruction", "messages", "conversations", "text")
 RESPONSES = ("responses", "response", "answers", "completions", "candidates", "outputs")
@@ -21,6 +21,17 @@ PICTURES = (
     "image_bytes", "image_base64", "img_paths", "image_url",
 )  # fmt: skip
 IDS = ("id", "question_id", "idx", "index", "uid", "pair_id")
+REFERENCES = (
+    "reference",
+    "references",
+    "reference_answer",
+    "ground_truth",
+    "gold_answer",
+)  # answers that are right
+OBJECTS, TEXTS = (
+    ("objects", "objects_in_image"),
+    ("texts", "texts_in_image", "ocr"),
+)  # what the picture shows, all of it
 GROUPS = ("category", "group", "subset", "criterion", "task")
 
 
@@ -196,8 +207,27 @@ def _fields(
     return Fields(
         id or cells.text(*IDS), question.text, [text for _, text, _ in responses], told.preferred, pictures,
         group or cells.text(*GROUPS) or "all", cluster, None, unsupported, question.turns,
-        tuple(column for column, _, _ in responses), told, notes,
+        tuple(column for column, _, _ in responses), told, notes, known_of(cells),
     )  # fmt: skip
+
+
+def known_of(cells: Cells) -> Known | None:
+    """What the row says is true, for rules that check answers; a text or number, or a list of them. None where it says nothing.
+    Raises RowProblem."""
+    found = [_texts(cells, names) for names in (REFERENCES, OBJECTS, TEXTS)]
+    return Known(*found) if any(found) else None
+
+
+def _texts(cells: Cells, names: Sequence[str]) -> tuple[str, ...]:
+    if not (found := cells.find(*names)):
+        return ()
+    column, value = found
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        value = parsed(column, value)
+    values = value if isinstance(value, list | tuple) else [value]
+    if not all(isinstance(v, str | int | float) and not isinstance(v, bool) for v in values):
+        raise RowProblem(f"{shown(value)} where a text or a list of texts was expected", column)
+    return tuple(str(v) for v in values if str(v).strip())
 
 
 def _agreed(question: Question | None, responses: Sequence[Answer]) -> Question:

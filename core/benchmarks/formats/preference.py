@@ -11,8 +11,11 @@ from core.benchmarks import labels
 from core.benchmarks.fields import RowProblem, literal
 from core.benchmarks.formats.cells import (
     IDS,
+    OBJECTS,
     PROMPTS,
+    REFERENCES,
     RESPONSES,
+    TEXTS,
     Answer,
     Cells,
     answers,
@@ -196,6 +199,9 @@ def columns_of(cells: Cells) -> dict[str, str]:
     names: tuple[str, ...]
     for role, found in (
         ("prompt", cells.find(*PROMPTS)),
+        ("reference answer, for rules only", cells.find(*REFERENCES)),
+        ("objects, for rules only", cells.find(*OBJECTS)),
+        ("texts, for rules only", cells.find(*TEXTS)),
         ("picture", cells.pictures()),
         ("id", cells.find(*IDS)),
     ):

@@ -1,0 +1,200 @@
+"""`python -m core train reasoning-judge`: from preference data to a judge that thinks before it decides (R1-Reward).
+
+data       both orders of each pair, in data.jsonl, with pictures in images/
+texts      thoughts to begin with: by the answer key (the scene world), or by a judge that writes; texts.jsonl
+cold start supervised training on them; sft/
+difficulty how many attempts each question takes; attempts.jsonl
+rl         StableReinforce, or another recipe, on the hard ones; rl/
+model/     what comes out, opened like any judge that writes
+
+Kill it at any moment and start it again: finished stages are skipped, begun ones continue. A folder belongs to one training:
+another one in it is refused. Works the same under `accelerate launch`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import PartialState
+from transformers import set_seed
+from transformers.trainer_utils import get_last_checkpoint
+from trl import GRPOConfig, SFTConfig
+
+from core.alignment.config import Settings, TrainingError
+from core.alignment.first_texts import make_data, make_texts
+from core.alignment.job import Job, claim
+from core.alignment.policy import dataset, open_policy
+from core.alignment.reasoning_data import Question, read_questions, read_rows, write_rows
+from core.alignment.resuming import ColdStartTrainer
+from core.alignment.rewards import Consistency, by_conclusion, by_judge, reasoning_rewards
+from core.alignment.stable_reinforce import RECIPES, StableReinforceTrainer
+from core.images import open_image
+from core.judges.generative import GenerativeJudge
+from core.judges.opening import open_judge
+from core.judges.options import Options
+from core.judges.prompts import find_prompt
+from core.judges.verdicts import RULES
+from core.runs.manifest import write_whole
+
+
+def train(job: Job) -> Path:
+    """All stages; the folder of the trained judge. Raises TrainingError, BenchmarkError and CheckpointError with sentences."""
+    state = PartialState()
+    if state.is_main_process:
+        claim(job)
+        make_data(job)
+        make_texts(job)
+    state.wait_for_everyone()
+    questions = read_questions(job.output / "data.jsonl")
+    texts = {r["id"]: r["text"] for r in read_rows(job.output / "texts.jsonl") if r["text"]}
+    _cold_start(job, [q for q in questions if q.id in texts], texts)
+    if state.is_main_process:
+        _difficulty(job, questions)
+    state.wait_for_everyone()
+    return _rl(job, hard(job, questions))
+
+
+def _cold_start(job: Job, questions: list[Question], texts: dict[str, str]) -> None:
+    folder = job.output / "sft"
+    if (folder / "model" / "config.json").exists():
+        return
+    if not questions:
+        raise TrainingError(
+            "No question has a right thought to begin with: choose another --writer, or more tries."
+        )
+    set_seed(job.seed)
+    model, processor = open_policy(job.settings.model, _device(job))
+    args = SFTConfig(**{
+        "output_dir": str(folder), "seed": job.seed, "data_seed": job.seed, "report_to": "none", "save_total_limit": 1,
+        "remove_unused_columns": False, "completion_only_loss": True, "max_length": None,  # TRL cuts long thoughts off otherwise
+        **job.settings.sft,
+    })  # fmt: skip
+    rows = dataset(questions, find_prompt(job.settings.prompt), processor, job.pictures, texts)
+    trainer = ColdStartTrainer(
+        model=model,
+        args=args,
+        train_dataset=rows.remove_columns(["answer", "id"]),
+        processing_class=processor,
+    )
+    trainer.train(resume_from_checkpoint=_begun(folder))
+    _save(trainer, processor, folder / "model")
+    job.say(f"cold start: {trainer.state.global_step:,} steps on {len(questions):,} thoughts")
+
+
+def _difficulty(job: Job, questions: list[Question]) -> None:
+    """By the writer's attempts where a judge wrote, else by those of the model after its cold start."""
+    file = job.output / "attempts.jsonl"
+    done = read_rows(file)
+    if len(done) >= len(questions):
+        return
+    told = {r["id"]: r["attempts"] for r in read_rows(job.output / "texts.jsonl")}
+    if all(v is not None for v in told.values()):
+        write_rows(file, ({"id": q.id, "attempts": told[q.id]} for q in questions))
+        return
+    write_rows(file, done)
+    judge = open_judge(
+        str(job.output / "sft" / "model"), Options(prompt=job.settings.prompt, device=_device(job))
+    )
+    assert isinstance(judge, GenerativeJudge)
+    longest = job.settings.rl.get("max_completion_length", judge.prompt.max_new_tokens)
+    judge.prompt = replace(judge.prompt, max_new_tokens=min(longest, judge.prompt.max_new_tokens))
+    known = {r["id"] for r in done}
+    with file.open("a", encoding="utf-8") as out:
+        for q in questions:
+            if q.id not in known:
+                out.write(
+                    json.dumps({"id": q.id, "attempts": attempts(judge, q, job.pictures, job.settings.tries)})
+                    + "\n"
+                )
+                out.flush()
+
+
+def attempts(judge: GenerativeJudge, question: Question, images: Path, tries: int) -> int:
+    """How many sampled answers it takes until one is right; tries + 1 where none is."""
+    image = open_image((images / question.image).read_bytes())
+    asked = judge.prompt.fill(question.question, question.first, question.second)
+    with judge.lock, torch.inference_mode():
+        # two at least: a single answer is the greedy one
+        answers = judge.write([image], asked, max(tries, 2))[:tries]
+    rule = RULES[judge.prompt.parsing]
+    right = [finished and rule(text).choice == question.answer - 1 for text, finished in answers]
+    return right.index(True) + 1 if any(right) else tries + 1
+
+
+def hard(job: Job, questions: list[Question]) -> list[Question]:
+    """Those that RL sees. Raises TrainingError where nothing is hard."""
+    found = {r["id"]: r["attempts"] for r in read_rows(job.output / "attempts.jsonl")}
+    kept = [q for q in questions if found[q.id] >= job.settings.hard_from]
+    counts = Counter(found[q.id] for q in questions)
+    job.say(
+        "difficulty: "
+        + ", ".join(f"{n:,} took {k}" for k, n in sorted(counts.items()))
+        + f"; {len(kept):,} are hard"
+    )
+    if not kept:
+        raise TrainingError("No question is hard enough for RL: lower hard_from, or bring harder data.")
+    return kept
+
+
+def _rl(job: Job, questions: list[Question]) -> Path:
+    folder, final = job.output / "rl", job.output / "model"
+    if (final / "config.json").exists():
+        return final
+    set_seed(job.seed)
+    model, processor = open_policy(str(job.output / "sft" / "model"), _device(job))
+    prompt = find_prompt(job.settings.prompt)
+    functions, weights = reasoning_rewards(prompt, _consistency(job.settings.consistency))
+    trainer = StableReinforceTrainer(
+        model=model, reward_funcs=functions, args=rl_config(job.settings, folder, job.seed, weights),
+        train_dataset=dataset(questions, prompt, processor, job.pictures), processing_class=processor,
+        recipe=RECIPES[job.settings.recipe],
+    )  # fmt: skip
+    trainer.train(resume_from_checkpoint=_begun(folder))
+    _save(trainer, processor, final)
+    if trainer.is_world_process_zero():
+        write_whole(folder / "log.json", json.dumps(trainer.state.log_history, indent=1).encode())
+    job.say(
+        f"rl: {trainer.state.global_step:,} steps of {job.settings.recipe}; the judge is in {final} (--prompt {job.settings.prompt})"
+    )
+    return final
+
+
+def rl_config(settings: Settings, folder: Path, seed: int, weights: list[float]) -> GRPOConfig:
+    return GRPOConfig(**{
+        "output_dir": str(folder), "seed": seed, "data_seed": seed, "report_to": "none", "save_total_limit": 2,
+        "remove_unused_columns": False, "reward_weights": weights, **settings.rl,
+    })  # fmt: skip
+
+
+def _consistency(asked: str) -> Consistency:
+    if asked == "none":
+        return lambda thought, choice, picture: 0
+    return by_conclusion if asked == "conclusion" else by_judge(open_judge(asked))
+
+
+def _save(trainer: Any, processor: Any, folder: Path) -> None:
+    """Under a name that is not the final one first: a kill in the middle leaves no model that looks whole."""
+    trainer.accelerator.wait_for_everyone()
+    half = folder.with_name(folder.name + ".tmp")
+    if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
+        trainer.save_model(str(half))  # gathers what the processes hold
+    if trainer.is_world_process_zero():
+        if not (trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled):
+            trainer.accelerator.unwrap_model(trainer.model).save_pretrained(half)
+        processor.image_processor.save_pretrained(half)
+        processor.tokenizer.save_pretrained(half)
+        half.rename(folder)
+    trainer.accelerator.wait_for_everyone()
+
+
+def _begun(folder: Path) -> str | None:
+    return get_last_checkpoint(str(folder)) if folder.is_dir() else None
+
+
+def _device(job: Job) -> str | None:
+    return "cpu" if job.settings.rl.get("use_cpu") else None

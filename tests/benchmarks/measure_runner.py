@@ -96,8 +96,12 @@ def main() -> None:
             whole(1)
 
         def loop() -> None:
+            unseen = VLMDRJudge(
+                judge.model, judge.processor, judge.card, judge.ood
+            )  # it keeps what it has read
             for r in rows:
-                judge.judge(r.comparison)
+                if r.comparison:
+                    unseen.judge(r.comparison)
 
         works: list[Callable[[], None]] = [best, threads, runner, alone, loop]
         times: dict[str, list[float]] = {w.__name__: [] for w in works}

@@ -96,3 +96,30 @@ def test_saved_and_loaded_it_says_the_same(tmp_path) -> None:
     assert loaded and loaded.threshold == model.threshold and loaded.about() == model.about()
     image, tokens = photograph_like(50), torch.randn(5, 8)
     assert loaded.score(pixel_statistics(image), tokens) == model.score(pixel_statistics(image), tokens)
+
+
+def plainly(image: Image.Image) -> list[float]:
+    """The same statistics as one would write them down, with numpy's own functions over whole pixels."""
+    scale = (112 * 112 / (image.width * image.height)) ** 0.5
+    size = max(8, round(image.width * scale)), max(8, round(image.height * scale))
+    small = image.convert("RGB").resize(size, Image.Resampling.BICUBIC)
+    pixels = np.asarray(small, dtype=np.float32)
+    lost = []
+    for colours in (4, 8, 16):
+        flat = small.quantize(colours, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+        lost.append(np.log1p(np.abs(pixels - np.asarray(flat.convert("RGB"), dtype=np.float32)).mean()))
+    _, counts = np.unique((pixels // 8).reshape(-1, 3), axis=0, return_counts=True)
+    shares = np.sort(counts)[::-1] / counts.sum()
+    grey = pixels.mean(-1)
+    edge = np.hypot(np.diff(grey, axis=1)[:-1], np.diff(grey, axis=0)[:, :-1])
+    return [
+        *lost, shares[0], shares[:3].sum(), np.log(len(shares)), (edge < 1).mean(), ((edge >= 1) & (edge < 8)).mean(),
+        (edge >= 32).mean(), np.log1p(edge.mean()), (np.ptp(pixels, axis=-1) > 60).mean(), grey.mean() / 255, grey.std() / 255,
+    ]  # fmt: skip
+
+
+def test_the_fast_statistics_are_the_plain_ones_bit_for_bit() -> None:
+    """They are part of every judgement, and runs must have the same bytes."""
+    scenes = [c.load_image() for c in held_out(12, 77)]
+    for image in [*FOREIGN.values(), *scenes, *(s.resize((336, 200)) for s in scenes[:3])]:
+        assert torch.equal(pixel_statistics(image), torch.tensor(plainly(image), dtype=torch.float32))

@@ -54,7 +54,7 @@ def started(folder: Path, *arguments: str, cwd: Path = ROOT, env: dict[str, str]
         yield f"http://127.0.0.1:{port}/", process.pid
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 @pytest.fixture(scope="session")

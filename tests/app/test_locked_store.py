@@ -13,6 +13,7 @@ from core.runs.run import open_run
 from tests.app.conftest import started
 
 CLICKS = 60
+PAGES = ("", "failures", "leaderboard", "")
 
 
 def test_pages_are_served_while_sixty_clicks_wait(tmp_path):
@@ -22,7 +23,7 @@ def test_pages_are_served_while_sixty_clicks_wait(tmp_path):
     with started(tmp_path, "--replay", str(BUNDLED)) as (url, _):
         config = httpx.get(f"{url}config").json()
         enter = next(d for d in config["dependencies"] if d.get("backend_fn") and "on_enter" in str(d.get("api_name", "")) or _enters(config, d))  # fmt: skip
-        httpx.get(url)
+        usual = max(_seconds(url + path) for path in PAGES * 2)
         lock = sqlite3.connect(file, isolation_level=None)
         lock.execute("BEGIN IMMEDIATE")
         said: list[tuple[float, str]] = []
@@ -37,19 +38,21 @@ def test_pages_are_served_while_sixty_clicks_wait(tmp_path):
         for thread in crowd:
             thread.start()
         time.sleep(1)
-        slowest = 0.0
-        for path in ("", "failures", "leaderboard", ""):
-            start = time.perf_counter()
-            assert httpx.get(url + path, timeout=60).status_code == 200
-            slowest = max(slowest, time.perf_counter() - start)
+        slowest = max(_seconds(url + path) for path in PAGES)
         for thread in crowd:
             thread.join()
         lock.execute("ROLLBACK")
-        assert slowest < 2.0, slowest
+        assert slowest < 2.0 + 2 * usual, (slowest, usual)  # it was 19.7 s
         assert all("NOT saved" in text for _, text in said) and len(said) == CLICKS
         assert max(seconds for seconds, _ in said) < 15
         click(99)
         assert "NOT saved" not in said[-1][1]
+
+
+def _seconds(url):
+    start = time.perf_counter()
+    assert httpx.get(url, timeout=60).status_code == 200
+    return time.perf_counter() - start
 
 
 def _enters(config, event):

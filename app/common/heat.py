@@ -156,15 +156,18 @@ def explanation_html(
     )  # fmt: skip
 
 
-def unexplained_html(image: Image.Image, texts: tuple[str, str], pair: tuple[int, int]) -> Markup:
+def unexplained_html(
+    image: Image.Image, texts: tuple[str, str], pair: tuple[int, int], awaited: bool
+) -> Markup:
     """Picture and texts as they are, where a map has to be asked for."""
     return html(
         """
         <div class="explanation"><div class="pictures"><figure>{{ given }}<figcaption>the picture</figcaption></figure></div>
-        <p class="small">No map yet: what it takes is said above; press Explain.</p>
+        <p class="small">No map yet{{ "." if awaited else ": what it takes is said above; press Explain." }}</p>
         {%- for name, text in shown %}<div class="response"><b>{{ name }}</b><p dir="auto">{{ text }}</p></div>{% endfor %}</div>
         """,
         given=img(shrink(image), "The picture as given"),
+        awaited=awaited,
         shown=[(letter(i), text) for i, text in zip(pair, texts, strict=True)],
     )
 

@@ -87,6 +87,10 @@ def first_explained(
     return explain(judge, comparison, judgement, asked)
 
 
+def judged(judge: Judge, comparison: Comparison) -> Judgement:
+    return judge.judge(comparison)
+
+
 def first_look(judge: Explainable, comparison: Comparison, other: Image.Image) -> FirstLook:
     """other: some other record's picture, to see how far the margin rests on this one."""
     from core.explain import plan

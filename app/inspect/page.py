@@ -39,6 +39,7 @@ from core.explain import (
     is_costly,
     methods_for,
 )
+from core.explain.request import SMALL
 from core.images import ImageError
 from core.judges.protocols import Writes
 from core.records import Comparison, RecordError, letter, plain
@@ -94,6 +95,8 @@ class InspectPage:
         self.gate = has_gate(self.judge)  # one that can be changed and explained
         self.gated, self.writes = has_dimensions(self.judge), isinstance(self.judge, Writes)
         self.asks_first, self.gradients = is_costly(self.judge), has_gradients(self.judge)
+        # Nobody waits for his verdict behind other people's maps.
+        self.quick = not self.asks_first and (self.judge.card.parameters or 0) < SMALL and not lane.forks()
         self.names = [
             "view", "verdict", *(["orders"] if self.writes else []), *(["waterfall", "scores", "gates"] if self.gated else []),
             "table", "heat", "target", "pair", "download",
@@ -288,13 +291,17 @@ class InspectPage:
         return (*self.edits.reset(), *(self.what_if.reset(view) if self.gate else ()))
 
     def on_asked(self, labelled: tuple | None, picture: str | None, prompt: str, *responses: str) -> tuple:
-        """Shows at once what is stored or was judged before; for anything else the model is queued for."""
+        """Shows at once what is stored or was judged before, and of anything else the verdict; the model is queued for its map.
+        Where the model is large or somewhere else, it is queued for all of it."""
         with _told():
             comparison = views.comparison_of(picture, prompt, list(responses))
             if labelled and (comparison.prompt, comparison.responses) == (labelled[0], tuple(labelled[1])):
                 comparison = replace(comparison, preferred=labelled[2])  # its texts are as they were labelled
             if view := views.known_view(self.looks, comparison):
                 return (*self._show(view), gr.skip())
+            if self.quick:
+                verdict = views.verdict_view(self.looks, comparison)
+                return (*self._show(verdict), (time.monotonic_ns(), comparison))
         return self._asked_for(comparison)
 
     def _asked_for(self, comparison: Comparison) -> tuple:

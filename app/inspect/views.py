@@ -16,7 +16,7 @@ from PIL import Image
 
 from app.common import figures, heat, item_view, lane, words
 from app.common.html import NOTHING, html, signed
-from app.common.tasks import FirstLook, check_bundle, default_pair
+from app.common.tasks import FirstLook, check_bundle, default_pair, judged
 from app.inspect.first_looks import Looks
 from app.inspect.gallery import gallery
 from core.explain import Plan, methods_for, targets_for
@@ -58,6 +58,7 @@ class View:
     other: Image.Image
     plan: Plan | None = None
     fresh: bool = True
+    awaited: bool = False  # the map is asked for, and comes next
 
 
 def comparison_of(picture: str | bytes | None, prompt: str, responses: list[str]) -> Comparison:
@@ -90,6 +91,14 @@ def known_view(looks: Looks, comparison: Comparison) -> View | None:
     """The view where nothing has to be computed for it."""
     look = looks.known(comparison)
     return _view(comparison, look, fresh=False) if look else None
+
+
+def verdict_view(looks: Looks, comparison: Comparison) -> View:
+    """What one forward pass says, before any map. Raises what judging raises."""
+    judgement = lane.run_on_model(judged, looks.judge, comparison)
+    return View(
+        comparison, judgement, None, default_pair(judgement), None, another_picture(comparison), awaited=True
+    )
 
 
 def judge_view(looks: Looks, comparison: Comparison) -> View:
@@ -199,7 +208,7 @@ def heat_html(view: View) -> Markup:
     a, b = view.pair
     texts = (view.comparison.responses[a], view.comparison.responses[b])
     if view.explanation is None:
-        return heat.unexplained_html(view.comparison.load_image(), texts, view.pair)
+        return heat.unexplained_html(view.comparison.load_image(), texts, view.pair, view.awaited)
     critique = heat.held_text(view.judgement, view.explanation)
     return heat.explanation_html(view.comparison.load_image(), view.explanation, texts, view.pair, critique)
 

@@ -63,8 +63,11 @@ class Visitor:
         a, b = self.comparison.responses
         picture = {"path": self.path, "meta": {"_type": "gradio.FileData"}, "orig_name": "p.png"}
         new = f"{a} {self.rng.randrange(10**9)}"
-        asked = self.page.find("", "judge", "click")
-        return self.wait(asked, picture, self.comparison.prompt, new, b, "", "") and self.wait(self.judged)
+        asked, started = self.page.find("", "judge", "click"), time.perf_counter()
+        if not self.wait(asked, picture, self.comparison.prompt, new, b, "", ""):
+            return False
+        self.waits.setdefault("verdict (the first half of judge)", []).append(time.perf_counter() - started)
+        return self.wait(self.judged)  # map, image ablation and cost
 
     def wait(self, event: dict, *data: object) -> bool:
         if self.page.ask(event, *data) is None:

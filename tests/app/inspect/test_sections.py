@@ -202,3 +202,22 @@ def test_words_for_orders():
     )
     assert said(a, none) == "A wins in one order, no verdict in the other"
     assert said(Vote((0, 1), ""), none) == "no verdict in either order" and said(a) == said() == ""
+
+
+def test_the_verdict_comes_first_and_its_map_second(embedded_judge):
+    page, _ = page_of(embedded_judge)
+    c = example()
+    c = views.comparison_of(c.image, c.prompt, [f"{c.responses[0]} Never judged before.", c.responses[1]])
+    *shown, wanted = page.on_asked(None, c.image, c.prompt, *c.responses)
+    first = dict(zip(page.names, shown, strict=False))
+    assert (
+        first["view"].explanation is None
+        and first["view"].judgement.rewards == embedded_judge.judge(c).rewards
+    )
+    assert "preferred" in first["verdict"] or "lost" in first["verdict"] or "margin" in first["verdict"]
+    assert "No map yet." in first["heat"] and "press Explain" not in first["heat"]
+    then = dict(zip(page.names, page.on_judge(wanted), strict=False))
+    assert (
+        then["view"].explanation is not None
+        and then["view"].judgement.rewards == first["view"].judgement.rewards
+    )

@@ -9,7 +9,8 @@ On pictures as people have them (PNG of 336 x 336, scaled to the model's 112 x 1
   alone     the whole run in one process
   loop      one comparison at a time, as a plain script would
 
-Interleaved, the best of --repeats; prints runner / best (target at most 1.25) and loop / runner (target at least 1.5).
+Interleaved, the best of --repeats; prints runner / best (target at most 1.25) and loop / runner (target at least 1.5), of
+seconds and of processor seconds, which other work on the machine disturbs less. --without leaves out what is slow.
 """
 
 from __future__ import annotations
@@ -59,6 +60,7 @@ def main() -> None:
     )
     parser.add_argument("--rows", type=int, default=512)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--without", nargs="*", default=[], choices=["threads", "alone", "loop"])
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     args = parser.parse_args()
     given = torch.get_num_threads()
@@ -103,23 +105,27 @@ def main() -> None:
                 if r.comparison:
                     unseen.judge(r.comparison)
 
-        works: list[Callable[[], None]] = [best, threads, runner, alone, loop]
+        every: list[Callable[[], None]] = [best, threads, runner, alone, loop]
+        works = [w for w in every if w.__name__ not in args.without]
         times: dict[str, list[float]] = {w.__name__: [] for w in works}
+        used: dict[str, list[float]] = {w.__name__: [] for w in works}
         forward(0)
         for _ in range(args.repeats):
             for work in works:
-                started = time.perf_counter()
+                started, before = time.perf_counter(), sum(os.times()[:4])  # of this process and its children
                 work()
                 times[work.__name__].append(time.perf_counter() - started)
-    least = {name: min(t) for name, t in times.items()}
+                used[work.__name__].append(sum(os.times()[:4]) - before)
     print(f"{args.rows} rows, {args.workers} workers, load {os.getloadavg()[0]:.1f}, best of {args.repeats}")
-    for name, seconds in least.items():
-        print(
-            f"{name:<8} {seconds:7.2f} s {1e3 * seconds / len(rows):7.2f} ms a row   {seconds / least['best']:.2f} x best"
-        )
-    print(
-        f"runner / best {least['runner'] / least['best']:.2f}   loop / runner {least['loop'] / least['runner']:.2f}"
-    )
+    for what, found in (("seconds", times), ("processor", used)):
+        least = {name: min(t) for name, t in found.items()}
+        for name, seconds in least.items():
+            each = 1e3 * seconds / len(rows)
+            print(
+                f"{what:<10} {name:<8} {seconds:7.2f} s {each:7.2f} ms a row   {seconds / least['best']:.2f} x best"
+            )
+        print(f"{what:<10} runner / best {least['runner'] / least['best']:.2f}", end="")
+        print(f"   loop / runner {least['loop'] / least['runner']:.2f}" if "loop" in least else "")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Unpack
 
 import torch
@@ -18,6 +19,7 @@ from core.explain.refine import OutOfTime
 from core.explain.request import FEW_WORDS, MANY_WORDS, Asked, Cancelled, Plan, Request
 from core.explain.targets import CUSTOM, Target
 from core.judges.protocols import AsksAgain, Explainable, MaskedForward
+from core.model.sparing import checkpointed
 from core.records import Comparison, Explanation, Judgement, RecordError
 
 FINEST = 64  # regions along the longer side for methods of one backward pass a step
@@ -200,4 +202,6 @@ def _run(ready: Prepared, progress: Progress) -> Tensor:
 
         return ready.method.run(forward, ready.forward, ready.steps, batch)
 
-    return memory.with_halving(run, ready.plan.batch)
+    backward = ready.method.gradient and not isinstance(ready.forward, AsksAgain)
+    sparing = partial(checkpointed, ready.forward.model) if backward else None
+    return memory.with_halving(run, ready.plan.batch, sparing)

@@ -56,20 +56,29 @@ def bytes_at_once(forward: MaskedForward, points: int) -> int:
     return batch * per_point
 
 
-def with_halving(run: Callable[[int], Result], batch: int) -> Result:
-    """run(batch), with half the batch as often as memory runs out. Raises RecordError where not even one fits."""
+def with_halving(
+    run: Callable[[int], Result],
+    batch: int,
+    sparing: Callable[[], contextlib.AbstractContextManager[None]] | None = None,
+) -> Result:
+    """run(batch), with half the batch as often as memory runs out. Raises RecordError where not even one fits, within `sparing`
+    neither, where there is such a context."""
     while True:
         try:
             return run(batch)
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):
                 raise
-            if batch <= 1:
+            if batch <= 1 and sparing is None:
                 raise RecordError(
                     "There is not enough memory to explain this, even one step at a time. Use a smaller picture or "
                     "shorter responses, or the method 'ablation', which keeps nothing for a backward pass."
                 ) from error
-        batch //= 2  # out here nothing holds the failed batch any more
+        # Out here nothing holds the failed batch any more.
+        if batch <= 1 and sparing is not None:
+            with sparing():
+                return with_halving(run, 1)
+        batch //= 2
 
 
 @torch.no_grad()

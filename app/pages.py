@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import gradio as gr
 
 from app.common.identity import Identity
+from app.common.recovery import Recovery
 from app.explanations.page import build_explanations
 from app.failures.page import build_failures
 from app.label.page import LabelPage
@@ -89,12 +90,13 @@ def _recorded_page(demo: gr.Blocks, recorded: Sequence[Gallery], main: str) -> N
 
 
 def _label_pages(demo: gr.Blocks, library: Library, desk: Desk, runs: Path, main: str) -> None:
+    recovery = Recovery(desk.store)  # one for both pages: they count together
     with demo.route("Label", "/label"):
         gr.Navbar(main_page_name=main)
-        LabelPage(desk.store, Identity(desk.store, desk.sign_in)).build(demo, desk.storage)
+        LabelPage(desk.store, Identity(desk.store, desk.sign_in, recovery)).build(demo, desk.storage)
     with demo.route("Queues", "/queues"):
         gr.Navbar(main_page_name=main)
-        QueuesPage(desk.store, Identity(desk.store, desk.sign_in), library, runs).build(demo, desk.storage)
+        QueuesPage(desk.store, Identity(desk.store, desk.sign_in, recovery), library, runs).build(demo, desk.storage)
 
 
 def build_without_model(folder: Path, desk: Desk, recorded: Sequence[Gallery] = ()) -> gr.Blocks:

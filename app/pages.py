@@ -96,7 +96,9 @@ def _label_pages(demo: gr.Blocks, library: Library, desk: Desk, runs: Path, main
         LabelPage(desk.store, Identity(desk.store, desk.sign_in, recovery)).build(demo, desk.storage)
     with demo.route("Queues", "/queues"):
         gr.Navbar(main_page_name=main)
-        QueuesPage(desk.store, Identity(desk.store, desk.sign_in, recovery), library, runs).build(demo, desk.storage)
+        QueuesPage(desk.store, Identity(desk.store, desk.sign_in, recovery), library, runs).build(
+            demo, desk.storage
+        )
 
 
 def build_without_model(folder: Path, desk: Desk, recorded: Sequence[Gallery] = ()) -> gr.Blocks:

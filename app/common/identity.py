@@ -75,13 +75,13 @@ class Identity:
     def connect(self, then: Any, inputs: list[Any], outputs: list[Any]) -> None:
         """`then` shows the page to whoever has come in."""
         for event in (self.enter.click, self.name.submit):
-            event(self.on_enter, [self.name], [self.message, self.secret, self.card, self.told], **PRIVATE).success(
-                then, inputs, outputs, **PRIVATE
-            )
+            event(
+                self.on_enter, [self.name], [self.message, self.secret, self.card, self.told], **PRIVATE
+            ).success(then, inputs, outputs, **PRIVATE)
         for event in (self.again.click, self.phrase.submit):
-            event(self.on_recover, [self.name, self.phrase], [self.message, self.secret, self.phrase], **PRIVATE).success(
-                then, inputs, outputs, **PRIVATE
-            )
+            event(
+                self.on_recover, [self.name, self.phrase], [self.message, self.secret, self.phrase], **PRIVATE
+            ).success(then, inputs, outputs, **PRIVATE)
         gone = "() => [{__type__: 'update', visible: false}, '']"
         self.kept.click(None, None, [self.card, self.told], js=gone, **PRIVATE)
 

@@ -7,7 +7,9 @@ from core.labels.records import LabelError, checked_name
 from core.labels.recovery import read
 from core.labels.store import LabelStore
 
-WRONG = "This is not the recovery phrase of that name here. Look for a slip of the pen, or choose another name."
+WRONG = (
+    "This is not the recovery phrase of that name here. Look for a slip of the pen, or choose another name."
+)
 
 
 class Recovery:
@@ -24,7 +26,9 @@ class Recovery:
         if wait:
             raise LabelError(f"Too many wrong phrases: wait {max(1, round(wait))} seconds and try again.")
         given = read(phrase)  # what cannot be one is no guess
-        self.by_address.wrong(address)  # before the slow look: no number of tries at once gets past the counter
+        self.by_address.wrong(
+            address
+        )  # before the slow look: no number of tries at once gets past the counter
         self.by_name.wrong(folded)
         secret = self.store.recover(name, given)
         if secret is None:

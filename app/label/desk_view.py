@@ -10,7 +10,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from app.common.html import html, joined
+from app.common.html import html, joined, signed
 from app.common.item_view import LONGEST, contributions_html, critique_html, differences
 from app.common.label_words import reason_words, sides, verdict_words
 from core.labels.records import Claim, Item, Label
@@ -83,7 +83,7 @@ def _judge(item: Item, row: Mapping[str, Any], shown: Sequence[int], whole: bool
         {{- contributions }}{{ critique }}</div>
         """,
         name=name, names=names, a=a, margin=judgement.margin(a, b),
-        rewards=" · ".join(f"{n} {r:+.2f}" for n, r in zip(names, judgement.rewards, strict=True)),
+        rewards=" · ".join(f"{n} {signed(r)}" for n, r in zip(names, judgement.rewards, strict=True)),
         contributions=contributions_html(judgement, a, b, names) if whole else "", critique=critique_html(judgement, names),
     )  # fmt: skip
 

@@ -69,7 +69,7 @@ class LabelPage:
 
     def build(self, demo: gr.Blocks, storage: str) -> None:
         gr.HTML("<header><h1>Label</h1><p>Which response is better? First you, without model and label; then you see both, "
-                "and may change your mind. Both verdicts are kept.</p></header>")  # fmt: skip
+                "and may change your mind. Both verdicts are kept.</p></header>", elem_id="desk-about")  # fmt: skip
         if storage:
             gr.HTML(html('<div class="warning" role="note">{{ text }}</div>', text=storage))
         self.desk, self.ahead = gr.State(None), gr.State(None)

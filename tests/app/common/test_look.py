@@ -180,7 +180,7 @@ def test_pages_and_charts_have_one_font(browser, server):
     page.locator("#margins .chart").wait_for(timeout=60_000)
     families = page.evaluate(
         "[...new Set([...document.querySelectorAll('h1, p, li, td, label, input, nav a, .chart, .chart text, main button')]"
-        ".filter(e => e.getClientRects().length).map(e => getComputedStyle(e).fontFamily.split(',')[0]))]"
+        ".filter(e => e.getClientRects().length && e.textContent.trim()).map(e => getComputedStyle(e).fontFamily.split(',')[0]))]"
     )
     assert families == ["system-ui"]
     context.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from functools import cache
 from pathlib import Path
 
 SCRIPT = Path(__file__).parents[2] / "assets" / "theme.js"
@@ -11,7 +13,13 @@ html[data-theme="light"] { color-scheme: light; } html[data-theme="light"] body 
 html[data-theme="dark"] { color-scheme: dark; } html[data-theme="dark"] body { background: var(--bg-dark); color: var(--col-dark); }</style>"""
 
 
+@cache
+def script(path: Path) -> str:
+    """For a page, without what is for whoever reads the file: comments in lines of their own, and indentation."""
+    return f"<script>{re.sub(r'(?m)^[ ]*(//.*)?', '', path.read_text())}</script>"
+
+
 def with_theme(page: bytes) -> bytes:
     """The page with them behind what its head holds: its own scripts wait until it is read."""
     head, end, rest = page.partition(b"</head>")
-    return head + f"{STYLE}<script>{SCRIPT.read_text()}</script>".encode() + end + rest if end else page
+    return head + f"{STYLE}{script(SCRIPT)}".encode() + end + rest if end else page

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import gradio as gr
 
+from app.common.early import script
+
 ASSETS = Path(__file__).parents[2] / "assets"
 CSS = ASSETS / "style.css"
 FONTS = [
@@ -165,4 +167,4 @@ THEME = gr.themes.Base(
 def head() -> str:
     """The scripts inside the page itself: they come with it whatever address a proxy gives it."""
     names = ("keys.js", "accessible.js", "tour.js")
-    return "".join(f"<script>{(ASSETS / name).read_text()}</script>" for name in names)
+    return "".join(script(ASSETS / name) for name in names)

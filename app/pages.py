@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
+from app.common.bar import Bar
 from app.common.identity import Identity
+from app.common.recovery import Recovery
 from app.explanations.page import build_explanations
 from app.failures.page import build_failures
 from app.label.page import LabelPage
@@ -62,57 +64,64 @@ def build(judge: Explainable, runs: Path, desk: Desk, recorded: Sequence[Gallery
     lane.register(judge)
     looks = Looks(judge, stored_for(judge))
     library = Library([runs])
+    bar = Bar()
     with _blocks() as demo:
-        gr.Navbar(main_page_name="Inspect")
+        bar.build(tour=True)
         _duplicate()
         build_inspect(looks, demo, library)
         publish(looks)
-    _recorded_page(demo, recorded, "Inspect")
+    _recorded_page(demo, recorded, bar)
     with demo.route("Leaderboard", "/leaderboard"):
-        gr.Navbar(main_page_name="Inspect")
+        bar.build("leaderboard")
         build_leaderboard(library, demo, RunMaker(judge, runs))
     with demo.route("Failures", "/failures"):
-        gr.Navbar(main_page_name="Inspect")
+        bar.build("failures")
         build_failures(library, demo)
     with demo.route("Explanations", "/explanations"):
-        gr.Navbar(main_page_name="Inspect")
+        bar.build("explanations")
         build_explanations(demo)
-    _label_pages(demo, library, desk, runs, "Inspect")
+    _label_pages(demo, library, desk, runs, bar)
+    bar.finish(demo, "Inspect")
     return demo
 
 
-def _recorded_page(demo: gr.Blocks, recorded: Sequence[Gallery], main: str) -> None:
+def _recorded_page(demo: gr.Blocks, recorded: Sequence[Gallery], bar: Bar) -> None:
     if recorded:
         with demo.route("Recorded", "/recorded"):
-            gr.Navbar(main_page_name=main)
+            bar.build("recorded")
             RecordedPage(recorded).build(demo)
 
 
-def _label_pages(demo: gr.Blocks, library: Library, desk: Desk, runs: Path, main: str) -> None:
+def _label_pages(demo: gr.Blocks, library: Library, desk: Desk, runs: Path, bar: Bar) -> None:
+    recovery = Recovery(desk.store)  # one for both pages: they count together
     with demo.route("Label", "/label"):
-        gr.Navbar(main_page_name=main)
-        LabelPage(desk.store, Identity(desk.store, desk.sign_in)).build(demo, desk.storage)
+        bar.build("label")
+        LabelPage(desk.store, Identity(desk.store, desk.sign_in, recovery)).build(demo, desk.storage)
     with demo.route("Queues", "/queues"):
-        gr.Navbar(main_page_name=main)
-        QueuesPage(desk.store, Identity(desk.store, desk.sign_in), library, runs).build(demo, desk.storage)
+        bar.build("queues")
+        QueuesPage(desk.store, Identity(desk.store, desk.sign_in, recovery), library, runs).build(
+            demo, desk.storage
+        )
 
 
 def build_without_model(folder: Path, desk: Desk, recorded: Sequence[Gallery] = ()) -> gr.Blocks:
     """A replay: the pages over the finished runs below `folder` and the bundled ones."""
     library = Library([folder])
+    bar = Bar()
     with _blocks() as demo:
-        gr.Navbar(main_page_name="Runs")
+        bar.build()
         _duplicate()
         build_replay(library, demo)
-    _recorded_page(demo, recorded, "Runs")
+    _recorded_page(demo, recorded, bar)
     with demo.route("Leaderboard", "/leaderboard"):
-        gr.Navbar(main_page_name="Runs")
+        bar.build("leaderboard")
         build_leaderboard(library, demo)
     with demo.route("Failures", "/failures"):
-        gr.Navbar(main_page_name="Runs")
+        bar.build("failures")
         build_failures(library, demo, inspect=False)
     with demo.route("Explanations", "/explanations"):
-        gr.Navbar(main_page_name="Runs")
+        bar.build("explanations")
         build_explanations(demo)
-    _label_pages(demo, library, desk, folder, "Runs")
+    _label_pages(demo, library, desk, folder, bar)
+    bar.finish(demo, "Runs")
     return demo

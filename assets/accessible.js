@@ -11,11 +11,8 @@
 
   // Tabs and histories tell pages apart by their title; Gradio gives all pages the same.
   function pages() {
-    const here = document.querySelector('nav a.active');
+    const here = document.querySelector('.bar a[aria-current]');
     if (!here) return;
-    set(here.closest('nav'), {'aria-label': 'Pages'});
-    for (const link of here.closest('nav').querySelectorAll('a'))
-      if (link === here) set(link, {'aria-current': 'page'}); else link.removeAttribute('aria-current');
     const title = `${here.textContent.trim()} · Rewardscope`;
     if (document.title !== title) document.title = title;
   }

@@ -42,6 +42,9 @@
     },
   };
 
+  // Fields that a key leads to; Escape leads back, to the keys.
+  const LEFT = '#note textarea, #note input';
+
   // What the key acts on inside the element: Gradio's elem_id is the button itself, or a box around button or field.
   function control(id) {
     const box = document.getElementById(id);
@@ -51,6 +54,7 @@
   }
 
   document.addEventListener('keydown', e => {
+    if (e.key === 'Escape' && !e.isComposing && e.target.matches?.(LEFT)) return e.target.blur();
     // e.repeat: a key held down must not give a verdict on everything that follows.
     if (e.ctrlKey || e.metaKey || e.altKey || e.isComposing || e.repeat || e.defaultPrevented) return;
     const letter = e.key.length === 1;

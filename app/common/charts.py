@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from markupsafe import Markup
 
-from app.common.html import html
+from app.common.html import html, signed
 
 # Blue speaks for the first response of a pair, orange for the second: apart for every kind of colour blindness.
 FIRST, SECOND = "#2d73c0", "#d9730d"  # white is readable on the first, black on the second
@@ -42,7 +42,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Rows:
-    """Horizontal bars or dots on one axis. span: of the axis, else what the rows need. lines: values marked by a dashed line.
+    """Horizontal bars or dots on one axis, each value in a column beside it: there nothing covers or cuts it. span: of the axis, else what the rows need. lines: values marked by a dashed line.
     legend: (name, colour) where colours mean something."""
 
     rows: tuple[Row, ...]
@@ -61,8 +61,7 @@ class Rows:
         shown = [
             {
                 "r": r, "left": at(min(r.start, r.end)), "right": at(max(r.start, r.end)),
-                "at": at(r.end), "before": r.end < r.start,
-                "tip": at(max([r.end, r.start, *(r.interval or ())]) if r.end >= r.start else min([r.end, r.start, *(r.interval or ())])),
+                "at": at(r.end),
                 "from": at(r.interval[0]) if r.interval else "", "to": at(r.interval[1]) if r.interval else "",
                 "beside": at(r.beside) if r.beside is not None else "",
             }
@@ -85,9 +84,9 @@ class Rows:
             {%- if s.from %}<i class="interval" style="left: {{ s.from }}; right: calc(100% - {{ s.to }}); color: {{ s.r.colour if s.r.dot else "var(--body-text-color)" }}"></i>{% endif %}
             {%- if s.beside %}<i class="dot quiet" style="left: {{ s.beside }}"></i>{% endif %}
             {%- if s.r.dot %}<i class="dot" style="left: {{ s.at }}; background: {{ s.r.colour }}"></i>{% endif %}
-            <b class="{{ "before" if s.before else "" }}" style="left: {{ s.tip }}">{{ s.r.text }}</b></span>{% endif %}</li>
-            {%- endfor %}</ul>
-            {%- if ticks %}<div class="ticks" aria-hidden="true"><span class="track">{% for x, text in ticks %}<i style="left: {{ x }}">{{ text }}</i>{% endfor %}</span></div>{% endif %}
+            </span><b>{{ s.r.text }}</b>{% endif %}</li>
+            {%- endfor %}
+            {%- if ticks %}<li class="ticks" aria-hidden="true"><span></span><span class="track">{% for x, text in ticks %}<i style="left: {{ x }}">{{ text }}</i>{% endfor %}</span><b></b></li>{% endif %}</ul>
             {%- if axis %}<figcaption>{{ axis }}</figcaption>{% endif %}</figure>
             """,
             rows=shown, zero=zero, lines=[at(x) for x in self.lines], ticks=[(at(t), f"{t:g}") for t in self.ticks],
@@ -122,11 +121,11 @@ class Cells:
         def cell(value: float) -> dict[str, str]:
             share = min(1.0, abs(value) / self.most) if self.most else 0.0
             ground = _mixed(NONE, FIRST if value > 0 else SECOND, share)
-            text = f"{value:+.{self.digits}f}" if abs(value) >= self.hidden else ""
+            text = signed(value, self.digits) if abs(value) >= self.hidden else ""
             return {
                 "style": f"background: {ground}; color: {_ink(ground)}",
                 "text": text,
-                "title": f"{value:+.2f}",
+                "title": signed(value),
             }
 
         lines = [[cell(v) for v in line] for line in self.values]
@@ -179,7 +178,7 @@ class Points:
     spans: tuple[tuple[float, float], ...] = ()  # interval of each point in y
 
     def html(self) -> Markup:
-        wide, high, left, top = 404.0, 240.0, 62.0, 8.0
+        wide, high, left, top = 386.0, 240.0, 80.0, 8.0
 
         def px(x: float) -> float:
             return round(left + wide * (x - self.x[0]) / (self.x[1] - self.x[0]), 1)
@@ -199,15 +198,15 @@ class Points:
             <figure class="chart">
             {%- if legend %}<p class="legend">{% for name, colour in legend %}<span class="swatch" style="background: {{ colour }}"></span> {{ name }} {% endfor %}</p>{% endif %}
             <svg viewBox="0 0 480 300" role="img" aria-label="{{ axes[1] }} by {{ axes[0] }}: {{ said }}">
-            {%- for y, text in yticks %}<line class="grid" x1="62" x2="466" y1="{{ y }}" y2="{{ y }}"/><text x="56" y="{{ y + 4 }}" text-anchor="end">{{ text }}</text>{% endfor %}
+            {%- for y, text in yticks %}<line class="grid" x1="80" x2="466" y1="{{ y }}" y2="{{ y }}"/><text x="74" y="{{ y + 4 }}" text-anchor="end">{{ text }}</text>{% endfor %}
             {%- for x, text in xticks %}<text x="{{ x }}" y="266" text-anchor="middle">{{ text }}</text>{% endfor %}
             {%- if diagonal %}<line class="mark" x1="{{ diagonal[0] }}" y1="{{ diagonal[1] }}" x2="{{ diagonal[2] }}" y2="{{ diagonal[3] }}"/>{% endif %}
             {%- if columns %}{% for p in points %}<rect x="{{ p.x - half }}" y="{{ p.y }}" width="{{ 2 * half - 0.6 }}" height="{{ ground - p.y }}" fill="{{ p.colour }}"><title>{{ p.title }}</title></rect>{% endfor %}
             {%- else %}<polyline fill="none" stroke="{{ points[0].colour if points else "none" }}" stroke-width="2" points="{% for p in points %}{{ p.x }},{{ p.y }} {% endfor %}"/>
             {%- for x, low, high in spans %}<line x1="{{ x }}" x2="{{ x }}" y1="{{ low }}" y2="{{ high }}" stroke="currentColor" stroke-width="1.5"/>{% endfor %}
             {%- for p in points %}<circle cx="{{ p.x }}" cy="{{ p.y }}" r="{{ p.r|f(".1f") }}" fill="{{ p.colour }}"><title>{{ p.title }}</title></circle>{% endfor %}{% endif %}
-            <line class="axis" x1="62" x2="466" y1="{{ ground }}" y2="{{ ground }}"/>
-            <text x="264" y="292" text-anchor="middle">{{ axes[0] }}</text><text x="12" y="128" text-anchor="middle" transform="rotate(-90 12 128)">{{ axes[1] }}</text></svg></figure>
+            <line class="axis" x1="80" x2="466" y1="{{ ground }}" y2="{{ ground }}"/>
+            <text x="273" y="294" text-anchor="middle">{{ axes[0] }}</text><text x="14" y="128" text-anchor="middle" transform="rotate(-90 14 128)">{{ axes[1] }}</text></svg></figure>
             """,
             points=drawn, said=said, axes=self.axes, ground=ground, half=half, columns=self.width is not None, legend=self.legend,
             spans=[(px(x), py(low), py(high)) for (x, *_), (low, high) in zip(self.points, self.spans, strict=False)],

@@ -80,7 +80,7 @@ def _coloured(name: str, parts: list[tuple[str, float]], scale: float) -> Markup
         shown.append((piece, value, "" if quiet else _rgba(share)))
     return html(
         '<div class="response"><b>{{ name }}</b><p dir="auto">{% for piece, value, colour in shown %}{% if colour %}'
-        """<span class="word" style="background:{{ colour }}" title="{{ value|f('+.3f') }}">{{ piece }}</span>"""
+        """<span class="word" style="background:{{ colour }}" title="{{ value|signed(3) }}">{{ piece }}</span>"""
         "{% else %}{{ piece }}{% endif %}{% endfor %}</p></div>",
         name=name,
         shown=shown,

@@ -2,7 +2,7 @@
 surrogate pairs, which no browser can be sent, are replaced.
 
 `html("<p>{{ text }}</p>", text=...)` gives Markup, which stands as it is in a larger template. Nothing else on a page may
-put text into HTML, so that nobody has to remember to escape. `f` is Python's format: `{{ margin|f("+.2f") }}`.
+put text into HTML, so that nobody has to remember to escape. `f` is Python's format without -0.00: `{{ share|f(".1f") }}`.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
-from core.records import plain
+from core.records import formatted, plain, signed
 
 ENVIRONMENT = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-ENVIRONMENT.filters["f"] = format
-ENVIRONMENT.filters["signed"] = lambda value, digits=2: signed(value, digits)
+ENVIRONMENT.filters["f"] = formatted
+ENVIRONMENT.filters["signed"] = signed
 NOTHING = Markup("")
 
 
@@ -31,12 +31,6 @@ def html(source: str, **values: Any) -> Markup:
 def _compiled(source: str) -> Template:
     lines = re.sub(r">\s*\n\s*<", "><", source.strip())
     return ENVIRONMENT.from_string(lines)
-
-
-def signed(value: float, digits: int = 2) -> str:
-    """+0.12 or -0.12; what rounds to nothing is 0.00, without a sign."""
-    text = f"{value:+.{digits}f}"
-    return text[1:] if float(text) == 0 else text
 
 
 def joined(parts: Any, between: str = "") -> Markup:

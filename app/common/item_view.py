@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 from PIL import Image
 
 from app.common import heat, words
-from app.common.html import NOTHING, html, joined
+from app.common.html import NOTHING, html, joined, signed
 from core.records import Comparison, Condition, ImageAblation, ImageUse, Judgement, letter
 from core.runs.browse import Similar
 from core.taxonomy import DIMENSIONS
@@ -128,7 +128,7 @@ def _said(name: str, row: dict[str, Any], judgement: Judgement | None) -> Markup
         """,
         warning=words.warning(judgement.ood) if judgement and judgement.condition is not Condition.BLANK else None, sentence=_sentence(row, judgement),
         orders=words.orders(judgement, *sorted(_pair(judgement, row))) if judgement and len(row["responses"]) > 1 else "",
-        name=name, row=row, rewards=" · ".join(f"{letter(i)} {r:+.2f}" for i, r in enumerate(row["rewards"])),
+        name=name, row=row, rewards=" · ".join(f"{letter(i)} {signed(r)}" for i, r in enumerate(row["rewards"])),
         contributions=_contributions(judgement, row) if judgement else NOTHING, critique=critique_html(judgement),
     )  # fmt: skip
 
@@ -167,7 +167,7 @@ def contributions_html(judgement: Judgement, a: int, b: int, names: Sequence[str
         {%- for d, v in parts %}
         <tr><td>{{ j.dimensions[d].name }}</td><td>{{ j.relevance[d]|f(".2f") }}</td><td>{{ j.weights[d]|f(".2f") }}</td>
         {%- for s in j.scores %}<td>{{ s[d]|signed }}</td>{% endfor %}
-        <td class="{{ "for" if v > 0 else "against" }}">{{ v|signed }}</td></tr>
+        <td class="{{ "" if v|signed == 0|signed else "for" if v > 0 else "against" }}">{{ v|signed }}</td></tr>
         {%- endfor %}</tbody></table>
         """,
         j=judgement, a=a, b=b, names=names or [letter(i) for i in range(len(judgement.rewards))],
@@ -197,7 +197,7 @@ def _votes(judgement: Judgement, names: Sequence[str] | None) -> Markup:
         {
             "shown": ", ".join(names[i] for i in vote.order),
             "chosen": "no answer could be read" if vote.choice is None else f"for {names[vote.choice]}",
-            "odds": "" if vote.log_odds is None else f"{vote.log_odds:+.2f}",
+            "odds": "" if vote.log_odds is None else signed(vote.log_odds),
             "text": vote.text[:LONGEST],
         }
         for vote in judgement.votes

@@ -7,11 +7,23 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core.label_errors.words import reason_words as said
+from core.labels.records import Queue
 from core.records import letter
 
 UNDECIDED = {"tie": "a tie", "bad": "both bad", "unsure": "cannot tell"}
 PAIR = ("Left", "Right")
 MORE = ("First", "Second", "Third", "Fourth", "Fifth", "Sixth", "Seventh", "Eighth", "Ninth")
+
+
+def neutral_title(queue: Queue, number: int) -> str:
+    """What a queue is called before annotators: neither its name nor its order, for both can say what is expected of its labels.
+    number: 1 for the oldest of the store."""
+    return f"Queue {number}: {queue.about.get('title') or 'comparisons'} ({queue.size:,})"
+
+
+def neutral_titles(newest_first: Sequence[Queue]) -> dict[str, str]:
+    """By id, in the order given."""
+    return {q.id: neutral_title(q, len(newest_first) - i) for i, q in enumerate(newest_first)}
 
 
 def sides(responses: int) -> list[str]:

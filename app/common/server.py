@@ -28,7 +28,7 @@ from urllib.parse import urlsplit
 from fastapi import HTTPException
 from starlette.middleware import Middleware
 
-from app.common import styles
+from app.common import early, styles
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -271,7 +271,7 @@ class Policy:
                 if message.get("more_body"):
                     return
                 start = page.pop()
-                text = styles.with_links(b"".join(start.pop("parts"))).replace(
+                text = early.with_theme(styles.with_links(b"".join(start.pop("parts")))).replace(
                     b"<script", f'<script nonce="{nonce}"'.encode()
                 )
                 if _gzip(scope) and len(text) > SMALL:  # Gradio's own compression knows files by their ending

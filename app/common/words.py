@@ -231,5 +231,5 @@ def verified_words(same_model: bool, holds: bool, worst: str, difference: float)
 
 
 def queue_title(queue: Queue) -> str:
-    """A queue in a menu."""
-    return f"{queue.about['name']} ({queue.size:,}, {queue.about['order']})"
+    """A queue in the menu of whoever makes queues; annotators see app.common.label_words.neutral_title."""
+    return f"{queue.about['name']} ({queue.size:,})"

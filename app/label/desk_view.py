@@ -10,32 +10,32 @@ from typing import Any
 
 from markupsafe import Markup
 
-from app.common.html import html, joined
+from app.common.html import html, joined, signed
 from app.common.item_view import LONGEST, contributions_html, critique_html, differences
 from app.common.label_words import reason_words, sides, verdict_words
 from core.labels.records import Claim, Item, Label
 from core.records import Judgement, plain
 
 
-def item_html(claim: Claim, picture: bytes | None) -> Markup:
-    """Texts are made fit for UTF-8 here: what the store holds is left as it came."""
+def item_html(claim: Claim) -> Markup:
+    """Prompt and responses. Texts are made fit for UTF-8 here: what the store holds is left as it came."""
     item, names = claim.item, sides(len(claim.shown))
     texts = [plain(item.responses[i]) for i in claim.shown]
     marked = list(differences(*texts)) if len(texts) == 2 else [t[:LONGEST] for t in texts]
     return html(
         """
-        <div class="desk-item">{{ picture }}<p class="prompt" dir="auto" tabindex="0">{{ prompt }}</p><div class="sides">
+        <div class="desk-item"><p class="prompt" dir="auto" tabindex="0">{{ prompt }}</p><div class="sides">
         {%- for name, text, whole in sides %}
         <section class="side" tabindex="0" aria-label="{{ name }} response"><h3>{{ name }}</h3><p dir="auto">{{ text }}</p>
         {%- if whole|length > longest %}<p class="small">cut at {{ longest|f(",") }} characters</p>{% endif %}</section>
         {%- endfor %}</div></div>
         """,
-        picture=_picture(picture), prompt=plain(item.prompt)[:LONGEST], longest=LONGEST,
+        prompt=plain(item.prompt)[:LONGEST], longest=LONGEST,
         sides=list(zip(names, marked, texts, strict=True)),
     )  # fmt: skip
 
 
-def _picture(picture: bytes | None) -> Markup:
+def picture_html(picture: bytes | None) -> Markup:
     if picture is None:
         return html('<p class="small no-picture">This record has no picture here.</p>')
     kind = "webp" if picture[8:12] == b"WEBP" else "jpeg" if picture[:2] == b"\xff\xd8" else "png"
@@ -83,7 +83,7 @@ def _judge(item: Item, row: Mapping[str, Any], shown: Sequence[int], whole: bool
         {{- contributions }}{{ critique }}</div>
         """,
         name=name, names=names, a=a, margin=judgement.margin(a, b),
-        rewards=" · ".join(f"{n} {r:+.2f}" for n, r in zip(names, judgement.rewards, strict=True)),
+        rewards=" · ".join(f"{n} {signed(r)}" for n, r in zip(names, judgement.rewards, strict=True)),
         contributions=contributions_html(judgement, a, b, names) if whole else "", critique=critique_html(judgement, names),
     )  # fmt: skip
 

@@ -16,12 +16,12 @@ import gradio as gr
 from app.common.html import html
 from app.common.identity import Identity, refusal
 from app.common.keys import keys_switch
-from app.common.label_words import sides
+from app.common.label_words import neutral_titles, sides
 from app.common.turns import in_turn, takes_turns
 from app.label import desk_view
 from core.labels import queues
 from core.labels.records import Claim, Label, LabelError, Queue
-from core.labels.session import AnnotationSession, DeskState, typed
+from core.labels.session import AnnotationSession, DeskState, Typed, typed
 from core.labels.store import LabelStore
 
 log = logging.getLogger(__name__)
@@ -31,9 +31,17 @@ OTHERS = (("tie", "Tie (T)"), ("bad", "Both bad (B)"), ("unsure", "Cannot tell (
 NOBODY = '<p role="status">Sign in above, and the first comparison appears here.</p>'
 NO_QUEUE = '<p role="status">There is no queue yet: make one on the <a href="queues">Queues</a> page.</p>'
 SEEN = '<p class="small" role="status">You have seen before what is hidden here, so a verdict given now is not counted as blind.</p>'
-AT_END = '<p class="verdict" role="status">Nothing is left for you in this queue.</p>'
+AT_END = '<p class="verdict" role="status">You are done: nothing is left for you in this queue.</p>'
 TOO_MANY = '<p class="verdict" role="status">This item has {n:,} responses, and this page shows at most {most}: skip it.</p>'
 
+# After a verdict the reveal is brought into view, and after a move the next item: on a phone neither is.
+SHOW_REVEAL = (
+    "() => requestAnimationFrame(() => document.getElementById('reveal')?.scrollIntoView({block: 'nearest'}))"
+)
+SHOW_ITEM = """() => {
+  const item = document.getElementById('item');
+  if (item && item.getBoundingClientRect().top < 0) item.scrollIntoView();
+}"""
 ZOOM_JS = """() => {
   if (window.rewardscopeZoom) return;
   window.rewardscopeZoom = true;
@@ -50,6 +58,7 @@ class Ahead:
 
     claim: Claim
     html: str
+    picture: str
 
 
 class LabelPage:
@@ -60,31 +69,46 @@ class LabelPage:
 
     def build(self, demo: gr.Blocks, storage: str) -> None:
         gr.HTML("<header><h1>Label</h1><p>Which response is better? First you, without model and label; then you see both, "
-                "and may change your mind. Both verdicts are kept.</p></header>")  # fmt: skip
+                "and may change your mind. Both verdicts are kept.</p></header>", elem_id="desk-about")  # fmt: skip
         if storage:
             gr.HTML(html('<div class="warning" role="note">{{ text }}</div>', text=storage))
         self.desk, self.ahead = gr.State(None), gr.State(None)
         self.identity.build()
         demo.load(None, js=ZOOM_JS)
-        self.queue = gr.Dropdown([], label="Queue", elem_id="queue")
-        self.tally = gr.HTML(elem_id="tally")
-        self.item = gr.HTML(elem_id="item")
+        with gr.Row(equal_height=True, elem_id="desk-head"):
+            self.queue = gr.Dropdown([], label="Queue", elem_id="queue", scale=1, min_width=240)
+            self.tally = gr.HTML(elem_id="tally")
         self.message = gr.HTML(elem_id="message", visible=False)
-        with gr.Row(elem_id="verdicts"):
-            self.verdicts = [
-                gr.Button(_side_label(n, 2), elem_id=f"verdict-{n}", visible=n < 2, min_width=90) for n in range(BUTTONS)
-            ]  # fmt: skip
-            self.verdicts += [gr.Button(text, elem_id=f"verdict-{key}", min_width=90) for key, text in OTHERS]
-        with gr.Row(elem_id="moves"):
-            self.next = gr.Button("Next (Enter)", elem_id="next-item", variant="primary", min_width=90)
-            self.back = gr.Button("Back (K)", elem_id="back", min_width=90)
-            self.skip = gr.Button("Skip (S)", elem_id="skip", min_width=90)
-            self.undo = gr.Button("Undo (U)", elem_id="undo", min_width=90)
-        self.reveal = gr.HTML(elem_id="reveal")
-        with gr.Accordion("What decided it, and a note (both optional, kept with the verdict)", open=False):
+        # The picture on the left; on the right all that is read and pressed, the reveal among it.
+        with gr.Row(elem_id="item"):
+            with gr.Column(scale=5, min_width=260):
+                self.picture = gr.HTML(elem_id="item-picture")
+            with gr.Column(scale=8, min_width=320):
+                self.item = gr.HTML(elem_id="item-text")
+                with gr.Row(elem_id="verdicts"):
+                    self.verdicts = [
+                        gr.Button(_side_label(n, 2), elem_id=f"verdict-{n}", elem_classes="side-verdict", visible=n < 2, min_width=90)
+                        for n in range(BUTTONS)
+                    ]  # fmt: skip
+                    self.verdicts += [
+                        gr.Button(text, elem_id=f"verdict-{key}", min_width=90) for key, text in OTHERS
+                    ]
+                with gr.Row(elem_id="moves"):
+                    self.next = gr.Button(
+                        "Next (Enter)", elem_id="next-item", variant="primary", size="md", min_width=90
+                    )
+                    self.back = gr.Button("Back (K)", elem_id="back", size="md", min_width=90)
+                    self.skip = gr.Button("Skip (S)", elem_id="skip", size="md", min_width=90)
+                    self.undo = gr.Button("Undo (U)", elem_id="undo", size="md", min_width=90)
+                self.reveal = gr.HTML(elem_id="reveal")
+        self.note = gr.Textbox(
+            label="Note (N)", lines=1, max_lines=6, elem_id="note", placeholder="optional, kept with the verdict; Escape goes back to the keys",
+        )  # fmt: skip
+        with gr.Accordion("What decided it (optional, kept with the verdict)", open=False):
             self.dimensions = gr.CheckboxGroup([], label="Dimensions that decided", elem_id="decided")
-            self.note = gr.Textbox(label="Note (N)", lines=2, elem_id="note")
-        keys_switch(demo)
+        with gr.Row(elem_id="desk-foot"):
+            keys_switch(demo)
+            self.identity.build_renewal()
         self._events(demo)
 
     def _events(self, demo: gr.Blocks) -> None:
@@ -99,8 +123,9 @@ class LabelPage:
             self.next,
             *self.verdicts,
             *said,
+            self.picture,
         ]
-        whole = [self.message, self.identity.box, self.queue, *shown[1:]]
+        whole = [self.message, self.identity.box, self.queue, *shown[1:], self.identity.renew]
         ahead = {"fn": takes_turns(self.on_ahead), "inputs": here, "outputs": [self.ahead], **PRIVATE}
         demo.load(self._answered(self.on_open), [self.identity.secret], whole, **PRIVATE).then(**ahead)
         self.identity.connect(self._answered(self.on_open), [self.identity.secret], whole)
@@ -112,10 +137,13 @@ class LabelPage:
         ).then(**ahead)
         for n, button in enumerate(self.verdicts):
             choice = str(n) if n < BUTTONS else OTHERS[n - BUTTONS][0]
-            button.click(self._answered(self._verdict(choice)), [*here, *said], shown, **PRIVATE)
+            event = button.click(self._answered(self._verdict(choice)), [*here, *said], shown, **PRIVATE)
+            event.then(None, js=SHOW_REVEAL, **PRIVATE)
         forward = [*here, self.ahead, *said]
         for button, handler in ((self.next, self.on_next), (self.skip, self.on_skip)):
-            button.click(self._answered(handler), forward, [*shown, self.ahead], **PRIVATE).then(**ahead)
+            button.click(self._answered(handler), forward, [*shown, self.ahead], **PRIVATE).then(
+                **ahead
+            ).then(None, js=SHOW_ITEM, **PRIVATE)
         self.back.click(self._answered(self.on_back), [*here, *said], shown, **PRIVATE)
         self.undo.click(self._answered(self.on_undo), here, shown, **PRIVATE)
         demo.unload(takes_turns(self.on_leave))
@@ -154,10 +182,21 @@ class LabelPage:
             asked = dict(request.query_params).get("queue", "")
             state = AnnotationSession(self.store, who, request.session_hash or "").open(asked)
         chosen = state.queue.id if state else known[0].id if known else None
-        menu = gr.Dropdown(choices=[(_title(q), q.id) for q in known], value=chosen, visible=bool(known))
+        menu = gr.Dropdown(
+            choices=[(title, id_) for id_, title in neutral_titles(known).items()],
+            value=chosen,
+            visible=bool(known),
+        )
         if who is None or state is None:
-            return box, menu, None, "", *self._empty(NOBODY if who is None else NO_QUEUE)
-        return box, menu, *self._show(who, state)
+            return (
+                box,
+                menu,
+                None,
+                "",
+                *self._empty(NOBODY if who is None else NO_QUEUE),
+                self.identity.renewal(who),
+            )
+        return box, menu, *self._show(who, state), self.identity.renewal(who)
 
     def on_queue(self, secret: str, queue: str, state: DeskState | None, dimensions: list, note: str, request: gr.Request) -> tuple:  # fmt: skip
         session = self._session(request, secret)
@@ -170,7 +209,7 @@ class LabelPage:
             return None
         try:
             claim = AnnotationSession(self.store, who, request.session_hash or "").ahead(state)
-            return Ahead(claim, self._draw(state.queue, claim)) if claim else None
+            return Ahead(claim, *self._draw(state.queue, claim)) if claim else None
         except LabelError:
             return None  # `on_next` will look for itself, and say what is wrong
 
@@ -179,8 +218,9 @@ class LabelPage:
             secret: str, state: DeskState | None, dimensions: list, note: str, request: gr.Request
         ) -> tuple:
             session = self._session(request, secret)
-            state = session.verdict(state, choice, typed(dimensions, note))
-            return self._show(session.annotator, state, item=False)
+            said = typed(dimensions, note)
+            state = session.verdict(state, choice, said)
+            return self._show(session.annotator, state, kept=said)
 
         return on_verdict
 
@@ -208,8 +248,11 @@ class LabelPage:
 
     # -- what is shown ---------------------------------------------------------------------------------------
 
-    def _show(self, who: str, state: DeskState, ahead: Ahead | None = None, item: bool = True) -> tuple:
-        """ahead: may be drawn already. item: False where the item itself stays on the screen as it is."""
+    def _show(
+        self, who: str, state: DeskState, ahead: Ahead | None = None, kept: Typed | None = None
+    ) -> tuple:
+        """ahead: may be drawn already. kept: what was typed beside a verdict: then the item stays on the screen as it is, and
+        so does a form that holds just that, for somebody may be typing on."""
         p = state.progress
         tally = desk_view.tally_html(who, p.done, p.total, p.mine, state.seconds, state.streak)
         claim, label = state.claim, state.label
@@ -218,31 +261,34 @@ class LabelPage:
                 f'<p class="small">{p.held} are assigned to other annotators just now.</p>' if p.held else ""
             )
             return state, tally, *self._empty(AT_END + others)
+        item: Any = gr.skip()
         picture: Any = gr.skip()
-        if item:
+        if kept is None:
             drawn = ahead is not None and ahead.claim.ticket == claim.ticket
-            picture = ahead.html if ahead and drawn else self._draw(state.queue, claim)
+            item, picture = (ahead.html, ahead.picture) if ahead and drawn else self._draw(state.queue, claim)
         reveal = desk_view.reveal_html(claim, label) if label else SEEN if claim.seen else ""
         ticks = [(name, key) for key, name in state.queue.dimensions.items()]
+        form: tuple[Any, Any] = (
+            gr.CheckboxGroup(ticks, value=list(label.dimensions) if label else []),
+            label.note if label else "",
+        )
+        if kept and label and (set(kept.dimensions), kept.note) == (set(label.dimensions), label.note):
+            form = gr.skip(), gr.skip()
         return (
-            state, tally, picture, reveal, gr.Button(interactive=label is not None), *_buttons(claim, label),
-            gr.CheckboxGroup(ticks, value=list(label.dimensions) if label else []), label.note if label else "",
+            state, tally, item, reveal, gr.Button(interactive=label is not None), *_buttons(claim, label), *form, picture,
         )  # fmt: skip
 
-    def _draw(self, queue: Queue, claim: Claim) -> str:
+    def _draw(self, queue: Queue, claim: Claim) -> tuple[str, str]:
+        """Texts and picture."""
         if len(claim.shown) > BUTTONS:
-            return TOO_MANY.format(n=len(claim.shown), most=BUTTONS)
-        return desk_view.item_html(claim, queues.picture_of(self.store, queue.about["benchmark"], claim.item))
+            return TOO_MANY.format(n=len(claim.shown), most=BUTTONS), ""
+        picture = queues.picture_of(self.store, queue.about["benchmark"], claim.item)
+        return desk_view.item_html(claim), desk_view.picture_html(picture)
 
     def _empty(self, message: str) -> tuple:
         """What stands after state and tally where there is no item."""
         off = [gr.Button(interactive=False, variant="secondary") for _ in self.verdicts]
-        return message, "", gr.Button(interactive=False), *off, [], ""
-
-
-def _title(queue: Queue) -> str:
-    """A queue in the menu; in which order it is stays untold, for that could say what is expected of its labels."""
-    return f"{queue.about['name']} ({queue.size:,})"
+        return message, "", gr.Button(interactive=False), *off, [], "", ""
 
 
 def _unused(ahead: Ahead | None, state: DeskState) -> Ahead | None:

@@ -35,7 +35,7 @@ from core.judges.pairs import chosen
 from core.judges.protocols import Differentiable, Judge, MaskedForward
 from core.judges.verifiers.check import Check
 from core.judges.verifiers.constraints import adherence
-from core.records import Comparison, JudgeCard, Judgement, Known, letter
+from core.records import Comparison, JudgeCard, Judgement, Known, letter, signed
 from core.taxonomy import Dimension
 
 RULE = math.log(0.999 / 0.001) / 2
@@ -224,10 +224,10 @@ def in_words(rules: Rules, columns: dict[str, list[float]], applies: set[str], s
         elif "rule" in applies:
             parts.append("rule: not sure")
         if "model" in applies:
-            parts.append(f"model: {columns['model'][i]:+.2f}")
+            parts.append(f"model: {signed(columns['model'][i])}")
         elif said is not None:
             parts.append(f"model: no verdict ({said.why_undecided})")
-        parts += [f"{k}: {columns[k][i]:+.2f}" for k in ("instructions", "length") if k in applies]
+        parts += [f"{k}: {signed(columns[k][i])}" for k in ("instructions", "length") if k in applies]
         lines.append(f"{letter(i)} · {' · '.join(parts) or 'no rule applies'}")
     return "\n".join(lines)
 

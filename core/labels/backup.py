@@ -24,22 +24,25 @@ from sqlalchemy.engine import make_url
 from core.labels import leases, migrations
 from core.labels.records import LabelError, present
 from core.labels.store import LabelStore
-from core.labels.tables import events, items, people, pictures, queues, slots
+from core.labels.tables import browsers, events, items, people, pictures, queues, recovery, slots
 
 log = logging.getLogger(__name__)
 EVERY = 5  # minutes
 LATE = 1000  # events
+# Besides queues and events; by the column that changes where a row does. A new phrase of a name is one more line.
+KEPT = ((people, "name"), (recovery, "phrase"), (browsers, "proof"))
 COLUMNS = ("id", "queue", "position", "annotator", "ticket", "kind", "verdict", "at", "seconds", "detail")
 
 
 class Files:
-    """The store as files below `folder`: queues/ID.json, pictures/HASH, events-START.jsonl, people-START.jsonl."""
+    """The store as files below `folder`: queues/ID.json, pictures/HASH, and events, people, recovery and browsers, each as
+    NAME-START.jsonl."""
 
     def __init__(self, store: LabelStore, folder: Path, saved: Iterable[str] = ()) -> None:
         """saved: ids of the events that are in the files of earlier starts."""
         self.store, self.folder, self.start = store, folder, secrets.token_hex(4)
         self.saved = set(saved)
-        self.names: set[str] = set()
+        self.written: dict[str, set[str]] = {t.name: set() for t, _ in KEPT}
         self.upto = 0
 
     def write(self) -> None:
@@ -49,14 +52,14 @@ class Files:
         with self.store.db.reading() as db:
             for queue in db.execute(sa.select(queues)).mappings():
                 self._queue(db, dict(queue))
-            strangers = [
-                dict(p) for p in db.execute(sa.select(people)).mappings() if p["name"] not in self.names
-            ]
+            kept = {t.name: [dict(r) for r in db.execute(sa.select(t)).mappings()] for t, _ in KEPT}
         _append(self.folder / f"events-{self.start}.jsonl", ({k: e[k] for k in COLUMNS} for e in new))
-        _append(self.folder / f"people-{self.start}.jsonl", strangers)
+        for table, key in KEPT:
+            fresh = [r for r in kept[table.name] if r[key] not in self.written[table.name]]
+            _append(self.folder / f"{table.name}-{self.start}.jsonl", fresh)
+            self.written[table.name] |= {r[key] for r in fresh}
         self.saved |= {e["id"] for e in new}
         self.upto = max([self.upto, *(e["seq"] for e in new)])
-        self.names |= {p["name"] for p in strangers}
 
     def _queue(self, db: sa.Connection, queue: dict[str, Any]) -> None:
         path = self.folder / "queues" / f"{queue['id']}.json"
@@ -89,11 +92,8 @@ def restore(store: LabelStore, folder: Path) -> set[str]:
         ]  # fmt: skip
         if new:
             db.execute(events.insert(), new)
-        names = {n for (n,) in db.execute(sa.select(people.c.name))}
-        for person in (p for path in sorted(folder.glob("people-*.jsonl")) for p in _lines(path)):
-            if person["name"] not in names:
-                db.execute(people.insert().values(**person))
-                names.add(person["name"])
+        for table, _ in KEPT:
+            _restore_rows(db, folder, table)
         for queue in {e["queue"] for e in new}:
             _restore_slots(db, queue)
     return {e["id"] for e in said}
@@ -124,6 +124,18 @@ def _restore_queue(db: sa.Connection, folder: Path, saved: dict[str, Any]) -> No
             db.execute(pictures.insert().values(hash=hash_, data=(folder / "pictures" / hash_).read_bytes()))
     open_slots = [{"queue": queue["id"], "position": r["position"], "slot": n, "done": False} for r in rows for n in range(queue["overlap"])]  # fmt: skip
     db.execute(slots.insert(), open_slots)
+
+
+def _restore_rows(db: sa.Connection, folder: Path, table: sa.Table) -> None:
+    """Of people, their phrases and browsers: what the store does not have. The newest row of a name is its phrase."""
+    (key,) = table.primary_key
+    rows = [r for path in sorted(folder.glob(f"{table.name}-*.jsonl")) for r in _lines(path)]
+    rows.sort(key=lambda r: r["created"], reverse=table is recovery)
+    have = {k for (k,) in db.execute(sa.select(key))}
+    for row in rows:
+        if row[key.name] not in have:
+            db.execute(table.insert().values(**row))
+            have.add(row[key.name])
 
 
 def _restore_slots(db: sa.Connection, queue: str) -> None:

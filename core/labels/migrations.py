@@ -4,6 +4,7 @@
 | --- | --- | --- |
 | 1 | 0.1 | said no version |
 | 2 | 0.2 | the store says its version; why an item stands in a queue is data: {"kind", parameters} in place of a sentence; a queue names the dimensions that its annotators can tick |
+| 3 | 0.2 | names can be taken up again by a recovery phrase: the tables `recovery` and `browsers`; no row of another table changes |
 
 A step changes rows as plain mappings, so that backup files, which hold the same rows, take the same steps. A step never
 uses today's taxonomy or records: it must do the same in ten years.
@@ -21,7 +22,7 @@ import sqlalchemy as sa
 from core.labels.records import LabelError
 from core.labels.tables import dump, items, metadata, queues, store_format
 
-NEWEST = 2
+NEWEST = 3
 LOCK = 0x52657761726473  # of PostgreSQL: one process at a time makes or migrates the tables
 Row = dict[str, Any]
 
@@ -60,7 +61,8 @@ def _item_2(row: Row) -> Row:
     return {**row, "content": dump(content)}
 
 
-STEPS = {1: Step(_queue_2, _item_2)}  # by the version that a step starts from
+# By the version that a step starts from; None where no row changes: new tables are made anyway.
+STEPS: dict[int, Step | None] = {1: Step(_queue_2, _item_2), 2: None}
 
 
 def migrate(db: sa.Connection, name: str) -> None:
@@ -75,7 +77,8 @@ def migrate(db: sa.Connection, name: str) -> None:
         raise LabelError(newer(f"The label store {name}", version))
     metadata.create_all(db)
     for start in range(version, NEWEST):
-        _take(db, STEPS[start])
+        if step := STEPS[start]:
+            _take(db, step)
     if version < NEWEST or not db.execute(sa.select(store_format)).first():
         db.execute(store_format.delete())
         db.execute(store_format.insert().values(id=1, version=NEWEST))
@@ -107,8 +110,9 @@ def newer(what: str, version: int) -> str:
 def upgraded(saved: dict[str, Any], version: int) -> dict[str, Any]:
     """A queue of a backup, {"queue": row, "items": rows}, of an older version -> as NEWEST has it."""
     queue, rows = saved["queue"], saved["items"]
-    for start in range(version, NEWEST):
-        queue, rows = STEPS[start].queue(queue), [STEPS[start].item(r) for r in rows]
+    for step in (STEPS[start] for start in range(version, NEWEST)):
+        if step is not None:
+            queue, rows = step.queue(queue), [step.item(r) for r in rows]
     return {"queue": queue, "items": rows}
 
 

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from core.labels import views
+from core.labels import recovery, views
 from core.labels.database import Database
 from core.labels.records import (
     Claim,
@@ -30,7 +30,19 @@ from core.labels.records import (
     checked_dimensions,
     checked_name,
 )
-from core.labels.tables import dump, events, item_of, item_row, items, people, pictures, queues, slots
+from core.labels.tables import (
+    browsers,
+    dump,
+    events,
+    item_of,
+    item_row,
+    items,
+    people,
+    pictures,
+    queues,
+    slots,
+)
+from core.labels.tables import recovery as phrases
 from core.labels.work import Work
 from core.records import plain
 
@@ -61,7 +73,7 @@ class LabelStore:
                 db.execute(people.insert().values(**row))
         except IntegrityError as error:
             raise LabelError(
-                f"'{name}' is taken here: choose another, or use the browser that took it."
+                f"'{name}' is taken here: choose another, or take it up again by its recovery phrase."
             ) from error
         return secret
 
@@ -70,8 +82,38 @@ class LabelStore:
         if not isinstance(secret, str) or not secret.isascii() or not 20 <= len(secret) <= 100:
             return None
         with self.db.reading() as db:
-            found = db.execute(sa.select(people.c.name).where(people.c.proof == _hash(secret))).first()
-        return found.name if found else None
+            for table in (people, browsers):
+                if name := db.execute(sa.select(table.c.name).where(table.c.proof == _hash(secret))).scalar():
+                    return str(name)
+        return None
+
+    def new_phrase(self, name: str) -> str:
+        """A recovery phrase for this name, in place of any that it had. Only its hash is kept: it is told here and never
+        again. Browsers that are in stay in."""
+        phrase = recovery.new_phrase()
+        row = {"name": name, "phrase": recovery.hashed(phrase), "created": self.clock()}
+
+        def work(db: sa.Connection) -> None:
+            db.execute(phrases.delete().where(phrases.c.name == name))
+            db.execute(phrases.insert().values(**row))
+
+        self.db.write(work)
+        return phrase
+
+    def recover(self, name: str, phrase: object) -> str | None:
+        """A secret for one more browser of whoever knows the name's phrase; None where it is another's. Raises LabelError
+        where it cannot be a phrase at all."""
+        folded, given = checked_name(name).casefold(), recovery.read(phrase)
+        of_name = sa.select(people.c.name, phrases.c.phrase).join(phrases, phrases.c.name == people.c.name)
+        with self.db.reading() as db:
+            found = db.execute(of_name.where(people.c.folded == folded)).first()
+        if not recovery.matches(given, found.phrase if found else None) or found is None:
+            return None
+        secret = secrets.token_urlsafe(32)
+        row = {"proof": _hash(secret), "name": found.name, "created": self.clock()}
+        with self.db.writing() as db:
+            db.execute(browsers.insert().values(**row))
+        return secret
 
     # -- queues ----------------------------------------------------------------------------------------------
 

@@ -43,6 +43,20 @@ people = Table(
     Column("created", Double, nullable=False),
 )  # fmt: skip
 
+recovery = Table(
+    "recovery", metadata,  # by which phrase a name is taken up again on another browser
+    Column("name", String(80), primary_key=True),
+    Column("phrase", String(200), nullable=False),  # salted and hashed (core.labels.recovery)
+    Column("created", Double, nullable=False),
+)  # fmt: skip
+
+browsers = Table(
+    "browsers", metadata,  # that took a name up again; the one that took it first stands in `people`
+    Column("proof", String(64), primary_key=True),
+    Column("name", String(80), nullable=False),
+    Column("created", Double, nullable=False),
+)  # fmt: skip
+
 queues = Table(
     "queues", metadata,
     Column("id", String(16), primary_key=True),

@@ -16,9 +16,10 @@ from core.records.explanation import (
     to_json,
 )
 from core.records.judgement import Condition, Judgement, OODScore, Vote
-from core.records.text import content_hash, frozen, letter, plain
+from core.records.text import content_hash, formatted, frozen, letter, plain, signed
 
 __all__ = [
     "CardError", "Comparison", "Condition", "Explanation", "Faithfulness", "ImageSource", "JudgeCard", "Judgement", "Known",
-    "OODScore", "RecordError", "ImageAblation", "ImageUse", "DeletionCheck", "Passed", "Truth", "Turn", "Vote", "content_hash", "frozen", "letter", "plain", "to_json",
+    "OODScore", "RecordError", "ImageAblation", "ImageUse", "DeletionCheck", "Passed", "Truth", "Turn", "Vote", "content_hash", "formatted", "frozen", "letter",
+    "plain", "signed", "to_json",
 ]  # fmt: skip

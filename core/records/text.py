@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Any
 
 
@@ -33,3 +34,14 @@ def content_hash(*parts: str | bytes) -> str:
 def letter(i: int) -> str:
     """What response i is called: A to Z, then AA, AB, ..."""
     return (letter(i // 26 - 1) if i >= 26 else "") + chr(ord("A") + i % 26)
+
+
+def formatted(value: float | str, spec: str = "") -> str:
+    """Python's format, but that a number which rounds to nothing has no sign: 0.00, never -0.00 or +0.00."""
+    text = format(value, spec)
+    return text[1:] if re.fullmatch(r"[+-]0[0,]*(\.0*)?(e[+-]\d+)?%?", text) else text
+
+
+def signed(value: float, digits: int = 2) -> str:
+    """+0.12 or -0.12; what rounds to nothing is 0.00, without a sign."""
+    return formatted(value, f"+.{digits}f")

@@ -54,7 +54,7 @@ def main() -> None:
             time.sleep(args.pause)
             reveal.append(page.evaluate(PRESS, ["#reveal", "1"]))
             time.sleep(args.pause)
-            following.append(page.evaluate(PRESS, ["#item", "Enter"]))
+            following.append(page.evaluate(PRESS, ["#item-text", "Enter"]))
         browser.close()
     for name, times in (("verdict to reveal", reveal), ("next item", following)):
         times.sort()

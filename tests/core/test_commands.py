@@ -1,6 +1,7 @@
 """`python -m core`, and the commands of release 0.1 that forward to it."""
 
 import json
+import math
 import re
 import runpy
 import subprocess
@@ -13,9 +14,9 @@ from typer.testing import CliRunner
 
 from core.benchmarks.published import audit, published
 from core.commands.app import app
-from core.commands.judge import lines, summary
+from core.commands.judge import bars, lines
 from core.judges.registry import JUDGES
-from core.records import Judgement
+from core.records import Comparison, Judgement
 from core.world.splits import held_out
 
 ROOT = Path(__file__).parents[2]
@@ -106,9 +107,14 @@ def test_judge_prints_what_the_judge_says(record, picture, embedded_judge):
     assert sum(d["weight"] for d in found["dimensions"]) == pytest.approx(1, abs=1e-5)
     text = call("judge", picture, record.prompt, *record.responses, "--device", "cpu").stdout
     best, worst = ("A", "B") if expected.ranking[0] == 0 else ("B", "A")
-    assert f"prefers {best}, by {found['margin']:.2f} over {worst}." in text
+    sure = 1 / (1 + math.exp(-found["margin"]))
+    assert (
+        f"prefers {best} to {worst} by {found['margin']:.2f} ({f'{sure:.0%}' if sure < 0.995 else 'over 99%'}): "
+        in text
+    )
     for d in found["dimensions"]:
-        assert re.search(rf"{d['name']} .*{d['contribution']:+.2f}".replace("+", r"\+"), text)
+        shown = re.sub(r"^[+-](0\.00)$", r"\1", f"{d['contribution']:+.2f}")
+        assert re.search(rf"{d['name']} .*{re.escape(shown)}  +█*\|█*$", text, re.MULTILINE)
     assert "Warning" not in text
 
 
@@ -119,19 +125,29 @@ def test_judge_warns_of_a_picture_that_the_model_does_not_know():
 
 def test_judge_takes_judges_without_dimensions_and_says_ties(picture):
     done = call("judge", "--judge", "longer", picture, "How many?", "2", "three", "four")
-    assert "prefers B, by 1.00 over C." in done.stdout and "Contributions" not in done.stdout
+    assert "prefers B to C by 1.00 (73%)." in done.stdout and "Contributions" not in done.stdout
     done = call("judge", "--judge", "longer", picture, "How many?", "2", "3")
-    assert "sees no difference" in done.stdout
+    assert "calls it a tie: it rates A and B alike." in done.stdout
     assert (
         json.loads(call("judge", "--json", "--judge", "longer", picture, "Q", "2", "3").stdout)["preferred"]
         is None
     )
 
 
-def test_a_critique_is_printed_but_does_not_steer_the_terminal():
-    found = summary(Judgement("c", "writer", (1.0, 0.5, 2.0), critique="C counts\nrightly.\x1b[2J"))
-    text = "\n".join(lines("A judge that writes", found))
-    assert "prefers C, by 1.00 over A." in text and "C counts\nrightly.[2J" in text and "\x1b" not in text
+def test_what_others_wrote_is_printed_but_does_not_steer_the_terminal():
+    judgement = Judgement("c", "writer", (1.0, 0.5, 2.0), critique="C counts\nrightly.\x1b[2J")
+    asked = Comparison("c", None, "Q", ("one\x1b]0;title\x07", "two\nlines", "x" * 200))
+    shown = lines("A judge that writes", asked, judgement, 60)
+    text = "\n".join(shown)
+    assert "prefers C to A by 1.00 (73%)." in text and "C counts\nrightly.[2J" in text
+    assert "\x1b" not in text and "\x07" not in text
+    assert "two lines" in text and all(len(line) <= 60 for line in shown) and "xx…" in text
+
+
+def test_bars_are_as_long_as_their_numbers():
+    drawn = bars([2.0, -1.0, 0.0, 0.5], 30, "#")
+    assert drawn == [" " * 10 + "|" + "#" * 20, "#" * 10 + "|", " " * 10 + "|", " " * 10 + "|" + "#" * 5]
+    assert bars([0.0, -0.0], 30) == ["|", "|"] and bars([-3.0], 5) == ["█████|"]
 
 
 # -- what cannot be done is said in a sentence ---------------------------------------------------------------

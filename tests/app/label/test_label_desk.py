@@ -2,12 +2,19 @@
 
 import io
 import json
+import re
+import sys
+import time
 import zipfile
+from pathlib import Path
 
 import datasets
 import pytest
 from PIL import Image
 from playwright.sync_api import expect
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from desk_client import Page, Refused
 
 from core.benchmarks import BENCHMARKS
 from core.judges.rules import no_judge
@@ -106,6 +113,154 @@ def test_letters_in_a_note_are_no_verdicts(page, desk):
     expect(page.locator(".reveal")).to_be_visible()
     (label,) = of(store, queue, "Note Taker").values()
     assert label.note == "both 1 2 t b c s u" and label.dimensions == ("counting",)
+
+
+def test_n_takes_the_typing_at_once(page, desk):
+    """What was measured: the letters of "hard to see" cast a tie while the note was closed."""
+    url, store, queue = desk
+    come_in(page, url, "Note Key", queue)
+    page.keyboard.type("nhard to see")
+    expect(page.locator("#note textarea")).to_be_focused()
+    assert (
+        page.locator("#note textarea").input_value() == "hard to see" and of(store, queue, "Note Key") == {}
+    )
+    page.keyboard.press("Escape")
+    page.keyboard.press("t")
+    expect(page.locator(".reveal")).to_contain_text("You said a tie")
+    (label,) = of(store, queue, "Note Key").values()
+    assert (label.final, label.note) == ("tie", "hard to see")
+
+
+def test_what_is_typed_while_a_verdict_is_on_its_way_stays(page, desk):
+    url, store, queue = desk
+    come_in(page, url, "Fast Typist", queue)
+    page.route("**/gradio_api/**", lambda route: (time.sleep(0.3), route.continue_()))
+    page.keyboard.press("2")
+    page.keyboard.type("nstill thinking")
+    expect(page.locator(".reveal")).to_contain_text("You said Right")
+    page.wait_for_timeout(300)
+    assert page.locator("#note textarea").input_value() == "still thinking"
+    page.keyboard.press("Escape")
+    page.keyboard.press("Enter")
+    expect(page.locator("#reveal .reveal")).to_have_count(0)
+    assert page.locator("#note textarea").input_value() == ""
+    (label,) = of(store, queue, "Fast Typist").values()
+    assert (label.note, label.final == label.first) == ("still thinking", True)
+
+
+def test_the_reveal_stands_beside_the_responses_above_the_fold(page, desk):
+    url, _, queue = desk
+    page.set_viewport_size({"width": 1440, "height": 900})
+    come_in(page, url, "Folder", queue)
+    page.locator("#phrase-kept").click()
+    for _ in range(4):
+        page.keyboard.press("1")
+        expect(page.locator(".reveal")).to_be_visible()
+        picture, reveal = (page.locator(s).bounding_box() for s in ("#zoom img", ".reveal"))
+        assert page.evaluate("scrollY") == 0
+        assert (
+            reveal["x"] >= picture["x"] + picture["width"] and reveal["y"] < picture["y"] + picture["height"]
+        )
+        assert reveal["y"] + reveal["height"] <= 900
+        page.keyboard.press("Enter")
+        expect(page.locator("#reveal .reveal")).to_have_count(0)
+
+
+def test_the_menu_does_not_say_what_is_expected_of_labels(page, desk):
+    url, store, queue = desk
+    run_ = {"scene/vl-mdr": open_run(BUNDLED / "scene" / "vl-mdr")}
+    wrong = queues.from_runs(store, run_, name="Surely wrong labels", by="test", most=3)
+    come_in(page, url, "Unbiased", wrong)
+    number = len(store.queues())
+    menu = page.locator("#queue input")
+    expect(menu).to_have_value(f"Queue {number}: Scene world, held out (3)")
+    menu.click()
+    titles = page.get_by_role("option").all_inner_texts()
+    assert len(titles) == number and all(re.search(r"Queue \d+: ", t) for t in titles)
+    assert not re.search(
+        "wrong|error|Scenes|doubt", page.locator("body").inner_text().replace("What is wrong", "")
+    )
+
+
+def test_a_name_is_taken_up_again_in_another_browser(browser, desk):
+    url, store, queue = desk
+    first, second = (browser.new_context().new_page() for _ in range(2))
+    come_in(first, url, "Wanderer", queue)
+    phrase = first.locator(".phrase code").inner_text()
+    assert len(phrase.split()) == 6
+    first.keyboard.press("1")
+    expect(first.locator(".reveal")).to_be_visible()
+    first.locator("#phrase-kept").click()
+    expect(first.locator(".phrase")).to_have_count(0)
+    first.reload()  # shown once
+    expect(first.locator(".desk-item")).to_be_visible(timeout=20_000)
+    assert phrase not in first.content()
+    second.goto(f"{url}label?queue={queue.id}")
+    second.locator("#name input, #name textarea").first.fill("wanderer")
+    second.locator("#enter").click()
+    expect(second.locator("#door-message")).to_contain_text("recovery phrase")
+    box = second.locator("#phrase input, #phrase textarea").first
+    box.fill("abandon " * 6)
+    second.locator("#recover").click()
+    expect(second.locator("#door-message")).to_contain_text("not the recovery phrase")
+    box.fill(phrase.title())
+    box.press("Enter")
+    expect(second.locator(".desk-item")).to_be_visible(timeout=20_000)
+    expect(second.locator("#tally")).to_contain_text("1 by you, Wanderer")
+    second.locator("#renew-phrase").click()  # a new one, from either browser
+    expect(second.locator(".phrase")).to_contain_text("Wanderer")
+    assert second.locator(".phrase code").inner_text() != phrase
+    expect(first.locator(".desk-item")).to_be_visible()
+    first.keyboard.press("1")
+    expect(first.locator(".reveal")).to_be_visible()
+    for each in (first, second):
+        each.context.close()
+
+
+def test_guesses_at_a_phrase_are_slowed(desk):
+    url, store, _ = desk
+    store.enter("Guarded")
+    phrase = store.new_phrase("Guarded")
+    page = Page(url)
+    again = page.find("label", "recover", "click")
+    with pytest.raises(Refused, match="has 6 words"):  # no guess: not counted
+        page.call(again, "Guarded", "what was it")
+    said = []
+    for _ in range(12):
+        with pytest.raises(Refused) as refused:
+            page.call(again, "Guarded", "abandon " * 6)
+        said.append(str(refused.value))
+    assert (
+        sum("not the recovery phrase" in s for s in said) <= 10 and "Too many wrong phrases: wait" in said[-1]
+    )
+    with pytest.raises(Refused, match="Too many"):  # the right one has to wait as well; from any page
+        page.call(page.find("queues", "recover", "click"), "Guarded", phrase)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_desk_is_sound_on_a_phone(browser, desk, theme):
+    url, store, queue = desk
+    page = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme=theme).new_page()
+    come_in(page, url, f"Phone {theme}", queue)
+    page.locator("#phrase-kept").click()
+    buttons = page.locator("#verdicts button:visible, #moves button:visible")
+    boxes = [b.bounding_box() for b in buttons.all()]
+    assert len(boxes) == 9 and all(
+        b["height"] >= 44 and b["x"] >= 0 and b["x"] + b["width"] <= 390 for b in boxes
+    )
+    rows = {}
+    for box in boxes:
+        rows.setdefault(round(box["y"]), []).append(box["width"])
+    spans = [sum(w) + 8 * (len(w) - 1) for w in rows.values()]
+    assert max(spans) - min(spans) <= 2  # no hole at the end of a row
+    page.locator("#verdict-1").click()
+    expect(page.locator(".reveal")).to_be_visible()
+    expect(page.locator(".reveal p").first).to_be_in_viewport()
+    page.locator("#next-item").click()
+    expect(page.locator("#reveal .reveal")).to_have_count(0)
+    expect(page.locator("#item-picture")).to_be_in_viewport()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.context.close()
 
 
 def test_every_action_has_a_button_that_names_its_key(page, desk):

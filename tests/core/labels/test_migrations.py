@@ -81,7 +81,7 @@ def test_a_store_of_release_0_1_opens_with_nothing_lost(old):
     for _ in range(2):  # the second time there is nothing to migrate
         store = LabelStore(url, clock=lambda: said["now"])
         check(store, said)
-        assert version(store) == migrations.NEWEST == 2
+        assert version(store) == migrations.NEWEST == 3
         assert all(len(q.dimensions) == 21 and "counting" in q.dimensions for q in store.queues())
         store.close()
 
@@ -183,8 +183,8 @@ def test_a_store_of_a_newer_version_is_left_alone_and_said(old):
         LabelStore(url)
     text = str(error.value)
     name = "labels.sqlite" if url.startswith("sqlite") else "postgresql"
-    assert name in text and "version 7" in text and "up to 2" in text and "update Rewardscope" in text
-    set_version(url, 2)
+    assert name in text and "version 7" in text and "up to 3" in text and "update Rewardscope" in text
+    set_version(url, 3)
     store = LabelStore(url, clock=lambda: said["now"])
     check(store, said)
     store.close()
@@ -235,7 +235,7 @@ def test_todays_backup_files_say_their_version_and_a_newer_one_is_refused_whole(
     restore(store, OLD / "labels_backup")
     Files(store, tmp_path / "files").write()
     paths = sorted((tmp_path / "files" / "queues").glob("*.json"))
-    assert [json.loads(p.read_text())["format"] for p in paths] == [2, 2, 2]
+    assert [json.loads(p.read_text())["format"] for p in paths] == [3, 3, 3]
     again = LabelStore(f"sqlite:///{tmp_path / 'b.sqlite'}")
     restore(again, tmp_path / "files")
     assert again.queues() == store.queues() and [store.items(q.id) for q in store.queues()] == [

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
+from app.audit.page import build_audit
 from app.common.identity import Identity
 from app.explanations.page import build_explanations
 from app.failures.page import build_failures
@@ -71,6 +72,9 @@ def build(judge: Explainable, runs: Path, desk: Desk, recorded: Sequence[Gallery
     with demo.route("Leaderboard", "/leaderboard"):
         gr.Navbar(main_page_name="Inspect")
         build_leaderboard(library, demo, RunMaker(judge, runs))
+    with demo.route("Audit", "/audit"):
+        gr.Navbar(main_page_name="Inspect")
+        build_audit(demo)
     with demo.route("Failures", "/failures"):
         gr.Navbar(main_page_name="Inspect")
         build_failures(library, demo)
@@ -108,6 +112,9 @@ def build_without_model(folder: Path, desk: Desk, recorded: Sequence[Gallery] = 
     with demo.route("Leaderboard", "/leaderboard"):
         gr.Navbar(main_page_name="Runs")
         build_leaderboard(library, demo)
+    with demo.route("Audit", "/audit"):
+        gr.Navbar(main_page_name="Runs")
+        build_audit(demo)
     with demo.route("Failures", "/failures"):
         gr.Navbar(main_page_name="Runs")
         build_failures(library, demo, inspect=False)

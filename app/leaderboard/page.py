@@ -15,8 +15,6 @@ from app.common.downloads import FORMATS, Downloads, table_file
 from app.common.html import NOTHING, html, joined
 from app.common.problems import problems_html
 from app.leaderboard import figures
-from core.benchmarks import BENCHMARKS
-from core.benchmarks.published import Published, audit, published
 from core.records import Condition
 from core.runs import leaderboard
 from core.runs.criteria import Criteria
@@ -90,8 +88,6 @@ class LeaderboardPage:
         with self.voted:
             gr.HTML("<h2>Voting@K</h2>")
             self.voting = gr.HTML(elem_id="voting")
-        gr.HTML("<h2>Consistency audit of published results</h2>")
-        self.published = gr.HTML(elem_id="published")
         if self.maker:
             with gr.Accordion("Make a run", open=False):
                 self.maker.build()
@@ -99,7 +95,7 @@ class LeaderboardPage:
 
     def _events(self, demo: gr.Blocks) -> None:
         board = [
-            self.address, self.chart, self.table, self.refused, self.verifiable, self.published, self.run, self.other,
+            self.address, self.chart, self.table, self.refused, self.verifiable, self.run, self.other,
         ]  # fmt: skip
         detail = [
             self.detail,
@@ -127,14 +123,14 @@ class LeaderboardPage:
             self.files.offer(button, self._download(kind), chosen)
         if self.maker:
             self.maker.made_one(
-                lambda b: gr.Dropdown(choices=_choices(self.library), value=b), [self.benchmark]
+                lambda b: gr.Dropdown(choices=self.library.benchmarks(), value=b), [self.benchmark]
             ).then(self.on_board, chosen, board, **PRIVATE).then(**show_detail)
 
     # -- events ----------------------------------------------------------------------------------------------
 
     def on_open(self, request: gr.Request) -> tuple:
         query = dict(request.query_params)
-        choices = _choices(self.library)
+        choices = self.library.benchmarks()
         names = [n for _, n in choices]
         benchmark = query.get("benchmark") if query.get("benchmark") in names else names[0]
         ties = query.get("ties") if query.get("ties") in POLICIES else POLICIES[0]
@@ -155,7 +151,7 @@ class LeaderboardPage:
         )
         return (
             address, self._chart(runs, ties), _percents(table).drop(columns=["why no macro average"], errors="ignore"),
-            _refusals(table) + problems_html([*self.library.problems(), *damaged]), verifiable_html(by_verifiability(list(runs.values()), ties)), published_html([r for r in published() if r.benchmark == benchmark]),
+            _refusals(table) + problems_html([*self.library.problems(), *damaged]), verifiable_html(by_verifiability(list(runs.values()), ties)),
             gr.Dropdown(choices=names, value=first),
             gr.Dropdown(choices=[("", ""), *names], value=""),
         )  # fmt: skip
@@ -212,13 +208,6 @@ class LeaderboardPage:
 # -- what is shown -------------------------------------------------------------------------------------------
 
 
-def _choices(library: Library) -> list[tuple[str, str]]:
-    """Benchmarks with runs first, then those that only have published rows."""
-    have = library.benchmarks()
-    rest = {r.benchmark for r in published()} - {n for _, n in have}
-    return [*have, *((BENCHMARKS[n].title, n) for n in BENCHMARKS if n in rest)]
-
-
 def _percents(table: pd.DataFrame) -> pd.DataFrame:
     return table.map(lambda v: "" if v is None or (isinstance(v, float) and pd.isna(v)) else v)
 
@@ -229,34 +218,6 @@ def _refusals(table: pd.DataFrame) -> Markup:
         html('<p class="small">No macro for {{ judge }}: {{ reason }}.</p>', judge=j, reason=r)
         for j, r in reasons.items()
         if r
-    )
-
-
-def published_html(rows: list[Published]) -> Markup:
-    """Printed numbers as printed, each with the audit's verdict and its source."""
-    if not rows:
-        return html('<p class="small">No published rows for this benchmark.</p>')
-    tables = [
-        (columns, [(r, audit(r)) for r in rows if tuple(r.columns) == columns])
-        for columns in dict.fromkeys(tuple(r.columns) for r in rows)
-    ]
-    return html(
-        """
-        {%- for columns, same in tables %}
-        <div class="wide"><table class="contributions"><thead><tr><th>model</th>
-        {%- for c in columns %}<th>{{ c }}</th>{% endfor %}
-        <th>overall</th><th>macro</th><th>Acc+</th><th>audit</th></tr></thead><tbody>
-        {%- for r, found in same %}
-        <tr><td title="{{ r.source }}">{{ r.name }}</td>
-        {%- for v in r.columns.values() %}<td>{{ v or "" }}</td>{% endfor %}
-        <td>{{ r.overall or "" }}</td><td>{{ r.macro or "" }}</td><td>{{ r.plus or "" }}</td>
-        <td class="{{ "fits" if found.comparable else "unfit" }}">{{ found.verdict }}</td></tr>
-        {%- endfor %}</tbody></table></div>
-        {%- endfor %}
-        <p class="small">Sources: {{ sources }}. Hover over a name for its own.</p>
-        """,
-        tables=tables,
-        sources="; ".join(sorted({r.source for r in rows})),
     )
 
 

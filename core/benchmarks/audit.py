@@ -218,7 +218,9 @@ def _macro(row: Published) -> MacroCheck | None:
     ends = [interval(v) for v in row.columns.values()]
     low, high = (sum(e[i] for e in ends) / len(ends) for i in (0, 1))
     least, most = interval(row.macro)
-    return MacroCheck((low, high), max(0.0, low - most, least - high) if (low > most or high < least) else 0.0)
+    return MacroCheck(
+        (low, high), max(0.0, low - most, least - high) if (low > most or high < least) else 0.0
+    )
 
 
 def _impossible(row: Published, fits: list[Fit]) -> tuple[str, ...]:
@@ -250,9 +252,7 @@ def fewest_unscored(row: Published, fit: Fit) -> int | None:
         return 0
     # Above the overall: with each group at its lowest, what is too much; below it: the other way round.
     end, target, sign = (0, high, 1) if micro_low > high else (1, low, -1)
-    excess = [
-        (sign * (interval(row.columns[c])[end] - target), n) for c, n in _sizes_by_column(fit).items()
-    ]
+    excess = [(sign * (interval(row.columns[c])[end] - target), n) for c, n in _sizes_by_column(fit).items()]
     surplus = sum(e * n for e, n in excess)
     dropped = 0
     for e, n in sorted(excess, reverse=True):
@@ -261,7 +261,10 @@ def fewest_unscored(row: Published, fit: Fit) -> int | None:
         needed = max(0, math.ceil(surplus / e - 1e-9))
         if needed < n:
             return dropped + needed
-        dropped, surplus = dropped + n - 1, surplus - e * (n - 1)  # a column without a row could not be printed
+        dropped, surplus = (
+            dropped + n - 1,
+            surplus - e * (n - 1),
+        )  # a column without a row could not be printed
     return None
 
 

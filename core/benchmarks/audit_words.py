@@ -13,7 +13,7 @@ def verdict(
     row: Published, fits: Sequence[Fit], impossible: tuple[str, ...], macro: MacroCheck | None, official: str
 ) -> Audit:
     """fits: best first, as core.benchmarks.audit orders them."""
-    also = (f"Printed but impossible: {'; '.join(impossible)}.",) if impossible else ()
+    also: tuple[str, ...] = (f"Printed but impossible: {'; '.join(impossible)}.",) if impossible else ()
     wrong_macro = macro is not None and macro.gap > 0
     if macro is not None and wrong_macro:
         also = (
@@ -44,9 +44,7 @@ def verdict(
     return Audit(tuple(fits), first, mark, (*sentences, *also), comparable, impossible, macro)
 
 
-def _inexact(
-    row: Published, fits: Sequence[Fit], official: str
-) -> tuple[Fit, Mark, tuple[str, ...], bool]:
+def _inexact(row: Published, fits: Sequence[Fit], official: str) -> tuple[Fit, Mark, tuple[str, ...], bool]:
     plain = [f for f in fits if not f.swapped and f.average == "micro"]
     near = [f for f in plain if f.overall_gap <= NEAR]
     if not near:
@@ -54,7 +52,9 @@ def _inexact(
         far = f"Fits no known grouping: the nearest, {_sizes(best)}, is {best.overall_gap:.2f} points off"
         return best, Mark.DOES_NOT, (f"{far}, which takes {_unscored(row, best)}.",), False
     nearest = min(near, key=lambda f: (-f.whole, f.overall_gap))
-    best = next((f for f in near if f.grouping == official), nearest)  # what the row says it is, where that may be
+    best = next(
+        (f for f in near if f.grouping == official), nearest
+    )  # what the row says it is, where that may be
     gap = f"{best.overall_gap:.2f} points off" if best.overall_gap else "the overall fits"
     if best.grouping != official:
         return best, Mark.PARTLY, (f"Near {_named(best)}: {gap}. Not comparable.",), False

@@ -132,7 +132,9 @@ def _value(value: Any) -> str:
 
 
 def _table(text: str, known: Callable[[str], str | None]) -> tuple[list[str], list[list[str]]]:
-    lines = [line for raw in re.split(r"\\\\(?:\[[^\]\n]*\])?|\n", RULE.sub("", text)) if (line := raw.strip())]
+    lines = [
+        line for raw in re.split(r"\\\\(?:\[[^\]\n]*\])?|\n", RULE.sub("", text)) if (line := raw.strip())
+    ]
     lines = [line for line in lines if not re.fullmatch(r"[|\s:+-]*-{2}[|\s:+-]*", line)]  # Markdown's rule
     if not lines:
         raise PasteError("There is no number in what was pasted.")
@@ -265,7 +267,9 @@ def _number(cell: str, column: str) -> _Number | None:
     if float(text) > 100:
         raise PasteError(f"{column}: {text[:20]} is more than 100 %.")
     if len(text.partition(".")[2]) > 6:
-        raise PasteError(f"{column}: {text[:20]} has more than six decimals; give the number as it is printed.")
+        raise PasteError(
+            f"{column}: {text[:20]} has more than six decimals; give the number as it is printed."
+        )
     return _Number(text, bool(found[2]))
 
 

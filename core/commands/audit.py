@@ -53,7 +53,9 @@ def audit(
             print(f"{r.benchmark}: {r.name}: {printed or 'no columns'}; overall {r.overall or 'not given'}")
             print(f"  {SIGNS[found.mark]} {found.mark}. {found.verdict}")
     if row is None and not as_json:
-        print(f"{len(rows)} published rows: {', '.join(f'{counts[m]} {SIGNS[m]} {m}' for m in Mark if counts[m])}.")
+        print(
+            f"{len(rows)} published rows: {', '.join(f'{counts[m]} {SIGNS[m]} {m}' for m in Mark if counts[m])}."
+        )
 
 
 def _own(row: str, benchmark: str, columns: str, unit: str) -> tuple[list[Published], tuple[str, ...]]:

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.benchmarks.audit import Mark, audit, fewest_unscored, interval, passes_by_chance, sizes_of, whole_counts
+from core.benchmarks.audit import (
+    Mark,
+    audit,
+    fewest_unscored,
+    interval,
+    passes_by_chance,
+    sizes_of,
+    whole_counts,
+)
 from core.benchmarks.published import Published, published
 
 SIZES = {"general": 183, "hallucination": 749, "reasoning": 318}
@@ -155,7 +163,7 @@ def test_passing_by_chance_is_counted_over_all_printable_numbers(n: int, decimal
 def test_a_macro_that_is_not_the_mean_is_named() -> None:
     found = audit(by_name("LLaVA-Critic-8B"))
     assert found.mark is Mark.DOES_NOT and "The macro average 44.0 is not the mean" in found.reason
-    assert (54.6 + 38.3 + 59.1) / 3 == pytest.approx(50.667, abs=0.001)
+    assert pytest.approx(50.667, abs=0.001) == (54.6 + 38.3 + 59.1) / 3
     others = [r for r in published() if r.macro and r.name != "LLaVA-Critic-8B"]
     for r in others:  # each prints a mean of its columns, to the last digit
         mean = sum(map(float, r.columns.values())) / len(r.columns)
@@ -177,7 +185,8 @@ def test_the_fewest_unscored_rows_are_those_a_full_search_finds(monkeypatch: pyt
         fewest = None
         for kept in product(*(range(1, n + 1) for n in sizes.values())):
             least, most = (
-                sum(k * interval(v)[i] for k, v in zip(kept, columns, strict=True)) / sum(kept) for i in (0, 1)
+                sum(k * interval(v)[i] for k, v in zip(kept, columns, strict=True)) / sum(kept)
+                for i in (0, 1)
             )
             if least <= high and most >= low:
                 dropped = sum(sizes.values()) - sum(kept)

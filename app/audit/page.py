@@ -49,7 +49,9 @@ class AuditPage:
         gr.HTML("<header><h1>Audit</h1><p>Do published accuracies add up? Each printed number against the number of "
                 "questions behind it, and each overall against its columns.</p></header>")  # fmt: skip
         gr.HTML(view.tally_html(self.rows), elem_id="tally")
-        self.own = gr.Accordion("Check a row of your own: paste it as it stands in a paper", open=False, elem_id="own")
+        self.own = gr.Accordion(
+            "Check a row of your own: paste it as it stands in a paper", open=False, elem_id="own"
+        )
         with self.own:
             self.paste = gr.Textbox(
                 label="A row, or a table of up to 50", lines=3, max_lines=12, elem_id="paste", placeholder=EXAMPLE,

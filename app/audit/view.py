@@ -93,14 +93,14 @@ def arithmetic_html(row: Published, found: Audit) -> Markup:
         """
         <div class="arithmetic">{% if found.sentences|length > 1 %}<p>{{ found.sentences[1:]|join(" ") }}</p>{% endif %}
         {%- if said %}
-        <div class="wide"><table class="contributions"><caption>Each column over the groups of: {{ said.grouping }} ({{ "/".join(sizes) }} questions{{ ", partly inferred" if said.inferred }})</caption>
+        <table class="contributions stacked"><caption>Each column over the groups of: {{ said.grouping }} ({{ "/".join(sizes) }} questions{{ ", partly inferred" if said.inferred }})</caption>
         <thead><tr><th scope="col">column</th><th scope="col">printed</th>{% if said.swapped %}<th scope="col">read as</th>{% endif %}<th scope="col">questions</th>
         <th scope="col">right answers that print so</th><th scope="col">a random number passes</th></tr></thead><tbody>
-        {%- for c in columns %}<tr><th scope="row">{{ c.name }}</th><td>{{ c.printed }}</td>{% if said.swapped %}<td>{{ c.read_as }}</td>{% endif %}<td>{{ c.n }}</td>
-        <td>{{ c.counts }}</td><td>{{ c.chance }}</td></tr>{% endfor %}</tbody></table></div>
-        <div class="wide"><table class="contributions"><caption>Overall, printed {{ row.overall }}</caption>
-        <thead><tr><th scope="col">reading</th><th scope="col">average</th><th scope="col">columns allow</th><th scope="col">off by</th></tr></thead><tbody>
-        {%- for r in readings %}<tr><th scope="row">{{ r.name }}</th><td>{{ r.average }}</td><td>{{ r.allowed }}</td><td>{{ r.off }}</td></tr>{% endfor %}</tbody></table></div>
+        {%- for c in columns %}<tr><th scope="row">{{ c.name }}</th><td data-label="printed">{{ c.printed }}</td>{% if said.swapped %}<td data-label="read as">{{ c.read_as }}</td>{% endif %}<td data-label="questions">{{ c.n }}</td>
+        <td data-label="right answers that print so">{{ c.counts }}</td><td data-label="a random number passes">{{ c.chance }}</td></tr>{% endfor %}</tbody></table>
+        <table class="contributions stacked"><caption>Overall, printed {{ row.overall }}</caption>
+        <thead><tr><th scope="col">reading</th><th scope="col">columns allow</th><th scope="col">off by</th></tr></thead><tbody>
+        {%- for r in readings %}<tr><th scope="row">{{ r.name }}</th><td data-label="columns allow">{{ r.allowed }}</td><td data-label="off by">{{ r.off }}</td></tr>{% endfor %}</tbody></table>
         {%- endif %}
         {%- if found.macro %}<p>Macro, printed {{ row.macro }}: the mean of the printed columns is {{ span(found.macro.allowed) }};
         {{ "it fits" if not found.macro.gap else "off by %.2f points" % found.macro.gap }}.</p>{% endif %}
@@ -136,8 +136,8 @@ def _readings(found: Audit) -> list[dict[str, str]]:
     shown = [f for f in found.fits if not f.swapped or f is found.said]
     return [
         {
-            "name": f"{f.grouping}, {'/'.join(map(str, f.sizes.values()))}{', columns swapped' if f.swapped else ''}",
-            "average": "all questions alike" if f.average == "micro" else "plain mean of the columns",
+            "name": f"{f.grouping}, {'/'.join(map(str, f.sizes.values()))}{', columns swapped' if f.swapped else ''}"
+            if f.average == "micro" else f"plain mean of the columns ({f.grouping})",
             "allowed": _span(f.allowed), "off": "fits" if not f.overall_gap else f"{f.overall_gap:.2f} points",
         }
         for f in shown

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
+from app.audit.page import build_audit
 from app.common.bar import Bar
 from app.common.identity import Identity
 from app.common.recovery import Recovery
@@ -74,6 +75,9 @@ def build(judge: Explainable, runs: Path, desk: Desk, recorded: Sequence[Gallery
     with demo.route("Leaderboard", "/leaderboard"):
         bar.build("leaderboard")
         build_leaderboard(library, demo, RunMaker(judge, runs))
+    with demo.route("Audit", "/audit"):
+        bar.build("audit")
+        build_audit(demo)
     with demo.route("Failures", "/failures"):
         bar.build("failures")
         build_failures(library, demo)
@@ -116,6 +120,9 @@ def build_without_model(folder: Path, desk: Desk, recorded: Sequence[Gallery] = 
     with demo.route("Leaderboard", "/leaderboard"):
         bar.build("leaderboard")
         build_leaderboard(library, demo)
+    with demo.route("Audit", "/audit"):
+        bar.build("audit")
+        build_audit(demo)
     with demo.route("Failures", "/failures"):
         bar.build("failures")
         build_failures(library, demo, inspect=False)

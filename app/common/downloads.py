@@ -91,10 +91,12 @@ def _make_room() -> None:
 
 
 def table_file(table: pd.DataFrame, name: str, kind: str) -> str:
-    """The table as csv, jsonl or parquet in a folder of its own."""
+    """The table as csv, json, jsonl or parquet in a folder of its own."""
     path = folder() / f"{name}.{kind}"
     if kind == "csv":
         harmless(table).to_csv(path, index=False, lineterminator="\r\n")  # as RFC 4180 has it
+    elif kind == "json":
+        table.to_json(path, orient="records", indent=1, force_ascii=False)
     elif kind == "jsonl":
         table.to_json(path, orient="records", lines=True, force_ascii=False)
     else:

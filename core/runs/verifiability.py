@@ -43,25 +43,25 @@ def by_verifiability(runs: Sequence[Run], ties: str = "wrong") -> Verifiability 
     source = next((r for r in runs if rule_column(r.manifest) is not None), None)
     if source is None:
         return None
-    parts = _parts(source)
+    part_of = parts(source)
     table = {}
     for run in runs:
         frame = _outcomes(run)
         points = pd.Series(frame_points(frame, ties), index=frame.index)
-        common = frame.index.intersection(parts.index)
-        part = parts.loc[common]
+        common = frame.index.intersection(part_of.index)
+        part = part_of.loc[common]
         table[run.name] = {
             name: rate(
                 frame.loc[common, "outcome"][part == name].astype(object), ties, points.loc[common][part == name].to_numpy()
             )
             for name in PARTS
         }  # fmt: skip
-    counts = parts.value_counts()
+    counts = part_of.value_counts()
     return Verifiability(source.name, {p: int(counts.get(p, 0)) for p in PARTS}, table)
 
 
 @damage_told
-def _parts(run: Run) -> pd.Series:
+def parts(run: Run) -> pd.Series:
     """(row, key) -> part, of the rows that were judged."""
     column = rule_column(run.manifest)
     d = len(run.manifest.judge.dimensions)

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from app.leaderboard import figures
-from app.leaderboard.page import LeaderboardPage, criteria_html, voting_html
+from app.leaderboard.detail import criteria_html, voting_html
+from app.leaderboard.page import LeaderboardPage
 from core.benchmarks import BENCHMARKS
 from core.commands.measures import lines
 from core.judges.pairs import rewards_of

@@ -1,0 +1,95 @@
+// The wall of the Failures page (app/failures): a click shows a record beside it, the current one is marked and scrolled into
+// view, and coming back finds the same place. Runs once as the wall is built; `element`, `trigger` and `watch` are Gradio's.
+const narrow = matchMedia('(max-width: 760px)');
+const NAME = 'rewardscope-wall', ITEM = '#item';
+let row = null, pending = null;
+
+const shots = () => [...element.querySelectorAll('a[data-row]')];
+
+function mark(scroll) {
+  const before = element.querySelector('[aria-current]'), now = shots().find(s => s.dataset.row === row);
+  if (before !== now) {
+    const focused = before && before === document.activeElement;
+    before?.removeAttribute('aria-current');
+    now?.setAttribute('aria-current', 'true');
+    if (focused) now?.focus({preventScroll: true});
+  }
+  if (scroll && now) now.scrollIntoView({block: 'nearest'});
+}
+
+// On a narrow screen either the wall is there or the record. That is part of the address, so that Back leads to the wall.
+function show(item) {
+  if (item === (document.body.dataset.failures === 'item')) return;
+  document.body.dataset.failures = item ? 'item' : 'wall';
+  if (!narrow.matches) return;
+  if (item) scrollTo(0, 0);
+  else requestAnimationFrame(() => {
+    const now = element.querySelector('[aria-current]');
+    now?.scrollIntoView({block: 'center'});
+    now?.focus({preventScroll: true});
+  });
+}
+
+// What the server shows now, as the query of a link.
+window.rewardscopeWall = query => {
+  if (!query) return;
+  history.replaceState(history.state, '', `${location.pathname}?${query}${location.hash}`);
+  const next = new URLSearchParams(query).get('row');
+  if (next === row) return;
+  row = next;
+  mark(true);
+  document.getElementById('detail')?.scrollTo(0, 0);
+};
+
+element.addEventListener('click', e => {
+  const shot = e.target.closest('a[data-row]');
+  if (!shot || e.ctrlKey || e.metaKey || e.shiftKey || e.altKey) return; // a new tab or window
+  e.preventDefault();
+  row = shot.dataset.row;
+  mark(false);
+  document.getElementById('detail')?.scrollTo(0, 0);
+  if (narrow.matches) {
+    history.pushState(history.state, '', location.pathname + location.search + ITEM);
+    show(true);
+  }
+  trigger('select', {index: Number(row), value: row});
+});
+
+document.addEventListener('click', e => {
+  const to = e.target.closest?.('#to-wall, #fold');
+  if (!to) return;
+  e.preventDefault();
+  if (to.id === 'fold') {
+    const open = document.body.classList.toggle('filters-open');
+    to.setAttribute('aria-expanded', String(open));
+  } else {
+    history.replaceState(history.state, '', location.pathname + location.search);
+    show(false);
+  }
+});
+addEventListener('popstate', () => show(location.hash === ITEM));
+show(location.hash === ITEM);
+
+// Back from another page, or a reload: as far down as it was.
+const scrolled = () => [element.querySelector('.wall')?.scrollTop ?? 0, document.getElementById('detail')?.scrollTop ?? 0, scrollY];
+addEventListener('pagehide', () => {
+  try { sessionStorage.setItem(NAME, JSON.stringify([location.href, ...scrolled()])); } catch { /* storage may be forbidden */ }
+});
+try {
+  const kept = JSON.parse(sessionStorage.getItem(NAME) ?? 'null');
+  const how = performance.getEntriesByType('navigation')[0]?.type;
+  if (kept?.[0] === location.href && (how === 'back_forward' || how === 'reload')) pending = kept;
+} catch { /* as above */ }
+
+watch('value', () => {
+  row ??= element.querySelector('[aria-current]')?.dataset.row ?? null;
+  mark(!pending);
+  if (!pending) return;
+  const [, wall, detail, page] = pending;
+  pending = null;
+  requestAnimationFrame(() => {
+    element.querySelector('.wall')?.scrollTo(0, wall);
+    document.getElementById('detail')?.scrollTo(0, detail);
+    scrollTo(0, page);
+  });
+});

@@ -2,6 +2,7 @@
 // view, and coming back finds the same place. Runs once as the wall is built; `element`, `trigger` and `watch` are Gradio's.
 const narrow = matchMedia('(max-width: 760px)');
 const NAME = 'rewardscope-wall', ITEM = '#item';
+const browser = element.closest('#browser'), detail = browser.querySelector('#detail');
 let row = null, pending = null;
 
 const shots = () => [...element.querySelectorAll('a[data-row]')];
@@ -19,8 +20,8 @@ function mark(scroll) {
 
 // On a narrow screen either the wall is there or the record. That is part of the address, so that Back leads to the wall.
 function show(item) {
-  if (item === (document.body.dataset.failures === 'item')) return;
-  document.body.dataset.failures = item ? 'item' : 'wall';
+  if (item === (browser.dataset.view === 'item')) return;
+  browser.dataset.view = item ? 'item' : 'wall';
   if (!narrow.matches) return;
   if (item) scrollTo(0, 0);
   else requestAnimationFrame(() => {
@@ -38,7 +39,7 @@ window.rewardscopeWall = query => {
   if (next === row) return;
   row = next;
   mark(true);
-  document.getElementById('detail')?.scrollTo(0, 0);
+  detail.scrollTo(0, 0);
 };
 
 element.addEventListener('click', e => {
@@ -47,7 +48,7 @@ element.addEventListener('click', e => {
   e.preventDefault();
   row = shot.dataset.row;
   mark(false);
-  document.getElementById('detail')?.scrollTo(0, 0);
+  detail.scrollTo(0, 0);
   if (narrow.matches) {
     history.pushState(history.state, '', location.pathname + location.search + ITEM);
     show(true);
@@ -60,7 +61,8 @@ document.addEventListener('click', e => {
   if (!to) return;
   e.preventDefault();
   if (to.id === 'fold') {
-    const open = document.body.classList.toggle('filters-open');
+    const open = browser.dataset.filters !== 'open';
+    browser.dataset.filters = open ? 'open' : '';
     to.setAttribute('aria-expanded', String(open));
   } else {
     history.replaceState(history.state, '', location.pathname + location.search);
@@ -71,7 +73,7 @@ addEventListener('popstate', () => show(location.hash === ITEM));
 show(location.hash === ITEM);
 
 // Back from another page, or a reload: as far down as it was.
-const scrolled = () => [element.querySelector('.wall')?.scrollTop ?? 0, document.getElementById('detail')?.scrollTop ?? 0, scrollY];
+const scrolled = () => [element.querySelector('.wall')?.scrollTop ?? 0, detail.scrollTop ?? 0, scrollY];
 addEventListener('pagehide', () => {
   try { sessionStorage.setItem(NAME, JSON.stringify([location.href, ...scrolled()])); } catch { /* storage may be forbidden */ }
 });
@@ -83,13 +85,14 @@ try {
 
 watch('value', () => {
   row ??= element.querySelector('[aria-current]')?.dataset.row ?? null;
+  element.scrollTo(0, 0); // other pictures
   mark(!pending);
   if (!pending) return;
-  const [, wall, detail, page] = pending;
+  const [, wall, item, page] = pending;
   pending = null;
   requestAnimationFrame(() => {
-    element.querySelector('.wall')?.scrollTo(0, wall);
-    document.getElementById('detail')?.scrollTo(0, detail);
+    element.scrollTo(0, wall);
+    detail.scrollTo(0, item);
     scrollTo(0, page);
   });
 });

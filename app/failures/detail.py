@@ -63,15 +63,15 @@ def item_html(
     )
     return html(
         """
-        {{ problem }}<article class="item" aria-label="Row {{ s["row"] }}"><div class="item-head"><p class="small">row {{ s["row"] }} · {{ s["id"] }} · {{ s["subgroup"] }}
-        {%- if decisive %} · decided by {{ decisive }}{% endif %}</p>{{ link }}</div>
+        {{ problem }}<article class="item" aria-label="Row {{ s["row"] }}"><div class="item-head"><p class="small">row {{ s["row"] }} · {{ s["subgroup"] }}
+        {%- if decisive %} · decided by {{ decisive }}{% endif %} · {{ s["id"] }}</p>{{ link }}</div>
         <div class="item-record"><div class="item-picture">{{ shown }}</div><div class="item-text">
         <p class="prompt" dir="auto">{{ prompt }}</p>{{ responses }}</div></div>
         <div class="judges judges-{{ said|length }}">{% for one in said %}{{ one }}{% endfor %}</div>{{ ablation }}</article>
         """,
         problem=problem_html(stored["problem"]), shown=shown, s=stored, decisive=_decisive(stored), link=link,
         prompt=stored["prompt"][:LONGEST], responses=_responses(stored, opinions),
-        said=[said_html(o, alone=len(opinions) == 1) for o in opinions], ablation=ablation_html(ablated),
+        said=[said_html(o) for o in opinions], ablation=ablation_html(ablated),
     )  # fmt: skip
 
 
@@ -103,8 +103,8 @@ def _responses(stored: dict[str, Any], opinions: list[Opinion]) -> Markup:
     )  # fmt: skip
 
 
-def said_html(opinion: Opinion, alone: bool = True) -> Markup:
-    """One judge: its verdict, its sentence, and what it rests on. alone: whether its column is as wide as the detail."""
+def said_html(opinion: Opinion) -> Markup:
+    """One judge: its verdict, its sentence, and what it rests on."""
     row, judgement = opinion.stored, opinion.judgement
     if row is None or not row["rewards"] or judgement is None:
         why = "has no such record" if row is None else "did not judge this row"
@@ -127,21 +127,18 @@ def said_html(opinion: Opinion, alone: bool = True) -> Markup:
         warning=words.warning(judgement.ood) if judgement.condition is not Condition.BLANK else None,
         name=opinion.name, kind=KINDS.get(opinion.card.kind, ""), row=row, orders=orders, parted=_parted(opinion),
         rewards=" · ".join(f"{letter(i)} {signed(r)}" for i, r in enumerate(row["rewards"])),
-        sentence=_sentence(row, judgement), basis=_basis(judgement, pair, alone), critique=critique_html(judgement),
+        sentence=_sentence(row, judgement), basis=_basis(judgement, pair), critique=critique_html(judgement),
     )  # fmt: skip
 
 
-def _basis(judgement: Judgement, pair: tuple[int, int], alone: bool) -> Markup:
-    """What the verdict is made of: contributions of dimensions, as a table and in a narrow column as bars; else the rewards."""
+def _basis(judgement: Judgement, pair: tuple[int, int]) -> Markup:
+    """What the verdict is made of: contributions of dimensions as bars, their numbers folded; else the rewards."""
     if not judgement.selected:
         return NOTHING if judgement.votes or judgement.critique else _rewards(judgement)
-    table = contributions_html(judgement, *pair)
-    if alone:
-        return table
-    folded = html(
-        '<details><summary>All numbers</summary><div class="wide">{{ table }}</div></details>', table=table
-    )
-    return figures.waterfall(judgement, *pair).html() + folded
+    return html(
+        '{{ bars }}<details><summary>Gates, weights and scores</summary><div class="wide">{{ table }}</div></details>',
+        bars=figures.waterfall(judgement, *pair).html(), table=contributions_html(judgement, *pair),
+    )  # fmt: skip
 
 
 def _rewards(judgement: Judgement) -> Markup:

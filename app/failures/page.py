@@ -80,7 +80,8 @@ class FailuresPage:
                 self._filter_boxes()
             with gr.Column(elem_id="pictures", min_width=260):
                 gr.HTML(
-                    '<button type="button" id="fold" aria-controls="filters" aria-expanded="false">Filters</button>'
+                    '<button type="button" id="fold" aria-controls="filters" aria-expanded="false">Filters</button>',
+                    elem_id="fold-box",
                 )
                 self.summary = gr.HTML(elem_id="summary")
                 self.crosstab = gr.HTML(js_on_load=PRESS, elem_id="crosstab")
@@ -90,7 +91,7 @@ class FailuresPage:
                     self.older = gr.Button("page ▸", size="sm", elem_id="page-on", min_width=80)
             with gr.Column(elem_id="detail", min_width=300):
                 with gr.Row(elem_id="walk"):
-                    gr.HTML('<a href="#wall" id="to-wall">◂ All pictures</a>')
+                    gr.HTML('<a href="#wall" id="to-wall">◂ All pictures</a>', elem_id="to-wall-box")
                     self.previous = gr.Button("◂ previous (K)", size="sm", elem_id="previous", min_width=110)
                     self.next = gr.Button(
                         "next (J) ▸", size="sm", elem_id="next", variant="primary", min_width=110
@@ -152,11 +153,13 @@ class FailuresPage:
             else:
                 box.input(self.on_filter, filters, shown, **PRIVATE)
         self.crosstab.select(self.on_cell, [self.place], [self.versus, *shown], **PRIVATE)
-        self.wall.select(self.on_select, [self.place], shown, trigger_mode="multiple", **PRIVATE)
+        # The wall stands still while another of its records is fetched, and fast presses are all counted.
+        walks = {"outputs": shown, "trigger_mode": "multiple", "show_progress_on": [self.item], **PRIVATE}
+        self.wall.select(self.on_select, [self.place], **walks)
         for button, step in ((self.newer, -1), (self.older, 1)):
             button.click(self._turn(step), [self.place], shown, **PRIVATE)
         for button, step in ((self.previous, -1), (self.next, 1)):
-            button.click(self._step(step), [self.place], shown, trigger_mode="multiple", **PRIVATE)
+            button.click(self._step(step), [self.place], **walks)
         self.address.change(None, [self.address], None, js=FOLLOW)
         for button, kind in zip(self.downloads, FORMATS, strict=True):
             self.files.offer(button, self._download(kind), [self.place])
@@ -466,20 +469,18 @@ def _note(text: str) -> Markup:
 
 
 def _summary(found: browse.Page, place: Place) -> Markup:
-    r = found.slice_rate
-    accuracy = (
-        f"; of the {r.n:,} judged rows that pass the other filters, whatever their outcome, {100 * r.value:.1f} % are right "
-        f"(95 %: {100 * r.low:.1f} to {100 * r.high:.1f})"
-        if r.n
-        else ""
-    )
-    if place.versus or place.wrong_reason or place.said:
-        accuracy = ""
+    """How many, and where they are all of one outcome, how often the judge is right on the records that they are taken from."""
+    told_by_filter = place.versus or place.wrong_reason or place.said
     first = int(place.page) * PAGE
-    here = f"{first + 1} to {first + len(found.rows)} of " if len(found.rows) else ""
     return html(
-        '<p class="small" role="status">{{ text }}</p>', text=f"{here}{found.total:,} records{accuracy}."
-    )
+        """
+        <p class="small" role="status"><b>{% if n %}{{ first + 1 }} to {{ first + n }} of {% endif %}{{ total|f(",") }} records.</b>
+        {%- if r %} The judge is right on {{ (100 * r.value)|f(".1f") }} % (95 %: {{ (100 * r.low)|f(".1f") }} to {{ (100 * r.high)|f(".1f") }})
+        of the {{ r.n|f(",") }} that pass the filters but "Show".{% endif %}</p>
+        """,
+        first=first, n=len(found.rows), total=found.total,
+        r=found.slice_rate if found.slice_rate.n and not told_by_filter else None,
+    )  # fmt: skip
 
 
 def build_failures(library: Library, demo: gr.Blocks, inspect: bool = True) -> FailuresPage:

@@ -24,6 +24,7 @@ def wall_html(found: browse.Page, place: Place, run: Run) -> Markup:
     pages = (found.total - 1) // PAGE + 1
     return html(
         """
+        {% if aside %}<p class="small">Row {{ row }}, shown beside, is not among these.</p>{% endif %}
         <ul class="wall" aria-label="Records">{% for s in shots %}<li>
         <a class="shot {{ s.outcome }}" href="failures?{{ s.query }}" data-row="{{ s.row }}"{% if s.row == row %} aria-current="true"{% endif %}>
         <img src="{{ s.picture }}" alt="Row {{ s.row }}" width="120" height="120" loading="lazy" decoding="async">
@@ -32,7 +33,7 @@ def wall_html(found: browse.Page, place: Place, run: Run) -> Markup:
         <span class="margin">{{ s.margin }}</span>{% if s.note %} <span class="note">{{ s.note }}</span>{% endif %}</a></li>
         {%- endfor %}</ul>{% if pages > 1 %}<p class="small pages">page {{ page }} of {{ pages|f(",") }}</p>{% endif %}
         """,
-        shots=[_shot(r, place, run) for r in found.rows.to_dict("records")], row=int(place.row or -1),
+        shots=[_shot(r, place, run) for r in found.rows.to_dict("records")], row=int(place.row or -1), aside=place.row and int(place.row) not in set(found.rows["row"]),
         page=f"{int(place.page) + 1:,}", pages=pages,
     )  # fmt: skip
 

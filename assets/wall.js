@@ -2,7 +2,7 @@
 // view, and coming back finds the same place. Runs once as the wall is built; `element`, `trigger` and `watch` are Gradio's.
 const narrow = matchMedia('(max-width: 760px)');
 const NAME = 'rewardscope-wall', ITEM = '#item';
-const browser = element.closest('#browser'), detail = browser.querySelector('#detail');
+const wall = element.closest('#wall'), browser = wall.closest('#browser'), detail = browser.querySelector('#detail');
 let row = null, pending = null;
 
 const shots = () => [...element.querySelectorAll('a[data-row]')];
@@ -85,13 +85,14 @@ try {
 
 watch('value', () => {
   row ??= element.querySelector('[aria-current]')?.dataset.row ?? null;
-  element.scrollTo(0, 0); // other pictures
+  if (!shots().length) return;
+  wall.scrollTo(0, 0); // other pictures
   mark(!pending);
   if (!pending) return;
-  const [, wall, item, page] = pending;
+  const [, top, item, page] = pending;
   pending = null;
   requestAnimationFrame(() => {
-    element.scrollTo(0, wall);
+    wall.scrollTo(0, top);
     detail.scrollTo(0, item);
     scrollTo(0, page);
   });

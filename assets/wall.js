@@ -72,15 +72,18 @@ document.addEventListener('click', e => {
 addEventListener('popstate', () => show(location.hash === ITEM));
 show(location.hash === ITEM);
 
-// Back from another page, or a reload: as far down as it was.
-const scrolled = () => [element.querySelector('.wall')?.scrollTop ?? 0, detail.scrollTop ?? 0, scrollY];
+// Back from another page, or a reload: as far down as it was. Noted while it is scrolled: when the page is left it is gone already.
+const scrolled = {wall: 0, detail: 0, page: 0};
+wall.addEventListener('scroll', () => { scrolled.wall = wall.scrollTop; }, {passive: true});
+detail.addEventListener('scroll', () => { scrolled.detail = detail.scrollTop; }, {passive: true});
+addEventListener('scroll', () => { scrolled.page = scrollY; }, {passive: true});
 addEventListener('pagehide', () => {
-  try { sessionStorage.setItem(NAME, JSON.stringify([location.href, ...scrolled()])); } catch { /* storage may be forbidden */ }
+  try { sessionStorage.setItem(NAME, JSON.stringify({...scrolled, at: location.href})); } catch { /* storage may be forbidden */ }
 });
 try {
   const kept = JSON.parse(sessionStorage.getItem(NAME) ?? 'null');
   const how = performance.getEntriesByType('navigation')[0]?.type;
-  if (kept?.[0] === location.href && (how === 'back_forward' || how === 'reload')) pending = kept;
+  if (kept?.at === location.href && (how === 'back_forward' || how === 'reload')) pending = kept;
 } catch { /* as above */ }
 
 watch('value', () => {
@@ -89,11 +92,11 @@ watch('value', () => {
   wall.scrollTo(0, 0); // other pictures
   mark(!pending);
   if (!pending) return;
-  const [, top, item, page] = pending;
+  const place = pending;
   pending = null;
   requestAnimationFrame(() => {
-    wall.scrollTo(0, top);
-    detail.scrollTo(0, item);
-    scrollTo(0, page);
+    wall.scrollTo(0, place.wall);
+    detail.scrollTo(0, place.detail);
+    scrollTo(0, place.page);
   });
 });

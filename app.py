@@ -21,6 +21,7 @@ from app.common.late import LateJudge
 from app.common.model_options import add_model_options, options_of
 from app.common.server import Logins, doors, given_hosts
 from app.common.theme import CSS, THEME, head
+from app.failures import thumbnails
 from app.pages import RECORDED, Desk, build, build_without_model
 from core.explain import can_explain
 from core.judges.options import Options
@@ -33,6 +34,7 @@ from core.model.files import CheckpointError
 from core.records.bundle import BundleError
 from core.records.gallery import Gallery
 from core.records.gallery import read as read_gallery
+from core.runs.library import Library
 
 
 def with_judge(args: argparse.Namespace, desk: Desk) -> tuple[gr.Blocks, Callable[[], None]]:
@@ -186,7 +188,12 @@ def main() -> None:
         mcp_server=args.mcp,
         show_error=True,
         prevent_thread_lock=True,
-        **doors(given_hosts(args.allow_host, args.host), head(), Logins(auth) if auth else None),
+        **doors(
+            given_hosts(args.allow_host, args.host),
+            head(),
+            Logins(auth) if auth else None,
+            [thumbnails.route(Library([args.replay or args.runs]))],
+        ),
     )
     once_served()
     demo.block_thread()

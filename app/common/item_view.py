@@ -1,22 +1,15 @@
-"""One record of a run as HTML: picture, responses side by side with their differences marked, and who said what."""
+"""Parts of a record as HTML that several pages show: differences of two texts, contributions, critiques, image ablation."""
 
 from __future__ import annotations
 
 import difflib
-import math
 import re
 from collections.abc import Sequence
-from typing import Any
-from urllib.parse import urlencode
 
 from markupsafe import Markup, escape
-from PIL import Image
 
-from app.common import heat, words
 from app.common.html import NOTHING, html, joined, signed
-from core.records import Comparison, Condition, ImageAblation, ImageUse, Judgement, letter
-from core.runs.browse import Similar
-from core.taxonomy import DIMENSIONS
+from core.records import ImageAblation, ImageUse, Judgement, letter
 
 LONGEST = 20_000  # characters of a response on the page
 FOLDED = 600  # characters from which a critique is folded
@@ -44,33 +37,6 @@ def differences(a: str, b: str) -> tuple[Markup, Markup]:
     return joined(out[0]), joined(out[1])
 
 
-def item_html(
-    stored: dict[str, Any], picture: Image.Image | None, judged: list[tuple[str, dict[str, Any], Judgement | None]],
-    ablated: ImageAblation | None = None,
-) -> Markup:  # fmt: skip
-    """stored: the row; judged: (judge's name, its stored row, its judgement) of one or two runs."""
-    if not stored["responses"]:
-        return problem_html(stored["problem"] or "This row cannot be read.")
-    shown = (
-        heat.img(heat.shrink(picture), "The picture of this record")
-        if picture
-        else html('<p class="small">This run holds no picture of this record.</p>')
-    )
-    return html(
-        """
-        {{ problem }}<div class="item"><div class="item-picture">{{ shown }}</div><div class="item-text">
-        <p class="small">row {{ s["row"] }} · {{ s["id"] }} · {{ s["subgroup"] }}
-        {%- if decisive %} · decided by {{ decisive }}{% endif %}</p>
-        <p class="prompt" dir="auto">{{ prompt }}</p>
-        {{ responses }}{{ verdicts }}{{ image_ablation }}</div></div>
-        """,
-        problem=problem_html(stored["problem"]), shown=shown, s=stored, decisive=_decisive(stored),
-        prompt=stored["prompt"][:LONGEST], responses=_responses(stored),
-        verdicts=joined(_said(name, row, judgement) for name, row, judgement in judged),
-        image_ablation=image_ablation_html(ablated),
-    )  # fmt: skip
-
-
 def problem_html(text: str) -> Markup:
     return html('<div class="warning" role="alert">{{ text }}</div>', text=text) if text else NOTHING
 
@@ -88,70 +54,6 @@ def image_ablation_html(ablated: ImageAblation | None) -> Markup:
         r=ablated,
         badge=IMAGE_USE[ablated.use],
     )
-
-
-def _decisive(stored: dict[str, Any]) -> str:
-    """What the data say decides, not a judge."""
-    return {d.key: d.name for d in DIMENSIONS}.get(stored["decisive"], "")
-
-
-def _responses(stored: dict[str, Any]) -> Markup:
-    texts = stored["responses"]
-    marked = list(differences(*texts)) if len(texts) == 2 else [escape(t[:LONGEST]) for t in texts]
-    return html(
-        """
-        <div class="sides">{% for text in marked %}{% set i = loop.index0 %}
-        <div class="side"><b>{{ letter(i) }}</b>
-        {%- if i == preferred %} <span class="badge">preferred by the label</span>{% endif %}
-        <p dir="auto">{{ text }}</p>
-        {%- if texts[i]|length > longest -%}<p class="small">cut at {{ longest|f(",") }} characters</p>{% endif %}</div>
-        {%- endfor %}</div>
-        """,
-        marked=marked, texts=texts, preferred=stored["preferred"], letter=letter, longest=LONGEST,
-    )  # fmt: skip
-
-
-def _said(name: str, row: dict[str, Any], judgement: Judgement | None) -> Markup:
-    if not row["rewards"]:
-        return html(
-            '<p class="said"><b>{{ name }}</b> did not judge this row. {{ problem }}</p>',
-            name=name,
-            problem=row["problem"],
-        )
-    return html(
-        """
-        {%- if warning %}<div class="warning" role="alert">{{ warning }}</div>{% endif %}
-        <div class="said"><p><b>{{ name }}</b>: {{ row["outcome"] }}
-        {%- if orders %} <span class="badge">{{ orders }}</span>{% endif %}
-        {%- if row["margin"] is not none %}, margin of the preferred one {{ row["margin"]|signed }}{% endif %} ({{ rewards }})</p>
-        {%- if sentence %}<p>{{ sentence }}</p>{% endif %}{{ contributions }}{{ critique }}</div>
-        """,
-        warning=words.warning(judgement.ood) if judgement and judgement.condition is not Condition.BLANK else None, sentence=_sentence(row, judgement),
-        orders=words.orders(judgement, *sorted(_pair(judgement, row))) if judgement and len(row["responses"]) > 1 else "",
-        name=name, row=row, rewards=" · ".join(f"{letter(i)} {signed(r)}" for i, r in enumerate(row["rewards"])),
-        contributions=_contributions(judgement, row) if judgement else NOTHING, critique=critique_html(judgement),
-    )  # fmt: skip
-
-
-def _sentence(row: dict[str, Any], judgement: Judgement | None) -> str:
-    """What the judge says of the response that the label prefers and the best other one."""
-    if judgement is None or len(row["responses"]) < 2 or any(math.isnan(r) for r in judgement.rewards):
-        return ""
-    a, b = _pair(judgement, row)
-    record = Comparison(
-        judgement.comparison_id, None, row["prompt"], tuple(row["responses"]), row["preferred"]
-    )
-    return words.verdict(record, judgement, *sorted((a, b)))
-
-
-def _pair(judgement: Judgement, row: dict[str, Any]) -> tuple[int, int]:
-    """The preferred response (without a label the judge's favourite) and the best other one."""
-    a = row["preferred"] if row["preferred"] is not None else judgement.ranking[0]
-    return a, max((r, i) for i, r in enumerate(judgement.rewards) if i != a)[1]
-
-
-def _contributions(judgement: Judgement, row: dict[str, Any]) -> Markup:
-    return contributions_html(judgement, *_pair(judgement, row))
 
 
 def contributions_html(judgement: Judgement, a: int, b: int, names: Sequence[str] | None = None) -> Markup:
@@ -212,27 +114,4 @@ def _votes(judgement: Judgement, names: Sequence[str] | None) -> Markup:
         {%- endfor %}</tbody></table></div></details>
         """,
         rows=rows,
-    )
-
-
-def similar_html(found: Similar | None, run_name: str) -> Markup:
-    if found is None or not found.rows:
-        return NOTHING
-    return html(
-        """
-        <p class="similar">Similar errors (nearest contribution vectors): {% for row, distance, query in rows -%}
-        <a href="failures?{{ query }}" title="distance {{ distance|f(".2f") }}">{{ row }}</a>{{ "." if loop.last else " " }}
-        {%- endfor %}<br>
-        On the {{ r.n }} records with the same selected dimensions this judge is right {{ (100 * r.value)|f(".1f") }} % of the time
-        (95 %: {{ (100 * r.low)|f(".1f") }} to {{ (100 * r.high)|f(".1f") }}).</p>
-        """,
-        rows=[(row, distance, urlencode({"run": run_name, "row": row})) for row, distance in found.rows],
-        r=found.same_dimensions,
-    )
-
-
-def inspect_link(run_name: str, row: int) -> Markup:
-    return html(
-        '<a class="inspect-link" href="./?{{ query }}">Open in Inspect, with everything filled in</a>',
-        query=urlencode({"run": run_name, "row": row}),
     )

@@ -27,6 +27,7 @@ from urllib.parse import urlsplit
 
 from fastapi import HTTPException
 from starlette.middleware import Middleware
+from starlette.routing import BaseRoute
 
 from app.common import early, styles
 
@@ -340,8 +341,8 @@ def script_hashes(head: str) -> list[str]:
     return [base64.b64encode(hashlib.sha256(s.encode()).digest()).decode() for s in scripts]
 
 
-def doors(hosts: Hosts, head: str, logins: Logins | None) -> dict[str, Any]:
-    """What `launch` takes besides."""
+def doors(hosts: Hosts, head: str, logins: Logins | None, routes: Sequence[BaseRoute] = ()) -> dict[str, Any]:
+    """What `launch` takes besides. routes: what the server answers beside Gradio's pages, behind the same doors."""
 
     @asynccontextmanager
     async def closed(app: Any) -> AsyncIterator[None]:
@@ -352,7 +353,11 @@ def doors(hosts: Hosts, head: str, logins: Logins | None) -> dict[str, Any]:
         yield
 
     return {
-        "app_kwargs": {"middleware": [Middleware(Policy, hashes=script_hashes(head))], "lifespan": closed},
+        "app_kwargs": {
+            "middleware": [Middleware(Policy, hashes=script_hashes(head))],
+            "lifespan": closed,
+            "routes": [*routes],
+        },
         "max_threads": THREADS,
         "auth": logins,
     }

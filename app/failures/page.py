@@ -1,24 +1,27 @@
-"""The Failures page: rows of a run, or of two runs against each other, and the picture and texts behind each."""
+"""The Failures page: records of a run as a wall of pictures, filters on its left, and on its right the one that is looked at."""
 
 from __future__ import annotations
 
 import zipfile
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 import gradio as gr
-import pandas as pd
 from markupsafe import Markup
 
-from app.common import downloads, item_view, privately
+from app.common import downloads, privately
 from app.common.downloads import FORMATS, Downloads, table_file
-from app.common.html import NOTHING, html, signed
+from app.common.html import NOTHING, html
+from app.common.item_view import problem_html
 from app.common.keys import keys_switch
 from app.common.problems import problems_html
+from app.common.theme import ASSETS
+from app.failures.detail import Opinion, inspect_link, item_html
+from app.failures.place import Place
+from app.failures.wall import crosstab_html, quadrant, similar_html, wall_html
 from core.images import ImageError
-from core.records import Condition, letter
+from core.records import Condition
 from core.runs import browse
 from core.runs.browse import ORDER_CHOICES, OUTCOME_CHOICES, PAGE, SORTS, VERSUS_CHOICES, Filters
 from core.runs.controls import controls_of, image_ablation_of
@@ -26,44 +29,37 @@ from core.runs.library import Library
 from core.runs.manifest import RunError
 from core.runs.rows import picture_of
 from core.runs.run import Run
+from core.runs.said import SAID_CHOICES, states_choices
 from core.runs.schema import judgement_of
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
-REPLACE_ADDRESS = "(query) => { if (query) history.replaceState(null, '', location.pathname + '?' + query); }"
+SCRIPT = (ASSETS / "wall.js").read_text()
+FOLLOW = "(query) => { window.rewardscopeWall?.(query); }"
+PRESS = """element.addEventListener('click', event => {
+    const cell = event.target.closest('button[data-index]');
+    if (cell) trigger('select', {index: Number(cell.dataset.index), value: ''});
+});"""
 FILTERS = (
-    "run", "other", "versus", "outcome", "subgroup", "dimension", "longer", "low", "high", "search", "orders", "wrong_reason", "sort",
+    "run", "other", "third", "versus", "outcome", "subgroup", "dimension", "longer", "low", "high", "search", "orders", "said",
+    "wrong_reason", "sort",
 )  # fmt: skip
+OF_RUN = (
+    "run",
+    "other",
+    "third",
+    "versus",
+    "subgroup",
+    "dimension",
+    "orders",
+    "said",
+    "wrong_reason",
+)  # change with the run
+SHOWN = ("place", "address", "summary", "crosstab", "wall", "item", "similar")
 DOWNLOADED = 100_000  # rows of a downloaded table
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a reader is: the filters' values as they stand in a link, the page, and the row on show."""
-
-    run: str = ""
-    other: str = ""
-    versus: str = ""
-    outcome: str = "mistakes"
-    subgroup: str = ""
-    dimension: str = ""
-    longer: str = ""
-    low: str = ""
-    high: str = ""
-    search: str = ""
-    orders: str = ""
-    wrong_reason: str = ""
-    sort: str = "most confident mistakes"
-    page: str = "0"
-    row: str = ""
-
-    @classmethod
-    def of(cls, query: dict[str, str]) -> Place:
-        known = {k: str(v)[:500] for k, v in query.items() if k in cls.__dataclass_fields__}
-        return cls(**known)
-
-    def query(self) -> str:
-        standard = Place()
-        return urlencode({k: v for k, v in self.__dict__.items() if v and v != getattr(standard, k)})
+class FilterError(ValueError):
+    """What a link or a box asks for cannot be shown; the message is a sentence for whoever asked."""
 
 
 class FailuresPage:
@@ -78,86 +74,99 @@ class FailuresPage:
         )
         self.place = gr.State(None)
         self.address = gr.Textbox(visible="hidden")
-        with gr.Row():
-            self.run = gr.Dropdown([], label="Run", elem_id="run", scale=2)
-            self.other = gr.Dropdown([], label="Against", elem_id="other", scale=2)
-            self.versus = gr.Dropdown(
-                ["", *VERSUS_CHOICES], value="", label="Of the two", elem_id="versus", scale=2
-            )
-        with gr.Row():
-            self.outcome = gr.Dropdown(
-                list(OUTCOME_CHOICES), value="mistakes", label="Show", elem_id="outcome"
-            )
-            self.subgroup = gr.Dropdown([""], value="", label="Group", elem_id="subgroup")
-            self.dimension = gr.Dropdown(
-                [""],
-                value="",
-                label="Dimension selected",
-                elem_id="dimension",
-            )
-            self.orders = gr.Dropdown(
-                [("", ""), *((said, key) for key, said in ORDER_CHOICES.items())], value="", label="Shown in both orders", elem_id="orders",
-                visible=False,
-            )  # fmt: skip
-            self.sort = gr.Dropdown(list(SORTS), value=next(iter(SORTS)), label="Sorted by", elem_id="sort")
-        with gr.Accordion("More filters", open=False):
-            with gr.Row():
-                self.longer = gr.Dropdown(
-                    [("", ""), ("longer", "longer"), ("shorter", "shorter")],
-                    value="",
-                    label="The preferred response is the",
+        self.files = Downloads()
+        with gr.Row(elem_id="browser", equal_height=False):
+            with gr.Column(elem_id="filters", min_width=180):
+                self._filter_boxes()
+            with gr.Column(elem_id="pictures", min_width=260):
+                gr.HTML(
+                    '<button type="button" id="fold" aria-controls="filters" aria-expanded="false">Filters</button>',
+                    elem_id="fold-box",
                 )
-                self.low = gr.Textbox(label="Margin from", placeholder="-2.5")
-                self.high = gr.Textbox(label="to", placeholder="0")
-            self.wrong_reason = gr.Checkbox(
-                label="Right with a blank image as well",
-                elem_id="wrong-reason",
-            )
+                self.summary = gr.HTML(elem_id="summary")
+                self.crosstab = gr.HTML(js_on_load=PRESS, elem_id="crosstab")
+                self.wall = gr.HTML(js_on_load=SCRIPT, elem_id="wall")
+                with gr.Row(elem_id="turn"):
+                    self.newer = gr.Button("◂ page", size="sm", elem_id="page-back", min_width=80)
+                    self.older = gr.Button("page ▸", size="sm", elem_id="page-on", min_width=80)
+            with gr.Column(elem_id="detail", min_width=300):
+                with gr.Row(elem_id="walk"):
+                    gr.HTML('<a href="#wall" id="to-wall">◂ All pictures</a>', elem_id="to-wall-box")
+                    self.previous = gr.Button("◂ previous (K)", size="sm", elem_id="previous", min_width=110)
+                    self.next = gr.Button(
+                        "next (J) ▸", size="sm", elem_id="next", variant="primary", min_width=110
+                    )
+                    keys_switch(demo)
+                self.item = gr.HTML(elem_id="item")
+                self.similar = gr.HTML(elem_id="similar")
+        self._events(demo)
+
+    def _filter_boxes(self) -> None:
+        none = ("any", "")
+        self.run = _choice("run", "Judge and data", [])
+        self.outcome = _choice("outcome", "Show", list(OUTCOME_CHOICES), "mistakes")
         self.search = gr.Textbox(label="Search in prompts and responses", elem_id="search")
-        self.summary = gr.HTML(elem_id="summary")
-        self.table = gr.Dataframe(interactive=False, label="Records", show_label=False, max_height=330, wrap=True, elem_id="failures", datatype="str")  # fmt: skip
-        with gr.Row():
-            self.newer = gr.Button("◂ page", size="sm", elem_id="page-back")
-            self.older = gr.Button("page ▸", size="sm", elem_id="page-on")
-            self.previous = gr.Button("◂ previous (K)", size="sm", elem_id="previous")
-            self.next = gr.Button("next (J) ▸", size="sm", elem_id="next", variant="primary")
-            keys_switch(demo)
-        self.item = gr.HTML(elem_id="item")
-        self.similar = gr.HTML(elem_id="similar")
-        with gr.Accordion("Download", open=False), gr.Row():
+        self.subgroup = _choice("subgroup", "Group", [none])
+        self.dimension = _choice("dimension", "Dimension selected", [none])
+        self.orders = _choice(
+            "orders",
+            "Shown in both orders",
+            [none, *((said, key) for key, said in ORDER_CHOICES.items())],
+            visible=False,
+        )
+        self.said = _choice(
+            "said", "What it writes and what it decides", [none, *SAID_CHOICES], visible=False
+        )
+        self.sort = _choice("sort", "Sorted by", list(SORTS), next(iter(SORTS)))
+        self.other = _choice("other", "Compare with", [("none", "")])
+        self.third = _choice("third", "and with", [("none", "")], visible=False)
+        self.versus = _choice("versus", "Of the two", [none, *VERSUS_CHOICES], visible=False)
+        with gr.Accordion("More filters", open=False):
+            self.longer = _choice(
+                "longer",
+                "The preferred response is the",
+                [none, ("longer", "longer"), ("shorter", "shorter")],
+            )
+            self.low = gr.Textbox(label="Margin from", placeholder="-2.5", elem_id="low")
+            self.high = gr.Textbox(label="to", placeholder="0", elem_id="high")
+            self.wrong_reason = gr.Checkbox(label="Right with a blank image as well", elem_id="wrong-reason")
+        with gr.Accordion("Download", open=False):
             self.downloads = [
                 gr.Button(f"filtered rows, {f}", size="sm", elem_id=f"download-{f}") for f in FORMATS
             ]
             self.whole = gr.Button("the whole run, zip (opens with --replay)", size="sm", elem_id="whole")
-        self.files = Downloads()
-        self._events(demo)
 
     def _events(self, demo: gr.Blocks) -> None:
-        filters: list[Any] = [
-            self.run, self.other, self.versus, self.outcome, self.subgroup, self.dimension, self.longer, self.low,
-            self.high, self.search, self.orders, self.wrong_reason, self.sort,
-        ]  # fmt: skip
-        shown = [self.place, self.address, self.summary, self.table, self.item, self.similar]
-        run_parts = [self.run, self.other, self.subgroup, self.dimension, self.orders]
+        filters, shown = self._named(FILTERS), self._named(SHOWN)
+        of_run, of_other = self._named(OF_RUN), [self.third, self.versus]
         demo.load(self.on_open, None, [*filters, *shown], **PRIVATE)
-        self.run.input(self.on_run, [self.run], run_parts, **PRIVATE).then(
+        self.run.input(self.on_run, [self.run], of_run, **PRIVATE).then(
             self.on_filter, filters, shown, **PRIVATE
         )
-        for box in filters[1:]:
+        self.other.input(self.on_other, [self.other, self.third, self.versus], of_other, **PRIVATE).then(
+            self.on_filter, filters, shown, **PRIVATE
+        )
+        for box in filters[2:]:
             if isinstance(box, gr.Textbox):
                 box.submit(self.on_filter, filters, shown, **PRIVATE)
                 box.blur(self.on_filter, filters, shown, **PRIVATE)
             else:
                 box.input(self.on_filter, filters, shown, **PRIVATE)
-        self.table.select(self.on_select, [self.place], shown, **PRIVATE)
+        self.crosstab.select(self.on_cell, [self.place], [self.versus, *shown], **PRIVATE)
+        # The wall stands still while another of its records is fetched, and fast presses are all counted.
+        walks = {"outputs": shown, "trigger_mode": "multiple", "show_progress_on": [self.item], **PRIVATE}
+        self.wall.select(self.on_select, [self.place], **walks)
         for button, step in ((self.newer, -1), (self.older, 1)):
             button.click(self._turn(step), [self.place], shown, **PRIVATE)
         for button, step in ((self.previous, -1), (self.next, 1)):
-            button.click(self._step(step), [self.place], shown, trigger_mode="multiple", **PRIVATE)
-        self.address.change(None, [self.address], None, js=REPLACE_ADDRESS)
+            button.click(self._step(step), [self.place], **walks)
+        self.address.change(None, [self.address], None, js=FOLLOW)
         for button, kind in zip(self.downloads, FORMATS, strict=True):
             self.files.offer(button, self._download(kind), [self.place])
         self.files.offer(self.whole, self.on_whole, [self.run])
+
+    def _named(self, names: tuple[str, ...]) -> list[Any]:
+        return [getattr(self, name) for name in names]
 
     # -- events ----------------------------------------------------------------------------------------------
 
@@ -184,49 +193,67 @@ class FailuresPage:
 
     def on_open(self, request: gr.Request) -> tuple:
         runs = self.library.runs()
-        place = Place.of(dict(request.query_params))
+        query = dict(request.query_params)
+        place = Place.of(query)
         if place.run and place.run not in runs:
             gr.Warning("The run of this link is not on this server.")
             place = Place()
         if not runs:
-            nothing = gr.update()
             note = _note("There is no run yet: make one on the Leaderboard page.")
-            return (*[nothing] * len(FILTERS), None, "", note, None, "", "")
+            return (*(gr.skip() for _ in FILTERS), None, "", note, "", "", "", "")
         if not place.run:
             place = replace(place, run=_first(runs))
         try:
-            self._filters(place, runs)
-        except gr.Error as error:
-            gr.Warning(error.message)
+            filters = self._filters(place, runs)
+        except FilterError as error:
+            gr.Warning(str(error))
             place = Place(run=place.run)
-        run, other, subgroup, dimension, orders = self._run_parts(place.run, place)
-        boxes = (run, other, place.versus, place.outcome, subgroup, dimension, place.longer, place.low, place.high,
-                 place.search, orders, bool(place.wrong_reason), place.sort)  # fmt: skip
-        return (*boxes, *self._show(place))
+        else:
+            if place.row and "page" not in query:  # a link to a record: the wall opens where it stands
+                place = replace(place, page=str(_page_of(runs[place.run], filters, int(place.row))))
+        boxes = self._boxes(place, runs)
+        return (*(boxes.get(name, getattr(place, name)) for name in FILTERS), *self._show(place))
 
     def on_run(self, run: str) -> tuple:
-        return self._run_parts(run, Place(run=run))
-
-    def _run_parts(self, name: str, place: Place) -> tuple:
         runs = self.library.runs()
-        run = runs[name]
+        if run not in runs:
+            return tuple(gr.skip() for _ in OF_RUN)
+        boxes = self._boxes(Place(run=run), runs)
+        return tuple(boxes[name] for name in OF_RUN)
+
+    def on_other(self, other: str, third: str, versus: str) -> tuple:
+        """What needs a second run comes and goes with it."""
+        there = bool(other)
+        third = third if there and third != other else ""
+        return gr.Dropdown(value=third, visible=there), gr.Dropdown(
+            value=versus if there else "", visible=there
+        )
+
+    def _boxes(self, place: Place, runs: dict[str, Run]) -> dict[str, Any]:
+        """What the filters offer for a run, and what of it is chosen."""
+        run = runs[place.run]
         same = [
             (r.name, n)
             for n, r in runs.items()
-            if n != name and r.manifest.benchmark == run.manifest.benchmark
+            if n != place.run and r.manifest.benchmark == run.manifest.benchmark
         ]
-        return (
-            gr.Dropdown(choices=[(f"{r.manifest.title}: {r.name}", n) for n, r in runs.items()], value=name),
-            gr.Dropdown(
-                choices=[("", ""), *same], value=place.other if place.other in dict(same).values() else ""
+        others = {n for _, n in same}
+        other = place.other if place.other in others else ""
+        third = place.third if other and place.third in others and place.third != other else ""
+        none, dimensions = ("any", ""), run.manifest.judge.dimensions
+        return {
+            "run": gr.Dropdown(choices=[(f"{r.name} ({r.manifest.title})", n) for n, r in runs.items()], value=place.run),
+            "other": gr.Dropdown(choices=[("none", ""), *same], value=other),
+            "third": gr.Dropdown(choices=[("none", ""), *same], value=third, visible=bool(other)),
+            "versus": gr.Dropdown(value=place.versus if other else "", visible=bool(other)),
+            "subgroup": gr.Dropdown(choices=[none, *_or_none(browse.subgroups, run)], value=place.subgroup),
+            "dimension": gr.Dropdown(
+                choices=[none, *((d.name, d.key) for d in dimensions)], value=place.dimension, visible=bool(dimensions)
             ),
-            gr.Dropdown(choices=["", *_subgroups(run)], value=place.subgroup),
-            gr.Dropdown(
-                choices=[("", ""), *((d.name, d.key) for d in run.manifest.judge.dimensions)], value=place.dimension,
-                visible=bool(run.manifest.judge.dimensions),
-            ),
-            gr.Dropdown(value=place.orders, visible=_knows_orders(run)),
-        )  # fmt: skip
+            "orders": gr.Dropdown(value=place.orders, visible=bool(_or_none(browse.knows_orders, run))),
+            "said": gr.Dropdown(value=place.said, visible=states_choices(run)),
+            "wrong_reason": gr.Checkbox(value=bool(place.wrong_reason)),
+        }  # fmt: skip
 
     def on_filter(self, *values: Any) -> tuple:
         texts = {
@@ -235,16 +262,29 @@ class FailuresPage:
         }
         return self._show(Place(**texts))
 
+    def on_cell(self, place: Place | None, event: gr.SelectData) -> tuple:
+        """Shows the records of a cell of the 2 x 2; pressed again, all of them."""
+        what = quadrant(event.index)
+        if place is None or not what or not place.other:
+            return (gr.skip(), *_skipped())
+        what = "" if place.versus == what else what
+        return (what, *self._show(replace(place, versus=what, page="0", row="")))
+
     def on_select(self, place: Place | None, event: gr.SelectData) -> tuple:
-        if place is None or not event.row_value:
-            return (gr.skip(),) * 6
-        return self._show(replace(place, row=str(event.row_value[0])))
+        if place is None or type(event.index) is not int or not 0 <= event.index < 10**12:
+            return _skipped()
+        return self._show(replace(place, row=str(event.index)), place)
 
     def _turn(self, step: int) -> Any:
         def turn(place: Place | None) -> tuple:
             if place is None:
-                return (gr.skip(),) * 6
-            return self._show(replace(place, page=str(max(0, int(place.page) + step)), row=""))
+                return _skipped()
+            try:
+                last = max(0, (self._page(place).total - 1) // PAGE)
+            except (FilterError, RunError):
+                return self._show(place)
+            page = str(min(max(0, int(place.page) + step), last))
+            return self._show(replace(place, page=page, row="")) if page != place.page else _skipped()
 
         return turn
 
@@ -253,17 +293,20 @@ class FailuresPage:
 
         def move(place: Place | None) -> tuple:
             if place is None:
-                return (gr.skip(),) * 6
-            found, at = self._page(place), int(place.page)
-            rows = [str(r) for r in found.rows["row"]]
-            here = rows.index(place.row) + step if place.row in rows else 0
-            if here < 0 or here >= len(rows):
-                at = min(max(0, at + step), max(0, (found.total - 1) // PAGE))
-                if at == int(place.page):
-                    return (gr.skip(),) * 6
-                rows = [str(r) for r in self._page(replace(place, page=str(at))).rows["row"]]
-                here = 0 if step > 0 else len(rows) - 1
-            return self._show(replace(place, page=str(at), row=rows[here] if rows else ""))
+                return _skipped()
+            try:
+                found, at = self._page(place), int(place.page)
+                rows = [str(r) for r in found.rows["row"]]
+                here = rows.index(place.row) + step if place.row in rows else 0
+                if here < 0 or here >= len(rows):
+                    at = min(max(0, at + step), max(0, (found.total - 1) // PAGE))
+                    if at == int(place.page):
+                        return _skipped()
+                    rows = [str(r) for r in self._page(replace(place, page=str(at))).rows["row"]]
+                    here = 0 if step > 0 else len(rows) - 1
+            except (FilterError, RunError):
+                return self._show(place)
+            return self._show(replace(place, page=str(at), row=rows[here] if rows else ""), place)
 
         return move
 
@@ -272,7 +315,11 @@ class FailuresPage:
             if place is None:
                 raise gr.Error("There is nothing to download yet.")
             runs = self.library.runs()
-            rows = browse.page(runs[place.run], self._filters(place, runs), limit=DOWNLOADED).rows
+            try:
+                filters = self._filters(place, runs)
+            except FilterError as error:
+                raise gr.Error(str(error)) from error
+            rows = browse.page(runs[place.run], filters, limit=DOWNLOADED).rows
             return table_file(rows, "failures", kind)
 
         return write
@@ -280,96 +327,121 @@ class FailuresPage:
     # -- what is shown ---------------------------------------------------------------------------------------
 
     def _filters(self, place: Place, runs: dict[str, Run]) -> Filters:
-        """Raises gr.Error in plain words: links can hold anything."""
+        """Raises FilterError in plain words: links can hold anything."""
         run = runs.get(place.run)
         if run is None:
-            raise gr.Error("This run is not on this server any more.")
+            raise FilterError("This run is not on this server any more.")
         keys = {d.key for d in run.manifest.judge.dimensions}
         choices = (
             (place.versus, VERSUS_CHOICES), (place.outcome, OUTCOME_CHOICES), (place.sort, SORTS), (place.dimension, keys),
-            (place.longer, ("longer", "shorter")), (place.orders, ORDER_CHOICES if _knows_orders(run) else ()),
+            (place.longer, ("longer", "shorter")), (place.orders, ORDER_CHOICES if _or_none(browse.knows_orders, run) else ()),
+            (place.said, SAID_CHOICES if states_choices(run) else ()),
         )  # fmt: skip
         for value, allowed in choices:
             if value and value not in allowed:
-                raise gr.Error(f"'{value[:60]}' is not a filter of this page.")
-        if not place.page.isdecimal() or len(place.page) > 6 or (place.row and not place.row.isdecimal()):
-            raise gr.Error("The page or row of this link is not a number.")
+                raise FilterError(f"'{value[:60]}' is not a filter of this page.")
+        if not place.page.isdecimal() or len(place.page) > 6 or (place.row and not (place.row.isdecimal() and len(place.row) < 13)):  # fmt: skip
+            raise FilterError("The page or row of this link is not a number.")
         other = runs.get(place.other)
         if place.versus and other is None:
-            raise gr.Error("Choose a second run under 'Against' first.")
+            raise FilterError("Choose a second run under 'Compare with' first.")
         blank, shuffled = controls_of(self.library, run)
         if place.wrong_reason and blank is None:
-            raise gr.Error(
+            raise FilterError(
                 "There is no run of this judge with blank images on this data: make one on the Leaderboard page."
             )
         return Filters(
             place.outcome or "mistakes", place.subgroup, place.dimension, (_number(place.low), _number(place.high)),
             place.longer, place.search, other, place.versus, blank, bool(place.wrong_reason),
-            place.sort or next(iter(SORTS)), shuffled, place.orders,
+            place.sort or next(iter(SORTS)), shuffled, place.orders, place.said,
         )  # fmt: skip
 
     def _page(self, place: Place) -> browse.Page:
         runs = self.library.runs()
-        return browse.page(runs[place.run], self._filters(place, runs), int(place.page) * PAGE)
+        filters = self._filters(place, runs)
+        return browse.page(runs[place.run], filters, int(place.page) * PAGE)
 
-    def _show(self, place: Place) -> tuple:
+    def _show(self, place: Place, before: Place | None = None) -> tuple:
+        """One value a name of SHOWN. before: where the reader was; the wall stays as it is where only the row is another one. A
+        problem is said above the wall, and what was shown stays."""
         try:
-            return self._shown(place)
+            return self._shown(place, before)
+        except FilterError as error:
+            return (gr.skip(), gr.skip(), problem_html(str(error)), *(gr.skip() for _ in SHOWN[3:]))
         except RunError as error:
-            return place, place.query(), problems_html([str(error)]), None, "", ""
+            return place, place.query(), problems_html([str(error)]), "", "", "", ""
 
-    def _shown(self, place: Place) -> tuple:
+    def _shown(self, place: Place, before: Place | None = None) -> tuple:
         runs, problems = self.library.surveyed()
         filters = self._filters(place, runs)
-        found = browse.page(runs[place.run], filters, int(place.page) * PAGE)
+        run = runs[place.run]
+        if before is not None and replace(before, row=place.row) == place:
+            return (place, place.query(), gr.skip(), gr.skip(), gr.skip(), *self._item(place, runs))
+        found = browse.page(run, filters, int(place.page) * PAGE)
         if not place.row and len(found.rows):
             place = replace(place, row=str(found.rows["row"][0]))
         summary = _summary(found, place) + problems_html(problems)
-        return (place, place.query(), summary, _table(found.rows), *self._item(place, runs))
+        counts = crosstab_html(
+            browse.crosstab(run, filters), run.name, filters.other.name if filters.other else "", place.versus
+        )
+        return (place, place.query(), summary, counts, wall_html(found, place, run), *self._item(place, runs))
 
-    def _item(self, place: Place, runs: dict[str, Run]) -> tuple[str, str]:
+    def _item(self, place: Place, runs: dict[str, Run]) -> tuple[Markup, Markup]:
         if not place.row:
-            return _note("No record passes these filters."), ""
+            return _note("No record passes these filters."), NOTHING
         run, row = runs[place.run], int(place.row)
         try:
             stored = browse.record(run, row)
             if stored is None:
-                return _note(f"This run has no row {row}."), ""
-            judged = [(run.name, stored, judgement_of(stored, run.manifest) if stored["rewards"] else None)]
-            other = runs.get(place.other)
-            theirs = browse.record(other, row) if other else None
-            if other and theirs and theirs["key"] == stored["key"]:
-                judged.append(
-                    (other.name, theirs, judgement_of(theirs, other.manifest) if theirs["rewards"] else None)
-                )
-            picture = picture_of(run, stored)
-            text = item_view.item_html(stored, picture, judged, image_ablation_of(self.library, run, stored))
+                return _note(f"This run has no row {row}."), NOTHING
+            names = dict.fromkeys((place.run, place.other, place.third))
+            opinions = [_opinion(runs[n], row, stored["key"]) for n in names if n in runs]
+            judgeable = self.inspect and len(stored["responses"]) > 1
+            link = inspect_link(place.run, row) if judgeable else NOTHING
+            ablated = image_ablation_of(self.library, run, stored)
+            text = item_html(stored, picture_of(run, stored), opinions, ablated, link)
         except (RunError, ImageError) as error:  # this row alone: the list and the other rows stay
-            return item_view.problem_html(f"Row {row} cannot be shown. {error}"), ""
-        judgeable = self.inspect and len(stored["responses"]) > 1
-        link = item_view.inspect_link(place.run, row) if judgeable else NOTHING
-        return text + link, _similar(run, row, place.run)
+            return problem_html(f"Row {row} cannot be shown. {error}"), NOTHING
+        return text, _similar(run, row, place)
 
 
-def _similar(run: Run, row: int, name: str) -> Markup:
+def _choice(name: str, label: str, choices: Any, value: str = "", visible: bool = True) -> gr.Dropdown:
+    return gr.Dropdown(choices, value=value, label=label, elem_id=name, visible=visible)
+
+
+def _opinion(run: Run, row: int, key: str) -> Opinion:
+    stored = browse.record(run, row)
+    if stored is None or stored["key"] != key:  # the same number of other data
+        return Opinion(run.name, run.manifest.judge, None, None)
+    judgement = judgement_of(stored, run.manifest) if stored["rewards"] else None
+    return Opinion(run.name, run.manifest.judge, stored, judgement)
+
+
+def _similar(run: Run, row: int, place: Place) -> Markup:
     try:
-        return item_view.similar_html(browse.similar(run, row), name)
+        return similar_html(browse.similar(run, row), place, run)
     except RunError:  # another row is damaged: this one can be shown without its likes
         return NOTHING
 
 
-def _subgroups(run: Run) -> list[str]:
+def _page_of(run: Run, filters: Filters, row: int) -> int:
+    """0 where the row does not pass: it is shown beside the wall all the same."""
     try:
-        return browse.subgroups(run)
+        return browse.page_of(run, filters, row) or 0
     except RunError:
-        return []
+        return 0
 
 
-def _knows_orders(run: Run) -> bool:
+def _or_none(read: Any, run: Run) -> Any:
+    """What a damaged run cannot be asked is as if there were none."""
     try:
-        return browse.knows_orders(run)
+        return read(run)
     except RunError:
-        return False
+        return ()
+
+
+def _skipped() -> tuple:
+    return tuple(gr.skip() for _ in SHOWN)
 
 
 def _number(text: str) -> float | None:
@@ -378,7 +450,7 @@ def _number(text: str) -> float | None:
     try:
         value = float(text.replace(",", ".").replace("−", "-"))
     except ValueError as error:
-        raise gr.Error(f"'{text[:40]}' is not a number.") from error
+        raise FilterError(f"'{text[:40]}' is not a number.") from error
     return value
 
 
@@ -397,41 +469,18 @@ def _note(text: str) -> Markup:
 
 
 def _summary(found: browse.Page, place: Place) -> Markup:
-    r = found.slice_rate
-    accuracy = (
-        f"; of the {r.n:,} judged rows that pass the other filters, whatever their outcome, {100 * r.value:.1f} % are right "
-        f"(95 %: {100 * r.low:.1f} to {100 * r.high:.1f})"
-        if r.n
-        else ""
-    )
-    if place.versus or place.wrong_reason:
-        accuracy = ""
+    """How many, and where they are all of one outcome, how often the judge is right on the records that they are taken from."""
+    told_by_filter = place.versus or place.wrong_reason or place.said
     first = int(place.page) * PAGE
-    here = f"{first + 1} to {first + len(found.rows)} of " if len(found.rows) else ""
     return html(
-        '<p class="small" role="status">{{ text }}</p>', text=f"{here}{found.total:,} records{accuracy}."
-    )
-
-
-def _table(rows: pd.DataFrame) -> pd.DataFrame:
-    def margins(name: str) -> list[str]:
-        return [signed(m) if pd.notna(m) else "" for m in rows[name]]
-
-    beside = {"margin_blank": "blank image", "margin_shuffled": "shuffled image"}
-    return pd.DataFrame({
-        "row": rows["row"], "group": rows["subgroup"], "outcome": rows["outcome"], "margin": margins("margin"),
-        **{title: margins(name) for name, title in beside.items() if name in rows},
-        **({"both orders": _orders(rows)} if "order_consistent" in rows else {}),
-        "prompt": [p if len(p) <= 160 else p[:157] + "…" for p in rows["prompt"]],
-    })  # fmt: skip
-
-
-def _orders(rows: pd.DataFrame) -> list[str]:
-    return [
-        "not decided" if pd.isna(same) else "depends on the order" if not same
-        else f"{letter(int(choice))} in both" if pd.notna(choice) else "the same in both"
-        for same, choice in zip(rows["order_consistent"], rows["choice"], strict=True)
-    ]  # fmt: skip
+        """
+        <p class="small" role="status"><b>{% if n %}{{ first + 1 }} to {{ first + n }} of {% endif %}{{ total|f(",") }} records.</b>
+        {%- if r %} The judge is right on {{ (100 * r.value)|f(".1f") }} % (95 %: {{ (100 * r.low)|f(".1f") }} to {{ (100 * r.high)|f(".1f") }})
+        of the {{ r.n|f(",") }} that pass the filters but "Show".{% endif %}</p>
+        """,
+        first=first, n=len(found.rows), total=found.total,
+        r=found.slice_rate if found.slice_rate.n and not told_by_filter else None,
+    )  # fmt: skip
 
 
 def build_failures(library: Library, demo: gr.Blocks, inspect: bool = True) -> FailuresPage:

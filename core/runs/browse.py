@@ -22,6 +22,7 @@ from core.records import Judgement
 from core.runs.manifest import RunError
 from core.runs.metrics import OUTCOMES, Rate, rate_of_counts
 from core.runs.run import Run, damage_told
+from core.runs.said import contradictions
 from core.runs.schema import SCHEMA, damage_of, judgement_of
 from core.runs.texts import search
 
@@ -30,18 +31,24 @@ log = logging.getLogger(__name__)
 PAGE = 25
 KEPT = 256  # pages and rows that are remembered, of all runs together
 SIMILAR = 14
-SORTS = {
-    "most confident mistakes": "a.margin ASC NULLS LAST, a.row",
-    "smallest margins": "abs(a.margin) ASC NULLS LAST, a.row",
-    "most confident and right": "a.margin DESC NULLS LAST, a.row",
+SORTS = {  # by rising values, those without one last; then by row
+    "most confident mistakes": "a.margin",
+    "smallest margins": "abs(a.margin)",
+    "most confident and right": "-a.margin",
     "order of the data": "a.row",
 }
 OUTCOME_CHOICES = ("mistakes", "right", "ties", "not judged", "everything")
+# By index; none without rewards or where two are the highest.
+FAVOURITE = "CASE WHEN len(list_filter(rewards, lambda r: r = list_max(rewards))) = 1 THEN list_position(rewards, list_max(rewards)) - 1 END"
 ORDER_CHOICES = {
     "same": "the same response wins in both orders",
     "depends": "the answer depends on the order",
 }
-VERSUS_CHOICES = ("only this judge is wrong", "only the other is wrong", "both are wrong", "they differ")
+VERSUS_CHOICES = (
+    "only this judge is wrong", "only the other is wrong", "both are wrong", "they differ", "both are right",
+)  # fmt: skip
+QUADRANTS = tuple(VERSUS_CHOICES[i] for i in (4, 1, 0, 2))  # as Crosstab counts them
+BOTH_JUDGED = "a.outcome IN ('right','wrong','tie') AND b.outcome IN ('right','wrong','tie')"
 
 
 @dataclass(frozen=True)
@@ -51,7 +58,8 @@ class Filters:
     other: a second run of the same data, and `versus` what to make of it. dimension: key of a selected dimension.
     margin: (low, high) of reward_preferred - best other reward. longer: the preferred response is the "longer" or
     "shorter" one. blank, shuffled: the same judge's runs under these conditions; with `wrong_reason` only rows that
-    it gets right with a blank image as well. orders: a key of ORDER_CHOICES, for runs that `knows_orders`.
+    it gets right with a blank image as well. orders: a key of ORDER_CHOICES, for runs that `knows_orders`. said: one of
+    SAID_CHOICES, for runs that `states_choices`.
     """
 
     outcome: str = "mistakes"
@@ -67,13 +75,15 @@ class Filters:
     sort: str = "most confident mistakes"
     shuffled: Run | None = None
     orders: str = ""
+    said: str = ""
 
 
 @dataclass(frozen=True)
 class Page:
-    """rows: one per record on this page, without images, with the margins of the blank and the shuffled run where there
-    are such (margin_blank, margin_shuffled), and choice and order_consistent where the run knows of orders; total: how many pass; slice_rate: accuracy among all that
-    pass every filter but `outcome`."""
+    """rows: one per record on this page, without images, with preferred (by the label) and favourite (of the judge; neither where
+    there is none), the margins of the blank and the shuffled run where there are such (margin_blank, margin_shuffled), and choice
+    and order_consistent where the run knows of orders; total: how many pass; slice_rate: accuracy among all that pass every filter
+    but `outcome`."""
 
     rows: pd.DataFrame
     total: int
@@ -112,7 +122,7 @@ def _listed(run: Run, filters: Filters, offset: int, limit: int, found: pa.Table
         # The texts of the page are fetched by row afterwards, and only so many rows are ever sorted.
         outcome = "true" if wanted is None else "list_contains(?::VARCHAR[], a.outcome)"
         chosen = db.execute(
-            f"SELECT a.row FROM {hits} a WHERE {outcome} ORDER BY {SORTS[filters.sort]} LIMIT ? OFFSET ?",
+            f"SELECT a.row FROM {hits} a WHERE {outcome} ORDER BY {SORTS[filters.sort]} NULLS LAST, a.row LIMIT ? OFFSET ?",
             [*values, *([] if wanted is None else [wanted]), limit, offset],
         ).fetchall()
         rows = _rows(db, run, [r for (r,) in chosen])
@@ -132,23 +142,103 @@ def _hits(
     is read once into a table of what passes.
     """
     others = replace(filters, search="") if found is not None else filters
-    where, values = _where(run, others)
-    if found is not None:
-        db.register("found", found)
-        if where == "true":  # the side file has all that is needed
-            return "found", []
-        where += " AND a.row IN (SELECT row FROM found)"
+    where, values = _conditions(db, run, others, found)
+    if found is not None and not where:  # the side file has all that is needed
+        return "found", []
     tables, files = _tables(run, others)
-    query, bound = f"SELECT a.row, a.outcome, a.margin FROM {tables} WHERE {where}", [*files, *values]
+    query = f"SELECT a.row, a.outcome, a.margin FROM {tables} WHERE {_all(where, found)}"
+    bound = [*files, *values]
     if not (filters.search or filters.longer or len(files) > 1):
         return f"({query})", bound
     db.execute(f"CREATE TEMP TABLE hits AS {query}", bound)
     return "hits", []
 
 
+def _conditions(
+    db: duckdb.DuckDBPyConnection, run: Run, filters: Filters, found: pa.Table | None
+) -> tuple[list[str], list[Any]]:
+    """What `filters` ask of a row, each as SQL, and the bound values; `found` becomes a table that can be asked."""
+    where, values = _where(run, filters)
+    if filters.said:
+        db.register("said", pa.table({"row": contradictions(run)[filters.said]}))
+        where.append("a.row IN (SELECT row FROM said)")
+    if found is not None:
+        db.register("found", found)
+    return where, values
+
+
+def _all(where: list[str], found: pa.Table | None) -> str:
+    return (
+        " AND ".join([*where, *(["a.row IN (SELECT row FROM found)"] if found is not None else [])]) or "true"
+    )
+
+
+@damage_told
+@lru_cache(maxsize=KEPT)
+def page_of(run: Run, filters: Filters, row: int) -> int | None:
+    """The number of the page of PAGE rows on which a row stands; None where it does not pass."""
+    found = search(run.file, filters.search.lower()) if filters.search else None
+    wanted, key = _outcomes(filters), SORTS[filters.sort]
+    with duckdb.connect() as db:
+        hits, values = _hits(db, run, filters, found)
+        outcome = "true" if wanted is None else "list_contains(?::VARCHAR[], a.outcome)"
+        query = (
+            f"WITH listed AS (SELECT a.row, {key} AS key FROM {hits} a WHERE {outcome}), one AS (SELECT * FROM listed WHERE row = ?) "
+            "SELECT count(*) FILTER (a.row = one.row), count(*) FILTER (a.key < one.key OR (a.key IS NOT NULL AND one.key IS NULL) "
+            "OR (a.key IS NOT DISTINCT FROM one.key AND a.row < one.row)) FROM listed a, one"
+        )
+        there, before = db.execute(query, [*values, *([] if wanted is None else [wanted]), row]).fetchall()[0]
+    return before // PAGE if there else None
+
+
+@dataclass(frozen=True)
+class Crosstab:
+    """How many records that pass the filters, and that both judges judged, each gets right: a tie is not right."""
+
+    both_right: int
+    only_this: int
+    only_other: int
+    neither: int
+
+    def cells(self) -> dict[str, int]:
+        """By the name of the filter that shows them."""
+        return dict(
+            zip(QUADRANTS, (self.both_right, self.only_this, self.only_other, self.neither), strict=True)
+        )
+
+
+@damage_told
+def crosstab(run: Run, filters: Filters) -> Crosstab | None:
+    """Of this run and `filters.other`, whatever `outcome` and `versus` are. None without another run."""
+    plain = replace(filters, outcome="everything", versus="", sort="order of the data")
+    return _crosstab(run, plain) if filters.other else None
+
+
+@lru_cache(maxsize=KEPT)
+def _crosstab(run: Run, filters: Filters) -> Crosstab:
+    assert filters.other
+    found = search(run.file, filters.search.lower()) if filters.search else None
+    others = replace(filters, search="") if found is not None else filters
+    with duckdb.connect() as db:
+        where, values = _conditions(db, run, others, found)
+        tables, files = _tables(run, replace(others, versus=VERSUS_CHOICES[0]))
+        rows = db.execute(
+            f"SELECT a.outcome = 'right', b.outcome = 'right', count(*) FROM {tables} "
+            f"WHERE {BOTH_JUDGED} AND {_all(where, found)} GROUP BY 1, 2",
+            [*files, *values],
+        ).fetchall()
+    counts = {(mine, theirs): n for mine, theirs, n in rows}
+    return Crosstab(
+        *(counts.get(pair, 0) for pair in ((True, True), (True, False), (False, True), (False, False)))
+    )
+
+
 def _rows(db: duckdb.DuckDBPyConnection, run: Run, rows: list[int]) -> pd.DataFrame:
     more = ", choice, order_consistent" if knows_orders(run) else ""
-    query = f"SELECT row, id, subgroup, outcome, margin, prompt, decisive, problem{more} FROM read_parquet(?) WHERE row IN (SELECT unnest(?::BIGINT[]))"
+    query = (
+        f"SELECT row, id, subgroup, outcome, margin, preferred, {FAVOURITE} AS favourite, prompt, decisive, problem{more} "
+        "FROM read_parquet(?) WHERE row IN (SELECT unnest(?::BIGINT[]))"
+    )
     return db.execute(query, [str(run.file), rows]).df()
 
 
@@ -168,7 +258,7 @@ def _tables(run: Run, filters: Filters) -> tuple[str, list[str]]:
     return tables, files
 
 
-def _where(run: Run, filters: Filters) -> tuple[str, list[Any]]:
+def _where(run: Run, filters: Filters) -> tuple[list[str], list[Any]]:
     parts: list[str] = []
     values: list[Any] = []
 
@@ -198,16 +288,17 @@ def _where(run: Run, filters: Filters) -> tuple[str, list[Any]]:
             *[filters.search.lower()] * 3)  # fmt: skip
     if filters.other and filters.versus:
         right = ("a.outcome = 'right'", "b.outcome = 'right'")
-        add("a.outcome IN ('right','wrong','tie') AND b.outcome IN ('right','wrong','tie')")
+        add(BOTH_JUDGED)
         add({
             VERSUS_CHOICES[0]: f"NOT {right[0]} AND {right[1]}",
             VERSUS_CHOICES[1]: f"{right[0]} AND NOT {right[1]}",
             VERSUS_CHOICES[2]: f"NOT {right[0]} AND NOT {right[1]}",
             VERSUS_CHOICES[3]: f"({right[0]}) <> ({right[1]})",
+            VERSUS_CHOICES[4]: f"{right[0]} AND {right[1]}",
         }[filters.versus])  # fmt: skip
     if filters.blank and filters.wrong_reason:
         add("a.outcome = 'right' AND c.outcome = 'right'")
-    return " AND ".join(parts) or "true", values
+    return parts, values
 
 
 def _place(run: Run, dimension: str) -> int:
@@ -218,7 +309,7 @@ def _place(run: Run, dimension: str) -> int:
 
 def _outcomes(filters: Filters) -> list[str] | None:
     """Those to be shown; None for all."""
-    if filters.versus or filters.wrong_reason:  # those say themselves who is right
+    if filters.versus or filters.wrong_reason or filters.said:  # those say themselves who is right
         return None
     return {
         "mistakes": ["wrong", "tie", "unparsed"], "right": ["right"], "ties": ["tie"],

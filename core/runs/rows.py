@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 from typing import Any
 
+import duckdb
 from PIL import Image
 
 from core.benchmarks import BENCHMARKS
-from core.images import open_image
+from core.images import open_image, small_copy
 from core.records import Comparison, Condition, RecordError
 from core.runs import browse
-from core.runs.run import Run
+from core.runs.run import Run, damage_told
 
 
 def picture_of(run: Run, stored: dict[str, Any]) -> Image.Image | None:
@@ -22,6 +23,15 @@ def picture_of(run: Run, stored: dict[str, Any]) -> Image.Image | None:
     if known and known.built_in_record and run.manifest.condition is Condition.AS_GIVEN:
         return known.built_in_record(stored["row"]).load_image()
     return None
+
+
+@damage_told
+def small_picture(run: Run, row: int, longest: int) -> Image.Image | None:
+    """At most `longest` pixels on the longer side; None where there is no such row or no picture of it. Raises ImageError."""
+    with duckdb.connect() as db:
+        found = db.execute("SELECT image FROM read_parquet(?) WHERE row = ?", [str(run.file), row]).fetchone()
+    picture = picture_of(run, {"row": row, "image": found[0]}) if found else None
+    return small_copy(picture, longest) if picture else None
 
 
 def comparison_of(run: Run, row: int) -> Comparison | None:

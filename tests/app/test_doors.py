@@ -125,7 +125,8 @@ def test_mcp_and_api_of_an_open_server_are_for_its_own_pages_and_for_programs(se
     [("GET", "/openapi.json"), ("GET", "/gradio_api/openapi.json"), ("POST", "/gradio_api/cancel"), ("POST", "/gradio_api/reset"), ("GET", "/gradio_api/app_id"),
      ("POST", "/gradio_api/mcp/"), ("GET", "/gradio_api/mcp/schema"), ("GET", "/gradio_api/mcp/sse"), ("GET", "/config"), ("GET", "/gradio_api/info"),
      ("POST", "/gradio_api/upload"), ("GET", "/gradio_api/heartbeat/x"), ("GET", "/docs"), ("GET", "/gradio_api/token"), ("GET", "//openapi.json"),
-     ("GET", "/static/../openapi.json"), ("GET", "/gradio_api/file=/etc/passwd"), ("GET", "/monitoring/x")],
+     ("GET", "/static/../openapi.json"), ("GET", "/gradio_api/file=/etc/passwd"), ("GET", "/monitoring/x"),
+     ("GET", "/thumbnail?run=scene/vl-mdr&row=127")],
 )  # fmt: skip
 def test_with_auth_everything_but_the_login_page_is_closed(closed, method, path):
     assert ask(closed, method, path, b"{}" if method == "POST" else None)[0] in (401, 403, 404)

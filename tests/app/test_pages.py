@@ -38,7 +38,8 @@ def test_failures_open_at_the_most_confident_mistake(page, server):
     expect(page.locator("#summary")).to_contain_text(f"of {len(worst):,} records", timeout=60_000)
     expect(page.locator("#item")).to_contain_text(f"row {worst[0]['row']} ")
     expect(page.locator("#item .side")).to_have_count(2)
-    expect(page.locator("#item .side .badge")).to_have_count(1)
+    expect(page.locator("#item .side .badge.label")).to_have_count(1)
+    expect(page.locator("#item .side .badge.differs")).to_have_text("judge's choice")
     expect(page.locator("#item .contributions tbody tr")).to_have_count(3)
     expect(page.locator("#item img")).to_have_count(1)
     assert "failures?" in page.url and f"row={worst[0]['row']}" in page.url
@@ -75,7 +76,8 @@ def test_two_runs_against_each_other(page, server):
     page.goto(server + "failures?run=scene/vl-mdr&other=scene/vl-mdr-blind&versus=only+the+other+is+wrong")
     expect(page.locator("#item .said")).to_have_count(2, timeout=60_000)
     first, second = (page.locator("#item .said").nth(i).inner_text() for i in (0, 1))
-    assert ": right" in first and ": wrong" in second and "blank image" in second
+    badges = [page.locator("#item .said").nth(i).locator(".badge").first.inner_text() for i in (0, 1)]
+    assert badges == ["right", "wrong"] and "blank image" in second and "blank image" not in first
 
 
 def test_one_click_to_inspect_with_everything_filled_in(page, server):

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from app.common import item_view, words
+from app.failures.detail import Opinion, said_html
 from core.benchmarks import BENCHMARKS
 from core.explain.counterfactual import image_ablation
 from core.judges.conditions import BLANK, GREY
@@ -153,7 +154,7 @@ def test_on_every_mistake_of_the_bundled_run_the_page_says_that_the_model_is_wro
     assert len(rows) > 20
     for row in rows:
         stored = browse.record(run, int(row))
-        text = str(item_view._said(run.name, stored, browse.judgement(run, int(row))))
+        text = str(said_html(Opinion(run.name, run.manifest.judge, stored, browse.judgement(run, int(row)))))
         assert "the model is wrong here" in text or "A tie:" in text
         assert not ACCUSES.search(re.sub(r"<[^>]+>", " ", text).split("<table")[0].replace("it rates", ""))
 

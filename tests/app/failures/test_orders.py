@@ -1,4 +1,4 @@
-"""Failures of a judge that writes: which response wins in both orders, as a column, a filter and a badge."""
+"""Failures of a judge that writes: which response wins in both orders, on the wall, as a filter and as a badge."""
 
 from collections import Counter
 from dataclasses import replace
@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 from server import serving, text_of
 
-from app.failures.page import FailuresPage, Place
+from app.failures.page import FailuresPage, FilterError
+from app.failures.place import Place
 from core.benchmarks import BENCHMARKS
 from core.judges.opening import open_judge
 from core.judges.options import Options
@@ -55,7 +56,7 @@ def test_the_column_is_what_the_votes_say(made):
     assert len(Counter(r["order_consistent"] for r in two)) == 3
 
 
-def test_the_filter_finds_them_and_the_table_names_the_winner(made):
+def test_the_filter_finds_them_and_the_record_names_the_winner(made):
     rows = made.table(["order_consistent"])["order_consistent"].to_pylist()
     everything = Filters(outcome="everything", sort="order of the data")
     for key, wanted in (("same", True), ("depends", False)):
@@ -63,23 +64,22 @@ def test_the_filter_finds_them_and_the_table_names_the_winner(made):
         assert found.total == rows.count(wanted) > 0
     page = FailuresPage(Library([made.folder.parent]), inspect=False)
     place = Place(run="biased", outcome="everything", sort="order of the data")
-    _, address, _, table, item, _ = page._shown(replace(place, orders="depends"))
-    assert "orders=depends" in address and set(table["both orders"]) == {"depends on the order"}
+    _, address, _, _, wall, item, _ = page._shown(replace(place, orders="depends"))
+    assert "orders=depends" in address
+    assert wall.count("depends on the order") == wall.count("<li>") == min(rows.count(False), browse.PAGE)
     assert "the answer depends on the order" in item
-    same = page._shown(replace(place, orders="same"))
-    assert set(same[3]["both orders"]) <= {"A in both", "B in both", "C in both", "the same in both"}
-    row = browse.record(made, int(same[3]["row"].iloc[0]))
+    shown, _, _, _, wall, item, _ = page._shown(replace(place, orders="same"))
+    assert "depends on the order" not in wall
+    row = browse.record(made, int(shown.row))
     winner = "ABC"[judgement_of(row, made.manifest).choice]
-    assert f"{winner} wins in both orders" in same[4]
+    assert f"{winner} wins in both orders" in item
 
 
 def test_other_runs_have_no_such_column_and_no_such_filter(made):
-    import gradio as gr
-
     assert browse.knows_orders(made)
     scalar = open_run(BUNDLED / "scene" / "scalar")
     assert not browse.knows_orders(scalar)
     page = FailuresPage(Library([]), inspect=False)
-    assert "both orders" not in page._shown(Place(run="scene/scalar"))[3]
-    with pytest.raises(gr.Error, match="not a filter of this page"):
+    assert "depends on the order" not in page._shown(Place(run="scene/scalar", outcome="everything"))[4]
+    with pytest.raises(FilterError, match="not a filter of this page"):
         page._shown(Place(run="scene/scalar", orders="same"))

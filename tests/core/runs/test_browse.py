@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -74,6 +75,7 @@ def plain(rows: list[dict], f: Filters, others: dict) -> list[dict]:
         keep = {
             "": True, browse.VERSUS_CHOICES[0]: not right and other, browse.VERSUS_CHOICES[1]: right and not other,
             browse.VERSUS_CHOICES[2]: not right and not other, browse.VERSUS_CHOICES[3]: right != other,
+            browse.VERSUS_CHOICES[4]: right and other,
         }[f.versus]  # fmt: skip
         if not f.versus:
             keep = {"mistakes": not right, "right": right, "ties": r["outcome"] == "tie", "everything": True,
@@ -130,6 +132,40 @@ def test_a_page_is_what_plain_python_finds(
     assert found.rows["row"].tolist() == [r["row"] for r in expected[:10]]
     second = browse.page(a, f, offset=10, limit=10)
     assert second.rows["row"].tolist() == [r["row"] for r in expected[10:20]]
+    for at, r in list(enumerate(expected))[:: max(1, len(expected) // 5)]:  # where a row stands
+        assert browse.page_of(a, f, r["row"]) == at // browse.PAGE
+    passed = {r["row"] for r in expected}
+    assert all(browse.page_of(a, f, row) is None for row in range(0, N + 3, 17) if row not in passed)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    outcome=st.sampled_from(browse.OUTCOME_CHOICES), subgroup=st.sampled_from(["", "x", "nowhere"]),
+    longer=st.sampled_from(["", "longer"]), search=st.sampled_from(["", "what's 1", "50% _OFF_"]),
+    versus=st.sampled_from(["", *browse.VERSUS_CHOICES]),
+)  # fmt: skip
+def test_the_cells_of_two_judges_count_what_their_filters_show(
+    runs, outcome, subgroup, longer, search, versus
+) -> None:
+    a, b = runs
+    f = Filters(outcome, subgroup, "", (None, None), longer, search, b, versus)
+    others = {r["row"]: r for r in b.table().to_pylist()}
+    mine = a.table().to_pylist()
+    found = browse.crosstab(a, f)
+    assert found is not None
+    for what, n in found.cells().items():
+        expected = plain(mine, replace(f, versus=what), others)
+        assert n == len(expected) == browse.page(a, replace(f, versus=what)).total
+    assert browse.crosstab(a, replace(f, other=None)) is None
+
+
+def test_a_page_names_what_label_and_judge_prefer(runs) -> None:
+    stored = {r["row"]: r for r in runs[0].table().to_pylist()}
+    found = browse.page(runs[0], Filters(outcome="everything"), limit=N).rows
+    assert len(found) == N
+    for row, preferred, favourite in zip(found["row"], found["preferred"], found["favourite"], strict=True):
+        assert preferred == stored[row]["preferred"]
+        assert favourite == int(np.argmax(stored[row]["rewards"]))
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,10 @@ from markupsafe import Markup
 
 from app.common import downloads, lane, privately, words
 from app.common.downloads import Downloads
-from app.common.heat import NEITHER
 from app.common.html import NOTHING, html
 from app.common.lane import LANE
 from app.common.orders_view import orders_html
+from app.common.region_map import NEITHER
 from app.common.sections import section
 from app.common.tasks import ASKED, default_pair, explained, first_explained, first_target, planned
 from app.inspect import links, views

@@ -210,7 +210,8 @@ def heat_html(view: View) -> Markup:
     if view.explanation is None:
         return heat.unexplained_html(view.comparison.load_image(), texts, view.pair, view.awaited)
     critique = heat.held_text(view.judgement, view.explanation)
-    return heat.explanation_html(view.comparison.load_image(), view.explanation, texts, view.pair, critique)
+    c = view.comparison
+    return heat.explanation_html(c.load_image(), view.explanation, texts, view.pair, critique, c.prompt)
 
 
 def figures_of(view: View) -> tuple[Markup, Markup, Markup]:

@@ -18,7 +18,8 @@ from core.explain.methods import Method
 from core.explain.refine import OutOfTime
 from core.explain.request import FEW_WORDS, MANY_WORDS, Asked, Cancelled, Plan, Request
 from core.explain.targets import CUSTOM, Target
-from core.judges.protocols import AsksAgain, Explainable, MaskedForward
+from core.judges.protocols import AsksAgain, Explainable, MaskedForward, Rewords
+from core.judges.repainted import Repainted
 from core.model.sparing import checkpointed
 from core.records import Comparison, Explanation, Judgement, RecordError
 
@@ -56,6 +57,9 @@ def prepare(judge: Explainable, comparison: Comparison, judgement: Judgement, re
     regions = COARSE if one_by_one else FINEST
     held = target.held(judgement)
     forward = judge.masked(comparison, held, a, b, target, level, request.scope, regions)
+    if how.pixels:
+        assert isinstance(forward, Rewords)  # as judge.rewords says
+        forward = Repainted(forward, comparison.load_image())
     steps = (request.steps or how.steps) if how.steps else 0
     points = how.points(forward.features, steps)
     batch, per_point = memory.batch_of(forward, points, how.gradient and not how.timed)

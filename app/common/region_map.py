@@ -19,7 +19,8 @@ from PIL import Image
 
 from app.common.charts import FIRST, SECOND
 from app.common.html import html, signed
-from core.explain.methods import FINER, WINDOW
+from core.explain.methods import WINDOW
+from core.judges.conditions import FINER
 from core.records import Explanation, letter
 from core.records.headline import TIE
 

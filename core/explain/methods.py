@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from core.explain.refine import EVALUATIONS, refine
 from core.explain.targets import Target
+from core.judges.conditions import FINER
 from core.judges.protocols import DecomposesHead, MaskedForward
 from core.records import RecordError
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:  # which methods there are, a page asks before anything is loa
 
     Forward = Callable[[Tensor], Tensor]
 WINDOW = 2  # regions along each side of an occluding window
-FINER = 3  # cells along each side of a window in pixels (core.judges.repainted)
 
 
 @contextmanager

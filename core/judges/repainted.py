@@ -15,14 +15,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from core.judges.conditions import GREY
+from core.judges.conditions import FINER, GREY
 from core.judges.features import Features, Outputs
 from core.judges.masked import joined
 from core.judges.protocols import Rewords
 from core.model.need import Pass
 from core.records import RecordError
 
-FINER = 3  # cells along each side of a visual token
 FINEST = 16  # cells along the picture's longer side
 
 

@@ -6,15 +6,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tests.plain import noise
 
 from core.explain import Request, explain, methods_for, plan
 from core.explain.explanation import prepare
-from core.explain.methods import FINER
-from core.judges.repainted import FINER as OF_TOKEN
+from core.judges.conditions import FINER
 from core.judges.repainted import FINEST, cells, repainted
 from core.judges.scalar import ScalarJudge
 from core.records import Comparison, RecordError
+from tests.plain import noise
 
 RESPONSES = ("There are 3 stars.", "I count 2 stars, you fool.")
 GREY = (128, 128, 128)
@@ -34,7 +33,9 @@ def margin(judged, selected):
     """Of a over b on these dimensions, from the judgement's own numbers."""
     logits = np.array([judged.weight_logits[d] for d in selected])
     weights = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
-    return sum(w * (judged.scores[0][d] - judged.scores[1][d]) for w, d in zip(weights, selected, strict=True))
+    return sum(
+        w * (judged.scores[0][d] - judged.scores[1][d]) for w, d in zip(weights, selected, strict=True)
+    )
 
 
 def test_each_window_is_the_whole_model_judging_the_painted_picture(random_judge, comparison, judgement):
@@ -59,21 +60,28 @@ def test_each_window_is_the_whole_model_judging_the_painted_picture(random_judge
     of_words = explain(random_judge, comparison, judgement, method="ablation", level="word")
     assert np.allclose(np.concatenate(e.token_values), np.concatenate(of_words.token_values), atol=1e-5)
     assert e.prompt_value == pytest.approx(of_words.prompt_value, abs=1e-5)
-    assert e.baseline_value == pytest.approx(of_words.baseline_value, abs=1e-5)  # all cells grey: the blank picture
+    assert e.baseline_value == pytest.approx(
+        of_words.baseline_value, abs=1e-5
+    )  # all cells grey: the blank picture
 
 
 def test_it_costs_what_it_says_and_checks_cells(random_judge, comparison, judgement):
     seen = []
     asked = Request(method="windows", level="word", check=True)
     e = explain(random_judge, comparison, judgement, asked, on_step=lambda *s: seen.append(s))
-    assert seen[-1] == (e.points, e.points) and e.points == plan(random_judge, comparison, judgement, asked).points
+    assert (
+        seen[-1] == (e.points, e.points)
+        and e.points == plan(random_judge, comparison, judgement, asked).points
+    )
     assert e.faithfulness.regions and len(e.faithfulness.regions.names) == 11  # a tenth of 9 x 12, rounded up
 
 
 def test_a_picture_is_read_beside_words_and_prompt(random_judge, comparison, judgement):
     """A point in which words, prompt and cells are gone at once: the same as the token forward of the painted picture."""
     with random_judge.lock, torch.no_grad():
-        forward = prepare(random_judge, comparison, judgement, Request(method="windows", level="word")).forward
+        forward = prepare(
+            random_judge, comparison, judgement, Request(method="windows", level="word")
+        ).forward
         f = forward.features
         z = forward.ones().repeat(3, 1)
         z[0, f.prompt] = z[0, 0] = z[1, 2] = 0
@@ -104,10 +112,10 @@ def test_only_judges_that_can_be_shown_other_pictures_offer_it(random_judge):
 
 
 def test_cells_are_finer_than_tokens_and_never_too_many():
-    assert cells(4, 4, (112, 112)) == (12, 12) and OF_TOKEN == FINER
+    assert cells(4, 4, (112, 112)) == (12, 12)
     for rows, columns in ((1, 1), (1, 30), (3, 4), (16, 16), (40, 64)):
         found = cells(rows, columns, (2000, 2000))
-        assert 1 <= min(found) and max(found) <= FINEST
+        assert min(found) >= 1 and max(found) <= FINEST
     assert cells(4, 4, (8, 5)) == (5, 8)  # never finer than pixels
 
 

@@ -67,14 +67,14 @@ def scale(explanation: Explanation) -> float:
 def field(values: Values, size: tuple[int, int]) -> np.ndarray:
     """(height, width) the values of a grid over a picture of `size` (width, height) at the middle of every pixel."""
     grid = np.asarray(values, dtype=float)
-    for axis, length in ((1, size[0]), (0, size[1])):
-        parts = grid.shape[axis]
-        centres = (np.arange(parts) + 0.5) * length / parts
-        at = np.arange(length) + 0.5
-        grid = np.apply_along_axis(
-            lambda row, at=at, centres=centres: np.interp(at, centres, row), axis, grid
-        )
-    return grid
+    return _between(_between(grid, size[0]).T, size[1]).T
+
+
+def _between(rows: np.ndarray, length: int) -> np.ndarray:
+    """Each row at the middle of so many pixels."""
+    parts = rows.shape[1]
+    centres = (np.arange(parts) + 0.5) * length / parts
+    return np.array([np.interp(np.arange(length) + 0.5, centres, row) for row in rows])
 
 
 def opacity(share: np.ndarray) -> np.ndarray:

@@ -100,7 +100,7 @@ def occlusion(forward: Forward, masked: MaskedForward, steps: int, batch: int) -
 
 
 def windows(forward: Forward, masked: MaskedForward, steps: int, batch: int) -> Tensor:
-    """Paints a grey window about as large as one visual token over the picture itself, a third of its side further each time,
+    """Paints a grey window about as large as one visual token over the picture itself, half its side further each time,
     and lets the whole model look again: finer than the tokens, and not bound to their borders (occlusion, Zeiler and Fergus
     2014, in pixels). A cell's value is the mean fall over all windows that cover it, so a window's fall is spread evenly
     over its cells. Words one at a time, as with ablation."""

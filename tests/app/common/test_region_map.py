@@ -114,7 +114,7 @@ def test_the_bar_has_numbers_and_the_targets_own_ends():
 def test_the_caption_says_the_grid_and_how_windows_are_spread():
     assert "2 × 2 regions, one value each" in region_map.grid_words(explanation())
     fine = explanation(regions=tuple((0.1,) * 9 for _ in range(6)), method_key="windows")
-    assert "6 × 9 cells, each the mean over the grey windows of 3 × 3 cells" in region_map.grid_words(fine)
+    assert "6 × 9 cells, each the mean over the grey windows of 2 × 2 cells" in region_map.grid_words(fine)
     assert "windows of 2 × 2 regions" in region_map.grid_words(explanation(method_key="occlusion"))
 
 

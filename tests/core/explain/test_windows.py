@@ -41,7 +41,7 @@ def margin(judged, selected):
 def test_each_window_is_the_whole_model_judging_the_painted_picture(random_judge, comparison, judgement):
     e = explain(random_judge, comparison, judgement, method="windows", level="word")
     rows, columns = np.shape(e.patch_values)
-    assert (rows, columns) == (9, 12)  # of 3 x 4 visual tokens
+    assert (rows, columns) == (6, 8)  # of 3 x 4 visual tokens
     image = comparison.load_image()
     w, h = image.size
     whole = margin(judgement, judgement.selected)
@@ -73,7 +73,7 @@ def test_it_costs_what_it_says_and_checks_cells(random_judge, comparison, judgem
         seen[-1] == (e.points, e.points)
         and e.points == plan(random_judge, comparison, judgement, asked).points
     )
-    assert e.faithfulness.regions and len(e.faithfulness.regions.names) == 11  # a tenth of 9 x 12, rounded up
+    assert e.faithfulness.regions and len(e.faithfulness.regions.names) == 5  # a tenth of 6 x 8, rounded up
 
 
 def test_a_picture_is_read_beside_words_and_prompt(random_judge, comparison, judgement):
@@ -85,7 +85,7 @@ def test_a_picture_is_read_beside_words_and_prompt(random_judge, comparison, jud
         f = forward.features
         z = forward.ones().repeat(3, 1)
         z[0, f.prompt] = z[0, 0] = z[1, 2] = 0
-        z[0, f.text_count : f.text_count + 40] = 0
+        z[0, f.text_count : f.text_count + 20] = 0
         found = forward(z)
         painted = repainted(comparison.load_image(), f.grid, z[0, f.regions].tolist())
         other = replace(comparison, image=painted)
@@ -112,7 +112,7 @@ def test_only_judges_that_can_be_shown_other_pictures_offer_it(random_judge):
 
 
 def test_cells_are_finer_than_tokens_and_never_too_many():
-    assert cells(4, 4, (112, 112)) == (12, 12)
+    assert cells(4, 4, (112, 112)) == (8, 8)
     for rows, columns in ((1, 1), (1, 30), (3, 4), (16, 16), (40, 64)):
         found = cells(rows, columns, (2000, 2000))
         assert min(found) >= 1 and max(found) <= FINEST

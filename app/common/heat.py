@@ -285,3 +285,52 @@ def _small_print(explanation: Explanation) -> Markup:
         """,
         e=explanation, steps=steps, exact=exact, rest=rest, memory=memory,
     )  # fmt: skip
+
+
+# -- parts of a map by themselves, for a page that places them (app/inspect/answer.py) ------------------------------
+
+
+def word_colour(share: float) -> str:
+    """The ground of a word. share: of the scale, -1 to 1."""
+    return _rgba(share)
+
+
+def map_image(image: Image.Image, explanation: Explanation, scale: float) -> Markup:
+    """The picture with its map, as an <img> whose description names the strongest region."""
+    described = f"The picture with its regions coloured; {_strongest_region(explanation, scale)}"
+    return img(overlay(image, explanation, scale), described)
+
+
+def short_legend(explanation: Explanation, a: str, b: str, scale: float) -> Markup:
+    """What the colours of a map mean, its scale and its method, in a line."""
+    up, down, note = _legend(explanation, a, b)
+    return html(
+        """
+        {%- if not tie %}<span class="swatch" style="background:{{ first }}"></span> {{ up }} <span class="swatch" style="background:{{ second }}"></span> {{ down }};
+        full colour is {{ scale|f(".2f") }}.{% endif %}{{ note }} Map: {{ method }}, by {{ level }}.
+        """,
+        first=FIRST, second=SECOND, up=up, down=down, note=note, tie=is_tie(explanation), scale=scale,
+        method=explanation.method, level=explanation.level,
+    )  # fmt: skip
+
+
+def details_html(explanation: Explanation) -> Markup:
+    """How far a map can be trusted, and how it was made."""
+    return html("{{ trust }}{{ small }}", trust=_faithfulness(explanation), small=_small_print(explanation))
+
+
+def trust_line(explanation: Explanation) -> str:
+    """The deletion check in a few words; "" where there was none."""
+    checked = explanation.faithfulness
+    if checked is None or is_tie(explanation):
+        return ""
+    known = [(n, c) for n, c in (("words", checked.words), ("regions", checked.regions)) if c is not None]
+    return "Deletion check: " + ", ".join(f"{name} {CHECKED[c.passed]}" for name, c in known) + "."
+
+
+CHECKED = {
+    Passed.PASSES: "passed",
+    Passed.WEAKLY: "passed weakly",
+    Passed.FAILS: "failed",
+    Passed.NO_INFLUENCE: "have no influence",
+}

@@ -28,7 +28,7 @@ HOW = ("erase", "blur")
 class Step:
     """One edit. prompt: the new one, None where it stayed. responses: (index, new text) of those that changed. mask: the
     cells of the picture that were erased or blurred, row by row as bits in hexadecimal, "" for none. how: "erase" or
-    "blur", "" without a mask. found: whether the program proposed it. margin: of the pair shown after it, None until judged.
+    "blur", "" without a mask. found: whether the program proposed it. margin: of the path's pair after it, None until judged.
     """
 
     prompt: str | None = None
@@ -86,28 +86,31 @@ class Step:
 
 @dataclass(frozen=True)
 class EditPath:
-    """margin: of the pair shown before the first step."""
+    """pair: the responses whose margin every step tells. margin: before the first step."""
 
+    pair: tuple[int, int]
     margin: float
     steps: tuple[Step, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        return {"margin": self.margin, "steps": [s.to_dict() for s in self.steps]}
+        pair = [letter(i) for i in self.pair]
+        return {"pair": pair, "margin": self.margin, "steps": [s.to_dict() for s in self.steps]}
 
     @classmethod
     def from_dict(cls, row: Mapping[str, Any]) -> EditPath:
         """What `to_dict` gave. Raises RecordError for anything else, and beyond MOST_STEPS steps."""
         try:
             margin, steps = float(row["margin"]), list(row["steps"])
+            a, b = map(_index, row["pair"])
         except (KeyError, TypeError, ValueError) as error:
             raise RecordError("This path of edits cannot be read.") from error
-        if len(steps) > MOST_STEPS or not math.isfinite(margin):
+        if len(steps) > MOST_STEPS or a == b or not math.isfinite(margin):
             raise RecordError(f"This path of edits cannot be read: it has at most {MOST_STEPS} steps.")
-        return cls(margin, tuple(map(Step.from_dict, steps)))
+        return cls((a, b), margin, tuple(map(Step.from_dict, steps)))
 
     def after(self, step: Step) -> EditPath:
-        """With one more step, the newest MOST_STEPS of them."""
-        return replace(self, steps=(*self.steps, step)[-MOST_STEPS:])
+        """With one more step."""
+        return replace(self, steps=(*self.steps, step))
 
     def judged(self, margin: float) -> EditPath:
         """With the margin after its last step."""

@@ -24,7 +24,7 @@
     function draw() {
       const pen = canvas.getContext('2d');
       pen.clearRect(0, 0, canvas.width, canvas.height);
-      pen.fillStyle = 'rgba(128, 128, 128, .92)';
+      pen.fillStyle = 'rgba(190, 24, 130, .6)';
       painted.forEach((on, i) => { if (on) pen.fillRect(8 * (i % CELLS), 8 * Math.floor(i / CELLS), 8, 8); });
       if (!keys) return;
       pen.strokeStyle = '#fff';
@@ -99,7 +99,7 @@
     const thick = tool('Thicker', () => { size = size === 2 ? 4 : 2; thick.textContent = size === 2 ? 'Thicker' : 'Thinner'; draw(); });
     tool('Clear', () => { painted.fill(0); draw(); said(); });
     tools.append(status);
-    bar.append(tools);
+    bar.prepend(tools);
     said();
     return () => {
       canvas.remove();

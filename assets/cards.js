@@ -164,7 +164,19 @@
     stale();
   }
 
-  document.addEventListener('input', e => { if (card(e.target)) setTimeout(stale); });
+  // What is said of a field is of the text that was sent.
+  function corrected(area) {
+    const message = card(area).querySelector('.problem');
+    if (message) message.hidden = true;
+    area.removeAttribute('aria-invalid');
+    area.removeAttribute('aria-describedby');
+  }
+
+  document.addEventListener('input', e => {
+    if (!e.target.matches?.('.card textarea')) return;
+    corrected(e.target);
+    setTimeout(stale);
+  });
   let due = 0;
   new MutationObserver(() => { due ||= setTimeout(() => { due = 0; arrived(); }, 30); })
     .observe(document.documentElement, {childList: true, subtree: true});

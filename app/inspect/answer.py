@@ -88,7 +88,7 @@ def card_html(i: int, text: str, shown: Shown | None) -> Markup:
         """
         <div class="said{{ " preferred" if best }}" data-stamp="{{ stamp }}" data-text="{{ text }}"><div class="card-head"><b class="card-name">{{ name }}</b>
         {%- if best %} <span class="badge won">preferred</span>{% endif %}
-        {%- if label %} <span class="badge">label prefers it</span>{% endif %}
+        {%- if label %} <span class="badge">label prefers {{ name }}</span>{% endif %}
         {%- if known %} <span class="card-reward">reward {{ reward|signed }}</span>{% endif %}
         <button type="button" class="card-edit" data-edit aria-label="Edit response {{ name }}">Edit</button></div>
         <div class="card-text words" dir="auto" role="group" aria-label="Words of response {{ name }}: arrow keys move, Enter strikes or replaces" tabindex="0">{{ words }}</div></div>

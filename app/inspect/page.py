@@ -207,7 +207,6 @@ class InspectPage:
             with gr.Column(scale=5, min_width=280, elem_id="card-picture"):
                 self.heat = gr.HTML(elem_id="heat", js_on_load=PAINTED, apply_default_css=False)
                 self._problem("picture")
-                self.change_picture = gr.Button("Change the picture", size="sm", elem_id="change-picture")
                 self.picture = _as_it_came(gr.Image(
                     label="Picture", type="filepath", image_mode=None, sources=["upload", "clipboard", "webcam"],
                     height=220, elem_id="picture", visible=False,
@@ -216,17 +215,21 @@ class InspectPage:
         with gr.Row(equal_height=True, elem_id="more-cards"):
             for x in LETTERS[2:]:
                 self._response(x, visible=False)
-        gr.HTML(HINT, elem_id="hints")
-        if self.gated:
-            self.contributions = gr.HTML(elem_id="contributions", apply_default_css=False)
-        with gr.Row(elem_id="actions"):
-            self.judge_button = gr.Button("Judge", variant="primary", elem_id="judge", min_width=110)
-            self.flip = gr.Button("Flip it", elem_id="flip", min_width=110)
-            self.undo = gr.Button("Undo", elem_id="undo", interactive=False, min_width=90)
-            self.more = gr.Button("Add a response", elem_id="more", min_width=130)
-            self.cancel = gr.Button("Cancel", elem_id="cancel", min_width=90)
-        self.status = gr.HTML(elem_id="status")
-        self.path = gr.HTML(elem_id="path")
+        with gr.Row(equal_height=False, elem_id="under"):
+            if self.gated:
+                with gr.Column(scale=6, min_width=320):
+                    self.contributions = gr.HTML(elem_id="contributions", apply_default_css=False)
+            with gr.Column(scale=6, min_width=320, elem_id="beside"):
+                gr.HTML(HINT, elem_id="hints")
+                with gr.Row(elem_id="actions"):
+                    self.judge_button = gr.Button("Judge", variant="primary", size="md", elem_id="judge", min_width=90)
+                    self.flip = gr.Button("Flip it", variant="primary", size="md", elem_id="flip", min_width=90)
+                    self.undo = gr.Button("Undo", size="md", elem_id="undo", interactive=False, min_width=80)
+                    self.more = gr.Button("Add a response", size="md", elem_id="more", min_width=130)
+                    self.change_picture = gr.Button("Change the picture", size="md", elem_id="change-picture", min_width=130)
+                    self.cancel = gr.Button("Cancel", size="md", elem_id="cancel", min_width=80)
+                self.status = gr.HTML(elem_id="status")
+                self.path = gr.HTML(elem_id="path")
 
     def _response(self, x: str, visible: bool = True) -> None:
         with gr.Column(
@@ -238,7 +241,7 @@ class InspectPage:
     def _card(self, field: str, name: str) -> gr.Textbox:
         """A text as it is shown, and the box in which it is written (assets/cards.js swaps them)."""
         self.said[field] = gr.HTML(elem_id=f"said-{field}", apply_default_css=False)
-        box = gr.Textbox(label=name, lines=2, elem_id=field)
+        box = gr.Textbox(label=name, show_label=False, lines=2, elem_id=field)
         self._problem(field)
         return box
 

@@ -6,7 +6,7 @@ import difflib
 import re
 
 from core.records import Comparison, letter
-from core.records.edit_path import Step
+from core.records.edit_path import Step, cells
 
 LONGEST = 40  # characters of a piece of text
 MOST = 3  # pieces of one text
@@ -22,7 +22,8 @@ def words_of_step(before: Comparison, step: Step) -> str:
         if i < len(before.responses):
             parts.append(f"{letter(i)}: {_difference(before.responses[i], text)}")
     if step.mask:
-        parts.append("a part of the picture " + ("blurred" if step.how == "blur" else "erased"))
+        share = max(0.01, float(cells(step.mask).mean()))
+        parts.append(f"{share:.0%} of the picture {'blurred' if step.how == 'blur' else 'erased'}")
     return ("found: " if step.found else "") + "; ".join(parts)
 
 

@@ -13,7 +13,16 @@ from PIL import Image
 
 from app.common.charts import FIRST, SECOND
 from app.common.html import NOTHING, html, signed
-from app.common.region_map import PALEST, Legend, is_tie, legend, map_html, shrink
+from app.common.region_map import (
+    PALEST,
+    Legend,
+    bar_html,
+    grid_words,
+    is_tie,
+    legend,
+    map_html,
+    scale,
+)
 from core.images import to_png_bytes
 from core.records import DeletionCheck, Explanation, Judgement, Passed, letter
 
@@ -119,36 +128,18 @@ def _words_html(
 ) -> Markup:  # fmt: skip
     full = scale_of(explanation, texts)
     if _of_gate(explanation):
-        shown = [_coloured("Prompt", [(prompt, explanation.prompt_value)], full)] if prompt else []
-        of = f"The prompt counts as one: {signed(explanation.prompt_value)}. "
+        shown = [_prompt_html(explanation, prompt, full)]
     else:
         shown = [response_html(explanation, n, texts[n], letter(pair[n]), full) for n in (0, 1)]
-        of = ""
     return html(
         """
         <p class="legend">{% if s.up %}<span class="swatch" style="background:{{ first }}"></span> {{ s.up }} <span
         class="swatch" style="background:{{ second }}"></span> {{ s.down }}. The stronger the colour, the
-        more: a word in full colour is {{ full|f(".2f") }}. {% endif %}{{ of }}{{ s.note }}</p>{% for x in shown %}{{ x }}{% endfor %}{{ critique }}
+        more: a word in full colour is {{ full|f(".2f") }}. {% endif %}{{ s.note }}</p>{% for x in shown %}{{ x }}{% endfor %}{{ critique }}
         """,
-        s=said, first=FIRST, second=SECOND, full=full, of=of, shown=shown,
+        s=said, first=FIRST, second=SECOND, full=full, shown=shown,
         critique=critique_html(explanation, critique, full),
     )  # fmt: skip
-
-
-def unexplained_html(
-    image: Image.Image, texts: tuple[str, str], pair: tuple[int, int], awaited: bool
-) -> Markup:
-    """Picture and texts as they are, where a map has to be asked for."""
-    return html(
-        """
-        <div class="explanation"><div class="pictures"><figure>{{ given }}<figcaption>the picture</figcaption></figure></div>
-        <p class="small">No map yet{{ "." if awaited else ": what it takes is said above; press Explain." }}</p>
-        {%- for name, text in shown %}<div class="response"><b>{{ name }}</b><p dir="auto">{{ text }}</p></div>{% endfor %}</div>
-        """,
-        given=img(shrink(image), "The picture as given"),
-        awaited=awaited,
-        shown=[(letter(i), text) for i, text in zip(pair, texts, strict=True)],
-    )
 
 
 def held_text(judgement: Judgement, explanation: Explanation) -> str:
@@ -233,3 +224,50 @@ def _small_print(explanation: Explanation) -> Markup:
         """,
         e=explanation, steps=steps, exact=exact, rest=rest, memory=memory,
     )  # fmt: skip
+
+
+# -- parts of a map by themselves, for a page that places them (app/inspect/answer.py) ------------------------------
+
+
+def word_colour(share: float) -> str:
+    """The ground of a word. share: of the scale, -1 to 1."""
+    return _rgba(share)
+
+
+def short_legend(explanation: Explanation, pair: tuple[int, int], prompt: str) -> Markup:
+    """The colour bar of a map, its grid and its method; of a gate also the prompt, which is all else that it reads."""
+    said = legend(explanation, *pair)
+    return html(
+        "{{ bar }}{{ prompt }}<p>{{ note }}{{ grid }} {{ method }}, by {{ level }}.</p>",
+        bar=bar_html(scale(explanation), said), note=f"{said.note} " if said.note else "", grid=grid_words(explanation),
+        prompt=_prompt_html(explanation, prompt, max(PALEST, abs(explanation.prompt_value))) if _of_gate(explanation) else NOTHING,
+        method=explanation.method, level=explanation.level,
+    )  # fmt: skip
+
+
+def _prompt_html(explanation: Explanation, prompt: str, full: float) -> Markup:
+    """It counts as one: how much is said beside it."""
+    name = f"Prompt, as one {signed(explanation.prompt_value)}"
+    return _coloured(name, [(prompt, explanation.prompt_value)], full)
+
+
+def details_html(explanation: Explanation) -> Markup:
+    """How far a map can be trusted, and how it was made."""
+    return html("{{ trust }}{{ small }}", trust=_faithfulness(explanation), small=_small_print(explanation))
+
+
+def trust_line(explanation: Explanation) -> str:
+    """The deletion check in a few words; "" where there was none."""
+    checked = explanation.faithfulness
+    if checked is None or is_tie(explanation):
+        return ""
+    known = [(n, c) for n, c in (("words", checked.words), ("regions", checked.regions)) if c is not None]
+    return "Deletion check: " + ", ".join(f"{name} {CHECKED[c.passed]}" for name, c in known) + "."
+
+
+CHECKED = {
+    Passed.PASSES: "passed",
+    Passed.WEAKLY: "passed weakly",
+    Passed.FAILS: "failed",
+    Passed.NO_INFLUENCE: "have no influence",
+}

@@ -181,22 +181,29 @@ def legend(explanation: Explanation, a: int, b: int) -> Legend:
     return Legend(f"speaks for {first}", f"speaks for {second}", unit, note)
 
 
+def map_img(image: Image.Image, explanation: Explanation) -> Markup:
+    """The map alone, as an image whose description names the strongest region."""
+    full = scale(explanation)
+    return html(
+        '<img class="mapped" src="{{ url }}" width="{{ w }}" height="{{ h }}" alt="The picture with its regions coloured; {{ said }}">',
+        url=picture_url(drawn(image, explanation.patch_values, full), lossless=False),
+        w=image.width, h=image.height, said=strongest(explanation, full),
+    )  # fmt: skip
+
+
 def map_html(image: Image.Image, explanation: Explanation, pair: tuple[int, int]) -> Markup:
     """Picture and map in one place, the original behind a switch (or while the picture is pressed), with colour bar and
     caption. Without a script."""
-    small, full = shrink(image), scale(explanation)
-    said = legend(explanation, *pair)
+    small = shrink(image)
     return html(
         """
-        <figure class="region-map"><div class="layers">
-        <img class="mapped" src="{{ mapped }}" width="{{ w }}" height="{{ h }}" alt="The picture with its regions coloured; {{ strongest }}">
+        <figure class="region-map"><div class="layers">{{ mapped }}
         <img class="given" src="{{ given }}" width="{{ w }}" height="{{ h }}" alt="The picture as given"></div>
         <label class="peek"><input type="checkbox"> Original picture</label>
         {{ bar }}<figcaption>{{ grid }} Press the picture to see it without the map.</figcaption></figure>
         """,
-        mapped=picture_url(drawn(small, explanation.patch_values, full), lossless=False),
-        given=picture_url(small), w=small.width, h=small.height, strongest=strongest(explanation, full),
-        bar=bar_html(full, said), grid=grid_words(explanation),
+        mapped=map_img(small, explanation), given=picture_url(small), w=small.width, h=small.height,
+        bar=bar_html(scale(explanation), legend(explanation, *pair)), grid=grid_words(explanation),
     )  # fmt: skip
 
 
@@ -207,10 +214,9 @@ def bar_html(full: float, said: Legend) -> Markup:
     return html(
         """
         <div class="colour-bar" role="img" aria-label="Colour bar, {{ unit }}: {{ ticks[0] }} {{ down }}, {{ ticks[-1] }} {{ up }}">
-        <div class="ends"><span>{{ down }}</span><span>{{ up }}</span></div>
+        <div class="ends"><span>{{ down }}</span><span class="unit">{{ unit }}</span><span class="up">{{ up }}</span></div>
         <div class="bar" style="background: linear-gradient(to right, {{ colours|join(", ") }})"></div>
-        <div class="ends numbers">{% for t in ticks %}<span>{{ t }}</span>{% endfor %}</div>
-        <div class="unit">{{ unit }}</div></div>
+        <div class="ends">{% for t in ticks %}<span>{{ t }}</span>{% endfor %}</div></div>
         """,
         up=said.up, down=said.down, unit=said.unit, colours=colours(),
         ticks=[signed(full * share) for share in (-1, -0.5, 0, 0.5, 1)],

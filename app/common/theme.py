@@ -1,4 +1,4 @@
-"""How every page looks, and what lets it be used without a mouse or without eyes: theme, style sheet, two scripts."""
+"""How every page looks, and what lets it be used without a mouse or without eyes: theme, style sheet, scripts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import gradio as gr
 
 ASSETS = Path(__file__).parents[2] / "assets"
 CSS = ASSETS / "style.css"
+SCRIPTS = ("keys.js", "accessible.js", "cards.js", "linked.js", "brush.js")
 FONTS = [
     "system-ui",
     "-apple-system",
@@ -46,5 +47,5 @@ THEME = gr.themes.Soft(
 
 
 def head() -> str:
-    """Both scripts inside the page itself: they come with it whatever address a proxy gives it."""
-    return "".join(f"<script>{(ASSETS / name).read_text()}</script>" for name in ("keys.js", "accessible.js"))
+    """The scripts inside the page itself: they come with it whatever address a proxy gives it."""
+    return "".join(f"<script>{(ASSETS / name).read_text()}</script>" for name in SCRIPTS)

@@ -107,5 +107,5 @@ def test_a_gate_shows_the_prompt_and_no_response():
     )
     page = str(heat.explanation_html(WHITE, gate, TEXTS, (0, 1), prompt="How many <b>stars</b>?"))
     assert "How many &lt;b&gt;stars&lt;/b&gt;?" in page and 'title="+4.730"' in page
-    assert "The prompt counts as one: +4.73." in page and "red star" not in page
+    assert "Prompt, as one +4.73" in page and "red star" not in page
     assert len(coloured(page)) == 1

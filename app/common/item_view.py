@@ -14,6 +14,7 @@ from PIL import Image
 
 from app.common import heat, words
 from app.common.html import NOTHING, html, joined
+from app.common.region_map import shrink
 from core.records import Comparison, Condition, ImageAblation, ImageUse, Judgement, letter
 from core.runs.browse import Similar
 from core.taxonomy import DIMENSIONS
@@ -52,7 +53,7 @@ def item_html(
     if not stored["responses"]:
         return problem_html(stored["problem"] or "This row cannot be read.")
     shown = (
-        heat.img(heat.shrink(picture), "The picture of this record")
+        heat.img(shrink(picture), "The picture of this record")
         if picture
         else html('<p class="small">This run holds no picture of this record.</p>')
     )

@@ -14,7 +14,7 @@ from PIL import Image
 from app.common import heat
 from app.common.charts import FIRST, SECOND
 from app.common.html import NOTHING, html, signed
-from app.common.region_map import map_img
+from app.common.region_map import map_img, shrink
 from app.common.rounding import summing
 from app.inspect.units import Unit, dimension_key, region_key, word_key
 from core.judges.pieces import pieces
@@ -150,7 +150,7 @@ def _colours(n: int, shown: Shown) -> list[tuple[int, int, str]]:
 
 def stage_html(shown: Shown, awaited: bool) -> Markup:
     """The picture, its map over it, and its regions as what can be pointed at."""
-    image = heat.shrink(shown.comparison.load_image())
+    image = shrink(shown.comparison.load_image())
     e = shown.explanation
     map_ = map_img(image, e) if e else NOTHING
     return html(
@@ -173,7 +173,7 @@ def bare_stage_html(image: Image.Image | None) -> Markup:
         return html(
             '<div class="stage"><p class="small">There is no picture yet: press “Change the picture”.</p></div>'
         )
-    small = heat.shrink(image)
+    small = shrink(image)
     return html(
         """
         <div class="stage"><div class="stage-frame" style="aspect-ratio: {{ w }} / {{ h }}; max-width: calc(var(--stage-height) * {{ (w / h)|f(".4f") }})">{{ given }}</div></div>

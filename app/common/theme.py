@@ -8,7 +8,7 @@ import gradio as gr
 
 ASSETS = Path(__file__).parents[2] / "assets"
 CSS = ASSETS / "style.css"
-SCRIPTS = ("keys.js", "accessible.js", "cards.js", "linked.js", "brush.js")
+SCRIPTS = ("keys.js", "accessible.js", "address.js", "cards.js", "linked.js", "brush.js")
 FONTS = [
     "system-ui",
     "-apple-system",

@@ -170,9 +170,7 @@ def stage_html(shown: Shown, awaited: bool) -> Markup:
 def bare_stage_html(image: Image.Image | None) -> Markup:
     """A picture that was not judged yet."""
     if image is None:
-        return html(
-            '<div class="stage"><p class="small">There is no picture yet: press “Change the picture”.</p></div>'
-        )
+        return html('<div class="stage"><p class="small">There is no picture yet: press “Change the picture”.</p></div>')
     small = shrink(image)
     return html(
         """

@@ -561,7 +561,7 @@ class InspectPage:
         self._number(request)
         try:
             found = lane.run_on_model(
-                flipped, self.judge, view.comparison, view.judgement, view.ablation, view.pair
+                flipped, self.judge, view.comparison, view.judgement, view.ablation or view.explanation, view.pair
             )
         except (ImageError, RecordError) as error:
             return self._unchanged(error)
@@ -734,7 +734,7 @@ class InspectPage:
             return (*kept, _alert(error))
         return (*self._map_of(view.explained_by(found)), "")
 
-    def on_cancel(self, view: views.View | None, request: gr.Request) -> tuple:
+    def on_cancel(self, view: views.View | None, request: gr.Request | None) -> tuple:
         session = _session(request)
         if flag := self.cancel_flags.get(session):
             flag.set()

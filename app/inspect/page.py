@@ -7,11 +7,12 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import gradio as gr
 from markupsafe import Markup
 
-from app.common import downloads, lane, privately, words
+from app.common import address, downloads, lane, privately, words
 from app.common.downloads import Downloads
 from app.common.html import NOTHING, html
 from app.common.lane import LANE
@@ -20,6 +21,7 @@ from app.common.region_map import NEITHER
 from app.common.sections import section
 from app.common.tasks import ASKED, checked_pair, default_pair, explained, first_target, flipped, planned
 from app.inspect import answer, links, views
+from app.inspect.address import Inspect, Origins, query_of, unpacked
 from app.inspect.edits import Edits
 from app.inspect.first_looks import Looks
 from app.inspect.gallery import Example, by_id, gallery
@@ -80,6 +82,11 @@ TOO_LONG = (
     "fine” gives one in the time you name."
 )
 STOPPED = f"Stopped after {MOST_ASKED} seconds, so that others need not wait: the map is the one from before. “Coarse to fine” takes the time you name."
+IN_THE_LINK = "Copied. The link itself says all of it: whoever opens it sees what you see."
+KEPT_HERE = (
+    f"Copied. Your own picture or long texts do not fit into a link: they are now kept on this server (the newest {links.KEPT:,}). "
+    "A page that lasts: Download as a page."
+)
 SECONDS, MOST_SECONDS = 20, 3600  # that a method which can stop at any time may take
 WHAT = {
     "gated": "Which dimensions mattered, how each response scored, and which words and pixels did it.",
@@ -123,6 +130,7 @@ class Wanted:
     view: views.View | None = None
     before: views.View | None = None
     step: Step | None = None
+    asked: Inspect | None = None  # an address that wants another pair or map, once there is a verdict
 
 
 class InspectPage:
@@ -131,6 +139,7 @@ class InspectPage:
     def __init__(self, looks: Looks, library: Library) -> None:
         self.looks, self.judge, self.library = looks, looks.judge, library
         self.cancel_flags: dict[str, threading.Event] = {}
+        self.origins = Origins()
         self.newest: dict[str, int] = {}  # by session, the last thing asked for: what came before it is not shown
         self.what_if, self.edits = WhatIf(self.judge.card), Edits(self.judge)
         # A section that this judge cannot fill is not built.
@@ -144,7 +153,7 @@ class InspectPage:
         self.names = [
             "view", "verdict", "said-prompt", *(f"said-{x}" for x in LETTERS), "heat", "path", "undo", "flip",
             *(["orders"] if self.writes else []), *(["contributions", "waterfall", "scores", "gates"] if self.gated else []),
-            "map", "use", "table", "target", "pair", "download", "link",
+            "map", "use", "table", "target", "method", "pair", "download", "link", "address",
         ]  # fmt: skip
 
     # -- layout ----------------------------------------------------------------------------------------------
@@ -286,13 +295,14 @@ class InspectPage:
 
     def _sharing(self) -> None:
         with gr.Row(elem_id="sharing"):
-            self.link_button = gr.Button("Make a link", size="sm", elem_id="make-link", min_width=130)
+            self.link_button = gr.Button("Copy a link", size="sm", elem_id="make-link", min_width=130)
             self.bundle = gr.Button("Download as a bundle", size="sm", elem_id="bundle", min_width=130)
             self.open = gr.UploadButton(
                 "Open a bundle", file_types=[".zip"], size="sm", elem_id="open-bundle", min_width=130
             )
         self.link = gr.Textbox(label="Link to this view", visible=False, buttons=["copy"], elem_id="link")
         self.download = gr.HTML(elem_id="download")
+        self.address = gr.Textbox(visible="hidden", elem_id="address")
         self.files = Downloads()
 
     def _targets(self) -> Any:
@@ -360,7 +370,9 @@ class InspectPage:
         )  # fmt: skip
         self.files.offer(self.bundle, self.on_bundle, [self.view])
         self.open.upload(self.on_open_bundle, [self.open], [*fields, *shown], **LANE, **quiet)
-        self.link_button.click(self.on_link, [self.example, *inputs], [self.link], **PRIVATE)
+        shared = self.link_button.click(self.on_link, [self.view, self.example, *inputs], [self.link], **PRIVATE)
+        shared.success(None, [self.link], None, js="(link) => { window.rewardscopeAddress.copy(link); }", **PRIVATE)
+        self.address.change(None, [self.address], None, js=address.SHOWN, **PRIVATE)
         demo.unload(self.on_leave)
 
     # -- what is shown -----------------------------------------------------------------------------------------
@@ -369,7 +381,7 @@ class InspectPage:
     def _of_map(self) -> list[str]:
         """What changes with the map alone."""
         contributions = ["contributions"] if self.gated else []
-        return ["view", *(f"said-{x}" for x in LETTERS), "heat", *contributions, "map", "download"]
+        return ["view", *(f"said-{x}" for x in LETTERS), "heat", *contributions, "map", "download", "address"]
 
     def _values(self, view: views.View) -> dict[str, Any]:
         waterfall, scores, gates = views.figures_of(view)
@@ -382,9 +394,14 @@ class InspectPage:
             "path": views.path_html(view), "undo": gr.Button(interactive=bool(view.path and view.path.steps)),
             "flip": gr.Button(interactive=not views.undecided(view.judgement)), "orders": orders_html(view.judgement, *view.pair),
             "waterfall": waterfall, "scores": scores, "gates": gates, "table": views.table(view), "use": views.image_use_html(view),
+            "method": view.explanation.method_key if view.explanation else gr.skip(),
             "target": offered if self.gate or (self.writes and self.gradients) else target,
             "pair": gr.Radio(choices=pairs, value=chosen, visible=len(pairs) > 1), "link": gr.update(visible=False),
         }  # fmt: skip
+
+    def _address(self, view: views.View) -> str:
+        first = first_target(self.judge, view.judgement, view.pair), default_method(self.judge, view.comparison)
+        return query_of(view, self.origins, self.judge.card, first)
 
     def _map_values(self, view: views.View) -> dict[str, Any]:
         shown = views.shown_of(view)
@@ -396,6 +413,7 @@ class InspectPage:
         return {
             "view": view, **cards, "heat": views.heat_html(view), "contributions": answer.strip_html(shown),
             "map": views.map_html(view), "download": views.download_html(view, self.judge),
+            "address": self._address(view),
         }  # fmt: skip
 
     def _show(self, view: views.View, status: str = "", first: bool = True) -> tuple:
@@ -429,7 +447,7 @@ class InspectPage:
             image = None
         values = {
             **{f"said-{x}": NOTHING if t is None else answer.card_html(i, t, None) for i, (x, t) in enumerate(zip(LETTERS, texts, strict=True))},
-            "view": None, "table": None, "target": gr.skip(), "pair": gr.Radio(visible=False), "link": gr.update(visible=False),
+            "view": None, "table": None, "target": gr.skip(), "method": gr.skip(), "pair": gr.Radio(visible=False), "link": gr.update(visible=False),
             "verdict": verdict, "said-prompt": answer.prompt_html(plain(view.prompt)), "heat": answer.bare_stage_html(image),
             "undo": gr.Button(interactive=False), "flip": gr.Button(interactive=False),
         }  # fmt: skip
@@ -499,9 +517,11 @@ class InspectPage:
 
     def _turn(self, wanted: Wanted, flag: threading.Event | None) -> tuple:
         view = wanted.view
+        if wanted.asked and view and view.image_ablation:  # all else is there
+            return (*self._as_asked(view, wanted.asked), gr.skip())
         if view is None and not self.staged:
-            view = views.judge_view(self.looks, wanted.comparison)
-            return (*self._show(view.coming_from(wanted.before, wanted.step)), gr.skip())
+            view = views.judge_view(self.looks, wanted.comparison).coming_from(wanted.before, wanted.step)
+            return (*self._show(view), self._then(wanted, view))
         if view is None:
             view = views.verdict_view(self.looks, wanted.comparison)
             view = view.coming_from(wanted.before, wanted.step)
@@ -518,11 +538,41 @@ class InspectPage:
                 view = replace(view, awaited=False)
                 return (*self._show(view, _alert(TOO_LONG), first=False), gr.skip())
             return (*self._show(view, _working(CHECKING), first=False), replace(wanted, view=view))
-        return (*self._show(views.full_view(self.looks, view), first=False), gr.skip())
+        view = views.full_view(self.looks, view)
+        return (*self._show(view, first=False), self._then(wanted, view))
 
-    def _opened(self, view: links.View, request: gr.Request | None = None) -> tuple:
+    def _then(self, wanted: Wanted, view: views.View) -> Any:
+        """What is still wanted after the first map."""
+        return replace(wanted, view=view) if wanted.asked and view.image_ablation else gr.skip()
+
+    def _as_asked(self, view: views.View, asked: Inspect) -> tuple:
+        """The pair and the map of an address, which anybody can have written."""
+        pair = asked.indices or view.pair
+        try:
+            if max(pair) >= len(view.comparison.responses):
+                raise RecordError(f"There is no pair {asked.pair} here: this comparison has fewer responses.")
+            if pair != view.pair:
+                found, parts = lane.run_on_model(checked_pair, self.judge, view.comparison, view.judgement, pair)
+                view = replace(view, pair=pair, ablation=None, parts=None, image_ablation=None).explained_by(found, parts)
+            first = view.explanation
+            target, method = asked.target or (first.target_key if first else "margin"), asked.method or ASKED.method
+            if (asked.target or asked.method) and first and (target, method) != (first.target_key, first.method_key):
+                stop = time.monotonic() + UNASKED
+                request = Request(pair, target, method, level=asked.level or ASKED.level)
+                watch = {"cancelled": lambda: time.monotonic() > stop}
+                found = lane.run_on_model(explained, self.judge, view.comparison, view.judgement, request, watch=watch)
+                view = view.explained_by(found)
+        except Cancelled:
+            return self._show(view, _alert("The map of this address takes long: press Explain for it."))
+        except (ImageError, RecordError) as error:
+            return self._show(view, _alert(error))
+        return self._show(view)
+
+    def _opened(
+        self, view: links.View, request: gr.Request | None = None, asked: Inspect | None = None
+    ) -> tuple:
         """Its fields filled, and all that is known of it; for anything else the model is queued for, or where asking it costs
-        something, what asking it would take is said."""
+        something, what asking it would take is said. asked: the address that it was opened from."""
         number = self._number(request)
         try:
             texts = list(map(plain, view.responses))
@@ -530,22 +580,50 @@ class InspectPage:
         except Invalid as problem:
             return (*_fill(view), *self._nothing("", view, problem=problem), gr.skip())
         comparison = replace(comparison, preferred=view.preferred)
+        if asked and (asked.run or asked.view):
+            self.origins.remember(comparison, asked)
+        if asked and asked.edits and self.quick:
+            return self._replayed(number, view, comparison, asked)
+        more = asked if asked and any(asked.map) and self.gradients else None
         if known := views.known_view(self.looks, comparison):
-            return (*_fill(view), *self._show(known), gr.skip())
+            wanted = Wanted(number, comparison, known, asked=more) if more else gr.skip()
+            return (*_fill(view), *self._show(known), wanted)
         if self.asks_first:
             told = html('<p role="status">{{ text }}</p>', text=views.before_judging(self.judge, comparison))
             return (*_fill(view), *self._nothing(told, view), gr.skip())
         return (
-            *_fill(view), *self._nothing("", view, _working(JUDGING)), Wanted(number, comparison),
+            *_fill(view), *self._nothing("", view, _working(JUDGING)), Wanted(number, comparison, asked=more),
         )  # fmt: skip
 
+    def _replayed(
+        self, number: int, filled: links.View, comparison: Comparison, asked: Inspect
+    ) -> tuple:
+        """The edits of an address made again, each judged: what they did is measured here, not believed."""
+        assert asked.edits
+        try:
+            *steps, last = unpacked(asked.edits)
+            view = views.verdict_view(self.looks, comparison)
+            for step in steps:
+                after = views.verdict_view(self.looks, views.edited(view.comparison, step))
+                view = after.coming_from(view, step)
+            edited = views.edited(view.comparison, last)
+        except (ImageError, RecordError) as error:
+            gr.Warning(str(error))
+            return self._opened(filled, None, replace(asked, edits=None))
+        fields = (filled.example, *self._filled(edited, filled.example)[1:])
+        return (*fields, *self._judged(number, edited, view, last))
+
     def on_open(self, request: gr.Request) -> tuple:
-        view, problem = links.open_link(dict(request.query_params), self.library)
-        if problem:
-            gr.Warning(problem)
+        query = dict(request.query_params)
+        asked, problems = address.read(Inspect, query)
+        view, problem = links.open_link({k: v for k, v in vars(asked).items() if v is not None}, self.library)
+        if asked.judge and asked.judge != self.judge.card.id and view:
+            problems.append(f"This address was made with the judge {asked.judge}; here {self.judge.card.id} judges.")
+        for said in filter(None, [*problems, problem]):
+            gr.Warning(said)
         if view is None:
-            view = _of_example(gallery()[0])
-        return self._opened(view, request)
+            return self._opened(_of_example(gallery()[0]), request)
+        return self._opened(view, request, asked)
 
     def on_example(self, event: gr.SelectData, request: gr.Request) -> tuple:
         examples = gallery()
@@ -751,6 +829,7 @@ class InspectPage:
 
     def on_link(
         self,
+        view: views.View | None,
         example: str | None,
         picture: str | None,
         prompt: str,
@@ -760,21 +839,26 @@ class InspectPage:
         d: str,
         request: gr.Request,
     ) -> Any:  # four names, not *responses: gradio puts the request where it stands among the names
+        """The address itself where it says all; else what is typed is kept on this server."""
         with _told():
             comparison = views.comparison_of(picture, prompt, [a, b, c, d])
+            if view and view.comparison.id == comparison.id and (query := self._address(view)):
+                return gr.update(value=f"{_page_url(request)}?{query}", visible=True, info=IN_THE_LINK)
             known = by_id(example) if example else None
             # Gradio copies a gallery file on its way through the page: same pixels, another path.
             same = (
                 known is not None
                 and known.comparison.load_image().tobytes() == comparison.load_image().tobytes()
             )
-            view = links.View(
+            kept = links.View(
                 known.path if same and known else picture,
                 example if same else None,
                 prompt,
                 comparison.responses,
             )
-            return gr.update(value=links.make_link(_page_url(request), view), visible=True)
+            link = links.make_link(_page_url(request), kept)
+            self.origins.remember(comparison, address.read(Inspect, dict(parse_qsl(urlsplit(link).query)))[0])
+            return gr.update(value=link, visible=True, info=KEPT_HERE)
 
 
 def _session(request: gr.Request | None) -> str:

@@ -14,9 +14,10 @@ from markupsafe import Markup
 
 from app.common.html import html, signed
 
-# Blue speaks for the first response of a pair, orange for the second: apart for every kind of colour blindness.
-FIRST, SECOND = "#2d73c0", "#d9730d"  # white is readable on the first, black on the second
-RESPONSES = (FIRST, SECOND, "#378063", "#8a5fb5")
+# Purple speaks for the first response of a pair, orange for the second: apart for every kind of colour blindness, and unlike
+# the red, green and blue of the things in pictures.
+FIRST, SECOND = "#7b4fb8", "#d9730d"  # white is readable on the first, black on the second
+RESPONSES = (FIRST, SECOND, "#378063", "#2d73c0")
 QUIET = "#838d99"
 NONE = "#eceef1"  # middle of a two-sided scale; opaque, so that its text is readable in both themes
 
@@ -106,7 +107,7 @@ def _span(values: Sequence[float]) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Cells:
-    """A table whose cells are coloured by their number, from orange (-most) by pale grey to blue. names and heads:
+    """A table whose cells are coloured by their number, from orange (-most) by pale grey to purple. names and heads:
     of its lines and columns, empty for a map of regions."""
 
     values: tuple[tuple[float, ...], ...]

@@ -1,4 +1,4 @@
-"""Attributions as HTML: coloured words, and coloured regions on the picture itself.
+"""Attributions as HTML: coloured words, and the map of the picture's regions (app.common.region_map).
 
 gr.HTML keeps its default template: data never stands behind handlebars.
 """
@@ -13,17 +13,20 @@ from PIL import Image
 
 from app.common.charts import FIRST, SECOND
 from app.common.html import NOTHING, html, signed
+from app.common.region_map import (
+    PALEST,
+    Legend,
+    bar_html,
+    grid_words,
+    is_tie,
+    legend,
+    map_html,
+    scale,
+)
 from core.images import to_png_bytes
 from core.records import DeletionCheck, Explanation, Judgement, Passed, letter
-from core.records.headline import TIE
 
-SHOWN = 640  # longest side of a picture on the page
-PALEST = 0.25  # of the target's own unit: what full colour stands for at least
 MOST_TIMES = 100  # more than so many times a random move is not told apart
-NEITHER = (
-    "Neither the first impression nor a critique held fixed explains why the judge wrote what it wrote: the one is forced before "
-    "it has written anything, the other is taken as it stands."
-)
 LEAST = 0.04  # share of the scale below which nothing is coloured
 
 
@@ -44,8 +47,8 @@ def words_of(
 
 
 def scale_of(explanation: Explanation, texts: tuple[str, ...]) -> float:
-    """One scale for all words and regions of an explanation: the largest absolute value, but no less than PALEST, so that
-    next to nothing is not drawn in full colour. On a tie nothing is drawn."""
+    """One scale for all words of an explanation: the largest absolute value, but no less than PALEST, so that next to nothing
+    is not drawn in full colour. On a tie nothing is drawn."""
     if is_tie(explanation):
         return float("inf")
     words = [
@@ -53,8 +56,12 @@ def scale_of(explanation: Explanation, texts: tuple[str, ...]) -> float:
         for t, values, text in zip(explanation.tokens, explanation.token_values, texts, strict=True)
         for _, v in words_of(t, values, text)
     ]
-    regions = [abs(v) for row in explanation.patch_values for v in row]
-    return max([*words, *regions, *map(abs, explanation.critique_values), PALEST])
+    of_prompt = abs(explanation.prompt_value) if _of_gate(explanation) else 0.0
+    return max([*words, *map(abs, explanation.critique_values), of_prompt, PALEST])
+
+
+def _of_gate(explanation: Explanation) -> bool:
+    return explanation.target_key.startswith("gate:")
 
 
 def response_html(explanation: Explanation, n: int, text: str, letter: str, scale: float) -> Markup:
@@ -93,112 +100,52 @@ def _rgba(share: float) -> str:
     return f"rgba({r},{g},{b},{min(abs(share), 1) * 0.75:.2f})"
 
 
-def overlay(image: Image.Image, explanation: Explanation, scale: float) -> Image.Image:
-    """The picture with every region tinted by its attribution."""
-    rows, columns = len(explanation.patch_values), len(explanation.patch_values[0])
-    tint = Image.new("RGBA", image.size, (0, 0, 0, 0))
-    for r, row in enumerate(explanation.patch_values):
-        for c, value in enumerate(row):
-            share = value / scale
-            if abs(share) < LEAST:
-                continue
-            colour = FIRST if share > 0 else SECOND
-            rgb = tuple(int(colour[i : i + 2], 16) for i in (1, 3, 5))
-            box = (
-                round(c * image.width / columns), round(r * image.height / rows),
-                round((c + 1) * image.width / columns), round((r + 1) * image.height / rows),
-            )  # fmt: skip
-            tint.paste((*rgb, round(min(abs(share), 1) * 190)), box)
-    # A paler picture beneath lets the tint be seen on strong colours too.
-    pale = Image.blend(image.convert("RGB"), Image.new("RGB", image.size, (255, 255, 255)), 0.35)
-    return Image.alpha_composite(pale.convert("RGBA"), tint).convert("RGB")
-
-
-def shrink(image: Image.Image) -> Image.Image:
-    small = image.copy()
-    small.thumbnail((SHOWN, SHOWN))
-    return small
-
-
 def img(image: Image.Image, alt: str) -> Markup:
     data = base64.b64encode(to_png_bytes(image)).decode()
     return html('<img src="data:image/png;base64,{{ data }}" alt="{{ alt }}">', data=data, alt=alt)
 
 
 def explanation_html(
-    image: Image.Image, explanation: Explanation, texts: tuple[str, str], pair: tuple[int, int], critique: str = ""
+    image: Image.Image, explanation: Explanation, texts: tuple[str, str], pair: tuple[int, int], critique: str = "",
+    prompt: str = "",
 ) -> Markup:  # fmt: skip
-    """Words of both responses and the picture, in one colour scale, with legend and small print. critique: the text that is held
-    fixed, where one is."""
-    a, b = (letter(i) for i in pair)
-    scale = scale_of(explanation, texts)
-    small = shrink(image)
-    strongest = _strongest_region(explanation, scale)
-    up, down, note = _legend(explanation, a, b)
+    """Words of both responses and the picture's map, with legend and small print. critique: the text that is held fixed, where
+    one is. prompt: shown for a gate, which reads it and no response."""
+    said = legend(explanation, *pair)
     return html(
         """
-        <div class="explanation"><div class="pictures">
-        <figure>{{ given }}<figcaption>the picture</figcaption></figure>
-        <figure>{{ coloured }}<figcaption>which regions did it</figcaption></figure></div>
-        <p class="legend">{% if not tie %}<span class="swatch" style="background:{{ first }}"></span> {{ up }} <span
-        class="swatch" style="background:{{ second }}"></span> {{ down }}. The stronger the colour, the
-        more; full colour is {{ scale|f(".2f") }}. One scale for all words and regions.{% endif %}{{ note }}</p>
-        {{ responses[0] }}{{ responses[1] }}{{ critique }}{{ trust }}{{ small_print }}</div>
+        <div class="explanation"><div class="pictures">{{ map }}</div>
+        {{ words }}{{ trust }}{{ small_print }}</div>
         """,
-        given=img(small, "The picture as given"),
-        coloured=img(
-            overlay(small, explanation, scale),
-            f"The picture with its regions coloured; {strongest}",
-        ),
-        first=FIRST, second=SECOND, up=up, down=down, note=note, tie=is_tie(explanation), scale=scale,
-        responses=[response_html(explanation, n, texts[n], (a, b)[n], scale) for n in (0, 1)],
-        critique=critique_html(explanation, critique, scale), trust=_faithfulness(explanation), small_print=_small_print(explanation),
+        map=map_html(image, explanation, pair),
+        words=_words_html(explanation, texts, pair, critique, prompt, said),
+        trust=_faithfulness(explanation), small_print=_small_print(explanation),
     )  # fmt: skip
 
 
-def unexplained_html(
-    image: Image.Image, texts: tuple[str, str], pair: tuple[int, int], awaited: bool
-) -> Markup:
-    """Picture and texts as they are, where a map has to be asked for."""
+def _words_html(
+    explanation: Explanation, texts: tuple[str, str], pair: tuple[int, int], critique: str, prompt: str, said: Legend
+) -> Markup:  # fmt: skip
+    full = scale_of(explanation, texts)
+    if _of_gate(explanation):
+        shown = [_prompt_html(explanation, prompt, full)]
+    else:
+        shown = [response_html(explanation, n, texts[n], letter(pair[n]), full) for n in (0, 1)]
     return html(
         """
-        <div class="explanation"><div class="pictures"><figure>{{ given }}<figcaption>the picture</figcaption></figure></div>
-        <p class="small">No map yet{{ "." if awaited else ": what it takes is said above; press Explain." }}</p>
-        {%- for name, text in shown %}<div class="response"><b>{{ name }}</b><p dir="auto">{{ text }}</p></div>{% endfor %}</div>
+        <p class="legend">{% if s.up %}<span class="swatch" style="background:{{ first }}"></span> {{ s.up }} <span
+        class="swatch" style="background:{{ second }}"></span> {{ s.down }}. The stronger the colour, the
+        more: a word in full colour is {{ full|f(".2f") }}. {% endif %}{{ s.note }}</p>{% for x in shown %}{{ x }}{% endfor %}{{ critique }}
         """,
-        given=img(shrink(image), "The picture as given"),
-        awaited=awaited,
-        shown=[(letter(i), text) for i, text in zip(pair, texts, strict=True)],
-    )
+        s=said, first=FIRST, second=SECOND, full=full, shown=shown,
+        critique=critique_html(explanation, critique, full),
+    )  # fmt: skip
 
 
 def held_text(judgement: Judgement, explanation: Explanation) -> str:
     """The critique that an explanation holds fixed; "" where it holds none."""
     kind, _, key = explanation.target_key.partition(":")
     return judgement.votes[int(key)].text if kind == "critique" else ""
-
-
-def _legend(explanation: Explanation, a: str, b: str) -> tuple[str, str, str]:
-    """What the two colours mean for this target, and what has to be said of it."""
-    kind = explanation.target_key.partition(":")[0]
-    if kind == "gate":
-        what = explanation.target.removesuffix(" logit")
-        return (
-            f"raises the {what}",
-            f"lowers the {what}",
-            " No response has a part in a gate: it reads image and prompt alone.",
-        )
-    if kind == "reward":
-        return f"raises the reward of {a}", f"lowers the reward of {a}", ""
-    if is_tie(explanation):
-        return "", "", "This is a tie, so there is no preference to explain, and nothing is coloured."
-    if kind in ("verdict", "critique"):
-        return f"speaks for {a}", f"speaks for {b}", f" {NEITHER}"
-    return f"speaks for {a}", f"speaks for {b}", ""
-
-
-def is_tie(explanation: Explanation) -> bool:
-    return explanation.target_key in ("margin", "verdict") and abs(explanation.target_value) < TIE
 
 
 def _faithfulness(explanation: Explanation) -> Markup:
@@ -254,14 +201,6 @@ def _ended(check: DeletionCheck, of: str) -> str:
     return f"Fails the deletion check ({times}): what it marks matters hardly more than anything else."
 
 
-def _strongest_region(explanation: Explanation, scale: float) -> str:
-    cells = [(abs(v), r, c) for r, row in enumerate(explanation.patch_values) for c, v in enumerate(row)]
-    largest, r, c = max(cells)
-    if largest < LEAST * scale:
-        return "no region has a part in it"
-    return f"strongest: row {r + 1} of {len(explanation.patch_values)}, column {c + 1} of {len(explanation.patch_values[0])}"
-
-
 def _small_print(explanation: Explanation) -> Markup:
     delta = explanation.convergence_delta
     if delta is None:
@@ -285,3 +224,50 @@ def _small_print(explanation: Explanation) -> Markup:
         """,
         e=explanation, steps=steps, exact=exact, rest=rest, memory=memory,
     )  # fmt: skip
+
+
+# -- parts of a map by themselves, for a page that places them (app/inspect/answer.py) ------------------------------
+
+
+def word_colour(share: float) -> str:
+    """The ground of a word. share: of the scale, -1 to 1."""
+    return _rgba(share)
+
+
+def short_legend(explanation: Explanation, pair: tuple[int, int], prompt: str) -> Markup:
+    """The colour bar of a map, its grid and its method; of a gate also the prompt, which is all else that it reads."""
+    said = legend(explanation, *pair)
+    return html(
+        "{{ bar }}{{ prompt }}<p>{{ note }}{{ grid }} {{ method }}, by {{ level }}.</p>",
+        bar=bar_html(scale(explanation), said), note=f"{said.note} " if said.note else "", grid=grid_words(explanation),
+        prompt=_prompt_html(explanation, prompt, max(PALEST, abs(explanation.prompt_value))) if _of_gate(explanation) else NOTHING,
+        method=explanation.method, level=explanation.level,
+    )  # fmt: skip
+
+
+def _prompt_html(explanation: Explanation, prompt: str, full: float) -> Markup:
+    """It counts as one: how much is said beside it."""
+    name = f"Prompt, as one {signed(explanation.prompt_value)}"
+    return _coloured(name, [(prompt, explanation.prompt_value)], full)
+
+
+def details_html(explanation: Explanation) -> Markup:
+    """How far a map can be trusted, and how it was made."""
+    return html("{{ trust }}{{ small }}", trust=_faithfulness(explanation), small=_small_print(explanation))
+
+
+def trust_line(explanation: Explanation) -> str:
+    """The deletion check in a few words; "" where there was none."""
+    checked = explanation.faithfulness
+    if checked is None or is_tie(explanation):
+        return ""
+    known = [(n, c) for n, c in (("words", checked.words), ("regions", checked.regions)) if c is not None]
+    return "Deletion check: " + ", ".join(f"{name} {CHECKED[c.passed]}" for name, c in known) + "."
+
+
+CHECKED = {
+    Passed.PASSES: "passed",
+    Passed.WEAKLY: "passed weakly",
+    Passed.FAILS: "failed",
+    Passed.NO_INFLUENCE: "have no influence",
+}

@@ -29,9 +29,11 @@ from core.judges.options import Options
 from core.judges.protocols import Explainable, Judge, KnowsItsWorld
 from core.records import Comparison, Condition, Explanation, ImageAblation, Judgement, OODScore, RecordError
 from core.records.bundle import Bundle
+from core.records.parts import Parts
 
 if TYPE_CHECKING:  # torch: pages are built, and most are shown, without it
     from core.explain.counterfactual import Effect, Suggestion
+    from core.explain.flip import Found
     from core.explain.verify import Verdict
 
 ASKED = Request(method="ablation", level="word")  # what "Explain" offers
@@ -47,12 +49,14 @@ CONDITIONS = {
 @dataclass(frozen=True)
 class FirstLook:
     """All that a page shows of a comparison before anything more is asked. explanation, image_ablation: None where they wait
-    until they are asked for, or there was no verdict. plan: the cost of ASKED, where known."""
+    until they are asked for, or there was no verdict. plan: the cost of ASKED, where known. parts: what each word and region
+    adds to each dimension, of a gated judge whose map is an ablation."""
 
     judgement: Judgement
     explanation: Explanation | None
     image_ablation: ImageAblation | None
     plan: Plan | None
+    parts: Parts | None = None
 
 
 def default_pair(judgement: Judgement) -> tuple[int, int]:
@@ -76,40 +80,91 @@ def first_target(judge: Explainable, judgement: Judgement, pair: tuple[int, int]
 
 
 def first_explained(
-    judge: Explainable, comparison: Comparison, judgement: Judgement, pair: tuple[int, int]
-) -> Explanation | None:
-    """Unasked for only where it costs no more answers."""
+    judge: Explainable, comparison: Comparison, judgement: Judgement, pair: tuple[int, int], check: bool | None = None,
+    **watch: Any,
+) -> Explanation | None:  # fmt: skip
+    """What is explained before anybody asks: only where it costs no more answers. check, watch: see core.explain."""
     from core.explain import explain
 
     if not has_gradients(judge):
         return None
-    asked = Request(pair, first_target(judge, judgement, pair), default_method(judge, comparison))
-    return explain(judge, comparison, judgement, asked)
+    target, how = first_target(judge, judgement, pair), default_method(judge, comparison)
+    return explain(judge, comparison, judgement, Request(pair, target, how, check=check), **watch)
 
 
 def judged(judge: Judge, comparison: Comparison) -> Judgement:
-    return judge.judge(comparison)
+    """Raises what judging raises."""
+    judgement = judge.judge(comparison)
+    if not judgement.rewards:  # a server without an answer: as undecided as one without a verdict
+        judgement = replace(judgement, rewards=(math.nan,) * len(comparison.responses))
+    return judgement
 
 
 def first_look(judge: Explainable, comparison: Comparison, other: Image.Image) -> FirstLook:
     """other: some other record's picture, to see how far the margin rests on this one."""
+    judgement = judged(judge, comparison)
+    found = first_explained(judge, comparison, judgement, default_pair(judgement), check=False)
+    return checked_look(judge, comparison, judgement, found, other)
+
+
+def checked_look(
+    judge: Explainable, comparison: Comparison, judgement: Judgement, explanation: Explanation | None, other: Image.Image
+) -> FirstLook:  # fmt: skip
+    """All that follows the map: whether it is true, what links its words and regions, and whether the picture matters."""
     from core.explain import plan
     from core.explain.counterfactual import image_ablation
+    from core.explain.explanation import with_check
 
-    judgement = judge.judge(comparison)
-    if not judgement.rewards:  # a server without an answer: as undecided as one without a verdict
-        judgement = replace(judgement, rewards=(math.nan,) * len(comparison.responses))
     pair = default_pair(judgement)
     asked = replace(ASKED, pair=pair, target=first_target(judge, judgement, pair))
     decided = not math.isnan(judgement.margin(*pair))
     return FirstLook(
         judgement,
-        first_explained(judge, comparison, judgement, pair),
+        with_check(judge, comparison, judgement, explanation) if explanation else None,
         image_ablation(judge, comparison, judgement, *pair, other)
         if decided and not is_costly(judge)
         else None,
         plan(judge, comparison, judgement, asked) if has_gradients(judge) else None,
+        parts_of(judge, comparison, judgement, explanation),
     )
+
+
+def parts_of(
+    judge: Explainable, comparison: Comparison, judgement: Judgement, explanation: Explanation | None
+) -> Parts | None:
+    """None where there are no dimensions to tell apart, or no ablation whose words and regions they would be."""
+    from core.explain.parts import parts
+
+    if explanation is None or explanation.method_key != "ablation" or not has_gate(judge):
+        return None
+    return parts(judge, comparison, judgement, explanation)
+
+
+def checked_pair(
+    judge: Explainable, comparison: Comparison, judgement: Judgement, pair: tuple[int, int]
+) -> tuple[Explanation | None, Parts | None]:
+    """The first map of another pair, and what links its words and regions."""
+    found = first_explained(judge, comparison, judgement, pair)
+    return found, parts_of(judge, comparison, judgement, found)
+
+
+def flipped(
+    judge: Explainable, comparison: Comparison, judgement: Judgement, explanation: Explanation | None, pair: tuple[int, int]
+) -> Found | None:  # fmt: skip
+    """core.explain.flip.flip, by an ablation of the pair's margin where there is none yet. Of a judge that is asked again only
+    by what is known already."""
+    from core.explain import explain
+    from core.explain.flip import FEW, flip
+
+    costly = is_costly(judge)
+    if explanation is None or explanation.pair != pair:
+        if costly:
+            raise RecordError(
+                "Press Explain first: the words and regions that decided are where the search begins."
+            )
+        how = default_method(judge, comparison)
+        explanation = explain(judge, comparison, judgement, Request(pair, method=how, check=False))
+    return flip(judge, comparison, judgement, explanation, FEW if costly else None)
 
 
 def judge_and_explain(
@@ -143,16 +198,6 @@ def planned(judge: Explainable, comparison: Comparison, judgement: Judgement, re
     from core.explain import plan
 
     return plan(judge, comparison, judgement, request)
-
-
-def effect_of_change(
-    judge: Explainable, comparison: Comparison, judgement: Judgement, pair: tuple[int, int], mask: Image.Image, how: str
-) -> Effect:  # fmt: skip
-    """mask: white where the picture is erased or blurred. Raises RecordError."""
-    from core.explain.counterfactual import change_masked, effects
-
-    edit = change_masked(comparison, mask, "blur" if how == "blur" else "erase", "what you drew")
-    return effects(judge, judgement, *pair, [edit])[0]
 
 
 def check_bundle(

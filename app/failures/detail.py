@@ -21,6 +21,7 @@ from app.common.item_view import (
     differences,
     problem_html,
 )
+from app.common.region_map import shrink
 from core.records import Comparison, Condition, ImageAblation, JudgeCard, Judgement, letter
 from core.runs.said import stated_by
 from core.taxonomy import DIMENSIONS
@@ -57,7 +58,7 @@ def item_html(
     if not stored["responses"]:
         return problem_html(stored["problem"] or "This row cannot be read.")
     shown = (
-        heat.img(heat.shrink(picture), "The picture of this record")
+        heat.img(shrink(picture), "The picture of this record")
         if picture
         else html('<p class="small">This run holds no picture of this record.</p>')
     )

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 import numpy as np
 from markupsafe import Markup
-from PIL import Image
 
 from app.common import lane
 from app.common.charts import FIRST, SECOND, Cells, Row, Rows
 from app.common.html import NOTHING, html, joined, signed
 from app.common.lane import LANE
 from app.common.sections import section
-from app.common.tasks import effect_of_change, try_edits
+from app.common.tasks import try_edits
 from app.inspect.views import View, needed, told, undecided
 from core.explain import has_gate, is_costly
 from core.judges.protocols import Explainable
@@ -57,31 +56,13 @@ class Edits:
                 self.words = gr.HTML(elem_id="suggestions")
             if self.gated:
                 self.regions = gr.HTML(elem_id="region-dimension")
-            gr.HTML("<h3>Draw on the picture</h3>")
-            self.fetch = gr.Button("Take the picture", size="sm", elem_id="fetch")
-            self.canvas = gr.ImageEditor(
-                type="pil", sources=[], layers=False, transforms=[], label="Paint over what is to go", height=320,
-                brush=gr.Brush(default_size=18, colors=["#d9730d"], color_mode="fixed"), elem_id="canvas",
-            )  # fmt: skip
-            with gr.Row():
-                self.how = gr.Radio(["erase", "blur"], value="erase", label="and then", elem_id="how")
-                self.drawn = gr.Button("Judge it without that", size="sm", elem_id="judge-drawn")
-            self.drawn_outcome = gr.HTML(elem_id="drawn-outcome")
 
     @property
     def outputs(self) -> list[Any]:
-        return [*self._found, self.drawn_outcome]
-
-    @property
-    def _found(self) -> list[Any]:
         return [self.strip, *([self.words] if self.rewords else []), *([self.regions] if self.gated else [])]
 
     def connect(self, view: gr.State) -> None:
-        self.run.click(self.on_run, [view], self._found, **LANE, **PRIVATE)
-        self.fetch.click(self.on_fetch, [view], [self.canvas], **PRIVATE)
-        self.drawn.click(
-            self.on_drawn, [view, self.canvas, self.how], [self.drawn_outcome], **LANE, **PRIVATE
-        )
+        self.run.click(self.on_run, [view], self.outputs, **LANE, **PRIVATE)
 
     def reset(self) -> tuple:
         return tuple("" for _ in self.outputs)
@@ -107,38 +88,6 @@ class Edits:
             if self.gated:
                 out.append(regions_html(grid, parts, a, b, view.judgement.dimensions) if parts else NOTHING)
             return out if len(out) > 1 else out[0]
-
-    def on_fetch(self, view: View | None) -> Image.Image:
-        with told():
-            return needed(view).comparison.load_image()
-
-    def on_drawn(self, view: View | None, drawn: dict | None, how: str) -> str:
-        with told():
-            view = needed(view)
-            mask = painted(view.comparison.load_image(), drawn)
-            found = lane.run_on_model(
-                effect_of_change, self.judge, view.comparison, view.judgement, view.pair, mask, how
-            )
-            return html(
-                '<p class="verdict" role="status">{{ text }}</p>', text=_told_effect(found, *view.pair)
-            )
-
-
-def painted(image: Image.Image, drawn: dict | None) -> Image.Image:
-    """What lies under the brush as a mask of the picture's size. Raises RecordError where nothing does."""
-    mask = np.zeros((image.height, image.width), dtype=bool)
-    for layer in (drawn or {}).get("layers", []):
-        if layer is not None:
-            alpha = layer.convert("RGBA").getchannel("A").resize(image.size, Image.Resampling.NEAREST)
-            mask |= np.asarray(alpha) > 0
-    if not mask.any():
-        raise RecordError("Nothing is painted: take the picture, paint over a part of it, and try again.")
-    return Image.fromarray(mask.astype("uint8") * 255)
-
-
-def _told_effect(e: Effect, a: int, b: int) -> str:
-    turned = "the verdict turns" if e.flips else "the verdict stays"
-    return f"With {e.label}, {turned}: the margin {letter(a)} − {letter(b)} goes from {signed(e.before)} to {signed(e.after)}."
 
 
 def strip_figure(found: list[Effect], a: int, b: int) -> Rows:

@@ -13,6 +13,7 @@ import sys
 import zipfile
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from app.common.model_options import add_model_options
 from app.common.tasks import FirstLook, first_look
@@ -22,12 +23,13 @@ from core.benchmarks import BenchmarkError
 from core.explain import Plan
 from core.judges.protocols import Explainable
 from core.model.files import CheckpointError
-from core.records import RecordError
+from core.records import RecordError, frozen
 from core.records.bundle import Bundle, BundleError, read, write
 from core.records.gallery import MOST
+from core.records.parts import Parts
 
 FILE = Path(__file__).parents[2] / "assets" / "gallery.zip"
-PLANS = "plans.json"
+PLANS, PARTS = "plans.json", "parts.json"
 
 
 def stored_for(judge: Explainable, file: Path = FILE) -> dict[str, FirstLook]:
@@ -35,12 +37,15 @@ def stored_for(judge: Explainable, file: Path = FILE) -> dict[str, FirstLook]:
     out = {}
     try:
         with zipfile.ZipFile(file) as archive:
-            plans = json.loads(archive.read(PLANS))
+            plans, parts = (json.loads(archive.read(n)) for n in (PLANS, PARTS))
             for name in archive.namelist():
-                if name != PLANS:
+                if name not in (PLANS, PARTS):
                     bundle = read(archive.read(name))
                     if _same_model(bundle, judge):
-                        look = _look(bundle, Plan(**plans[name]), judge)
+                        linked = (
+                            Parts(**{k: frozen(v) for k, v in parts[name].items()}) if name in parts else None
+                        )
+                        look = replace(_look(bundle, Plan(**plans[name]), judge), parts=linked)
                         out[look.judgement.comparison_id] = look
     except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile, BundleError):
         return {}
@@ -49,7 +54,7 @@ def stored_for(judge: Explainable, file: Path = FILE) -> dict[str, FirstLook]:
 
 def results(judge: Explainable) -> bytes:
     """The file's content: one bundle an example, and what explaining it further would cost."""
-    out, plans = io.BytesIO(), {}
+    out, plans, parts = io.BytesIO(), {}, {}
     with zipfile.ZipFile(out, "w") as archive:
         for example in gallery():
             c = comparison_of(example.path, example.comparison.prompt, list(example.comparison.responses))
@@ -58,9 +63,21 @@ def results(judge: Explainable) -> bytes:
             bundle = Bundle(c, look.judgement, look.explanation, look.image_ablation, judge.card)
             name = f"{example.id}.zip"
             plans[name] = asdict(look.plan)
+            if look.parts:
+                parts[name] = _short(asdict(look.parts))
             archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), write(bundle))
-        archive.writestr(zipfile.ZipInfo(PLANS, (1980, 1, 1, 0, 0, 0)), json.dumps(plans, indent=1))
+        for name, content in ((PLANS, plans), (PARTS, parts)):
+            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), json.dumps(content, indent=1))
     return out.getvalue()
+
+
+def _short(value: Any) -> Any:
+    """Numbers as far as they are shown."""
+    if isinstance(value, dict):
+        return {k: _short(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_short(v) for v in value]
+    return round(value, 5) if isinstance(value, float) else value
 
 
 def _same_model(bundle: Bundle, judge: Explainable) -> bool:

@@ -76,10 +76,16 @@ def _of_run(library: Library, name: str, row: str) -> tuple[View | None, str]:
         return None, "The record of this link is not on this server."
     picture = None
     if isinstance(found.image, bytes):
-        picture = str(privately.write(STORE() / f"{content_hash(found.image)}-run.png", found.image))
-        _bounded("*-run.png")
+        picture = kept_picture(found.image)
     view = View(picture, None, found.prompt, found.responses, found.preferred)
     return view, "" if picture else "This run holds no picture of the record."
+
+
+def kept_picture(png: bytes) -> str:
+    """A picture that was not uploaded, as a file; the newest KEPT of them stay."""
+    path = privately.write(STORE() / f"{content_hash(png)}-run.png", png)
+    _bounded("*-run.png")
+    return str(path)
 
 
 def _keep(view: View) -> str:

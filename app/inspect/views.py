@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +15,15 @@ from markupsafe import Markup
 from PIL import Image
 
 from app.common import figures, heat, item_view, lane, words
-from app.common.html import NOTHING, html, signed
+from app.common.html import NOTHING, html
 from app.common.tasks import FirstLook, check_bundle, default_pair, judged
+from app.inspect import answer
 from app.inspect.first_looks import Looks
 from app.inspect.gallery import gallery
+from app.inspect.step_words import words_of_step
+from app.inspect.units import is_ablation, units_of
 from core.explain import Plan, methods_for, targets_for
+from core.explain.edits import applied
 from core.images import ImageError, open_image, to_png_bytes
 from core.judges.protocols import Estimates, Explainable, Judge, Writes
 from core.records import (
@@ -32,7 +36,9 @@ from core.records import (
     letter,
 )
 from core.records.bundle import Bundle
+from core.records.edit_path import MOST_STEPS, EditPath, Step
 from core.records.headline import TIE
+from core.records.parts import Parts
 
 if TYPE_CHECKING:
     from core.explain.verify import Verdict
@@ -41,13 +47,29 @@ MAX_PROMPT = 4_000
 MAX_RESPONSE = 12_000
 
 
+class Invalid(RecordError):
+    """What a person gave cannot be judged. field: the id of the field that it is said at."""
+
+    def __init__(self, field: str, text: str) -> None:
+        super().__init__(text)
+        self.field = field
+
+
+PICTURE, PROMPT = "picture", "prompt"
+
+
+def response_field(i: int) -> str:
+    return f"response-{letter(i).lower()}"
+
+
 @dataclass(frozen=True)
 class View:
     """One judged comparison with the explanation on show. Plain records: safe to keep in a session.
 
     explanation, image_ablation: None where they were not asked for yet. other: the picture of another record, for comparison
     with what the model says of this one. plan: the cost of what "Explain" offers first, where known. fresh: computed for this
-    view, not stored or shared.
+    view, not stored or shared. ablation: of the pair's margin, whatever map is on show, and parts: of the same words and
+    regions; None where not known. start, path: what was edited, and how.
     """
 
     comparison: Comparison
@@ -59,32 +81,75 @@ class View:
     plan: Plan | None = None
     fresh: bool = True
     awaited: bool = False  # the map is asked for, and comes next
+    ablation: Explanation | None = None
+    parts: Parts | None = None
+    start: Comparison | None = None
+    path: EditPath | None = None
+
+    def explained_by(self, explanation: Explanation | None, parts: Parts | None = None) -> View:
+        """With another map. An ablation of the margin stays known under whatever map comes after it."""
+        if not is_ablation(explanation):
+            return replace(self, explanation=explanation)
+        kept = parts or (self.parts if self.ablation and self.ablation.tokens == explanation.tokens else None)  # type: ignore[union-attr]
+        return replace(self, explanation=explanation, ablation=explanation, parts=kept)
+
+    def coming_from(self, before: View | None, step: Step | None) -> View:
+        """On the path of edits of `before`: one step further, or where it was if both judge the same."""
+        if before is None:
+            return self
+        start, path = before.start, before.path
+        if step is None:
+            same = before.comparison.id == self.comparison.id
+            return replace(self, start=start, path=path) if same else self
+        if start is None or path is None or not path.steps or len(path.steps) >= MOST_STEPS:
+            start, path = before.comparison, EditPath(before.pair, before.judgement.margin(*before.pair))
+        path = path.after(step)
+        margin = self.judgement.margin(*path.pair)
+        return replace(self, start=start, path=path if math.isnan(margin) else path.judged(margin))
 
 
 def comparison_of(picture: str | bytes | None, prompt: str, responses: list[str]) -> Comparison:
-    """Checks everything a person may give. Raises RecordError or ImageError with a sentence."""
+    """Checks everything a person may give. Raises Invalid with the field and a sentence."""
     if not picture:
-        raise RecordError("There is no picture: upload, paste or take one, or choose an example.")
+        raise Invalid(PICTURE, "There is no picture: upload, paste or take one, or choose an example.")
+    if not (prompt or "").strip():
+        raise Invalid(PROMPT, "The prompt is empty: write the question that the responses answer.")
     given = [r or "" for r in responses]
     while given and not given[-1].strip():  # unused boxes at the end
         given.pop()
     if not given:
-        raise RecordError("There are no responses: write at least two.")
-    _check_lengths(prompt or "", given)
+        raise Invalid(response_field(0), "There are no responses: write at least two.")
+    for i, text in enumerate(given):
+        if not text.strip():
+            raise Invalid(response_field(i), f"Response {letter(i)} is empty.")
+    if len(given) < 2:
+        raise Invalid(response_field(1), "There is only one response: a comparison needs at least two.")
+    _check_lengths(prompt, given)
     # Decoded once and kept as PNG: whatever becomes of the uploaded file, this view keeps its picture.
-    png = to_png_bytes(open_image(picture), effort=1)
-    key = content_hash(png, prompt or "", *given)
-    return Comparison(id=key, image=png, prompt=prompt or "", responses=tuple(given))
+    try:
+        png = to_png_bytes(open_image(picture), effort=1)
+    except ImageError as error:
+        raise Invalid(PICTURE, str(error)) from error
+    key = content_hash(png, prompt, *given)
+    return Comparison(id=key, image=png, prompt=prompt, responses=tuple(given))
 
 
 def _check_lengths(prompt: str, responses: Sequence[str]) -> None:
     if len(prompt) > MAX_PROMPT:
-        raise RecordError(f"The prompt has {len(prompt):,} characters: at most {MAX_PROMPT:,} are read.")
+        raise Invalid(PROMPT, f"The prompt has {len(prompt):,} characters: at most {MAX_PROMPT:,} are read.")
     for i, response in enumerate(responses):
         if len(response) > MAX_RESPONSE:
-            raise RecordError(
-                f"Response {letter(i)} has {len(response):,} characters: at most {MAX_RESPONSE:,} are read."
+            raise Invalid(
+                response_field(i),
+                f"Response {letter(i)} has {len(response):,} characters: at most {MAX_RESPONSE:,} are read.",
             )
+
+
+def edited(comparison: Comparison, step: Step) -> Comparison:
+    """The comparison after the step, under the id of its content, like any other that is judged here."""
+    made = applied(comparison, step)
+    assert isinstance(made.image, bytes)
+    return replace(made, id=content_hash(made.image, made.prompt, *made.responses))
 
 
 def known_view(looks: Looks, comparison: Comparison) -> View | None:
@@ -101,6 +166,19 @@ def verdict_view(looks: Looks, comparison: Comparison) -> View:
     )
 
 
+def mapped_view(looks: Looks, view: View, cancelled: Callable[[], bool]) -> View:
+    """With its first map, not checked yet. Raises Cancelled, and what explaining raises."""
+    found = looks.map_of(view.comparison, view.judgement, view.pair, cancelled)
+    return replace(view.explained_by(found), awaited=False)
+
+
+def full_view(looks: Looks, view: View) -> View:
+    """With all that follows the map. Raises what computing it raises."""
+    look = looks.checked(view.comparison, view.judgement, view.explanation, view.other)
+    found = _view(view.comparison, look, fresh=True)
+    return replace(found, start=view.start, path=view.path)
+
+
 def judge_view(looks: Looks, comparison: Comparison) -> View:
     """Raises what judging and explaining raise."""
     known = known_view(looks, comparison)
@@ -108,10 +186,11 @@ def judge_view(looks: Looks, comparison: Comparison) -> View:
 
 
 def _view(comparison: Comparison, look: FirstLook, fresh: bool) -> View:
-    return View(
-        comparison, look.judgement, look.explanation, default_pair(look.judgement), look.image_ablation,
+    view = View(
+        comparison, look.judgement, None, default_pair(look.judgement), look.image_ablation,
         another_picture(comparison), look.plan, fresh,
     )  # fmt: skip
+    return view.explained_by(look.explanation, look.parts)
 
 
 def checked_view(judge: Explainable, bundle: Bundle) -> tuple[View, Verdict]:
@@ -121,7 +200,8 @@ def checked_view(judge: Explainable, bundle: Bundle) -> tuple[View, Verdict]:
     _check_lengths(c.prompt, c.responses)
     other = another_picture(c)
     found, ood, ablated = lane.run_on_model(check_bundle, judge, bundle, other)
-    return View(c, replace(bundle.judgement, ood=ood), e, e.pair, ablated, other), found
+    view = View(c, replace(bundle.judgement, ood=ood), None, e.pair, ablated, other)
+    return view.explained_by(e), found
 
 
 def another_picture(comparison: Comparison) -> Image.Image:
@@ -169,22 +249,47 @@ def verdict_html(view: View) -> Markup:
         )
     j, best = view.judgement, view.judgement.ranking[0]
     pairs = [(best, i) if best < i else (i, best) for i in j.ranking[1:] if i not in view.pair]
+    ablated = view.image_ablation if _matters(view.image_ablation) else None
     return html(
         """
         {%- if warning %}<div class="warning" role="alert">{{ warning }}</div>{% endif %}
-        <p class="verdict" role="status">{{ verdict }}</p>
+        <div class="verdict-row"><div class="verdict-said"><p class="verdict" role="status">{{ verdict }}</p>
         {%- if others %}<ul class="others">{% for other in others %}<li>{{ other }}</li>{% endfor %}</ul>{% endif %}
-        <p class="rewards">reward {{ rewards }}<br>margin {{ margin }} · judged in {{ j.seconds|f(".2f") }} s
-        {{- ", live" if fresh else ", cached" }}</p>
+        <p class="rewards">reward {{ rewards }} · judged in {{ j.seconds|f(".2f") }} s{{ ", live" if fresh else ", cached" }}
+        {%- if use %} · <span class="badge">{{ use }}</span>{% endif %}</p></div>{{ needle }}</div>
         {{- decided }}
-        {{- image_ablation }}
         """,
         decided=item_view.critique_html(j) if j.critique and not j.votes else "",  # which part of a hybrid judge said what
         warning=words.warning(j.ood), verdict=words.verdict(view.comparison, j, *view.pair),
         others=[words.verdict(view.comparison, j, *pair) for pair in pairs], rewards=words.reward_line(j), j=j,
-        margin=f"{letter(view.pair[0])} − {letter(view.pair[1])} = {signed(j.margin(*view.pair), 3)}", fresh=view.fresh,
-        image_ablation=item_view.image_ablation_html(view.image_ablation if _matters(view.image_ablation) else None),
+        needle=answer.needle_html(j, *view.pair), fresh=view.fresh, use=item_view.IMAGE_USE[ablated.use] if ablated else "",
     )  # fmt: skip
+
+
+def image_use_html(view: View) -> Markup:
+    """How far the margin rests on the picture."""
+    if view.image_ablation is None:
+        return html('<p class="small">Not measured yet.</p>')
+    if not _matters(view.image_ablation):
+        return html('<p class="small">There is no margin here that could rest on the picture.</p>')
+    return item_view.image_ablation_html(view.image_ablation)
+
+
+def shown_of(view: View) -> answer.Shown:
+    """What cards, picture and strip are made of."""
+    units = units_of(view.judgement, view.pair, view.ablation, view.parts)
+    return answer.Shown(view.comparison, view.judgement, view.pair, view.explanation, view.ablation, units)
+
+
+def path_html(view: View) -> Markup:
+    """The edits that led here, in words."""
+    if view.path is None or view.start is None:
+        return NOTHING
+    lines, before = [], view.start
+    for step in view.path.steps:
+        lines.append((words_of_step(before, step), step.margin))
+        before = applied(before, replace(step, mask="", how=""))
+    return answer.path_html(view.path.margin, lines, view.path.pair)
 
 
 def before_judging(judge: Judge, comparison: Comparison) -> str:
@@ -205,12 +310,23 @@ def _matters(ablated: ImageAblation | None) -> bool:
 
 
 def heat_html(view: View) -> Markup:
-    a, b = view.pair
-    texts = (view.comparison.responses[a], view.comparison.responses[b])
+    """The picture with its map and its regions."""
+    return answer.stage_html(shown_of(view), view.awaited)
+
+
+def map_html(view: View) -> Markup:
+    """How far the map on show can be trusted, the critique that it holds fixed, and how it was made."""
     if view.explanation is None:
-        return heat.unexplained_html(view.comparison.load_image(), texts, view.pair, view.awaited)
-    critique = heat.held_text(view.judgement, view.explanation)
-    return heat.explanation_html(view.comparison.load_image(), view.explanation, texts, view.pair, critique)
+        return html(
+            '<p class="small">No map yet{{ "." if awaited else ": press Explain." }}</p>',
+            awaited=view.awaited,
+        )
+    e = view.explanation
+    scale = heat.scale_of(e, tuple(view.comparison.responses[i] for i in view.pair))
+    held = heat.critique_html(e, heat.held_text(view.judgement, e), scale)
+    return html(
+        '<div class="explanation">{{ held }}{{ details }}</div>', held=held, details=heat.details_html(e)
+    )
 
 
 def figures_of(view: View) -> tuple[Markup, Markup, Markup]:
@@ -259,6 +375,7 @@ def as_dict(view: View, judge: Judge) -> dict[str, Any]:
         "judgement": asdict(view.judgement),
         "explanation": asdict(view.explanation) if view.explanation else None,
         "image_ablation": {**asdict(ablated), "use": str(ablated.use)} if ablated else None,
+        "edits": view.path.to_dict() if view.path else None,
     })  # fmt: skip
     return found
 

@@ -12,8 +12,8 @@ import gradio as gr
 from markupsafe import Markup
 
 from app.common import privately, words
-from app.common.heat import shrink
 from app.common.html import html
+from app.common.region_map import shrink
 from app.replay.bundle_view import judged_html
 from core.images import to_png_bytes
 from core.records import Explanation, content_hash

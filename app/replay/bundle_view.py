@@ -41,5 +41,5 @@ def judged_html(bundle: Bundle, explanation: Explanation) -> Markup:
         verdict=words.verdict(c, j, a, b), rewards=words.reward_line(j), card=bundle.card, prompt=c.prompt,
         image_ablation=item_view.image_ablation_html(bundle.image_ablation), contributions=item_view.contributions_html(j, a, b),
         orders=orders_html(j, a, b),
-        map=heat.explanation_html(c.load_image(), e, (c.responses[a], c.responses[b]), (a, b), heat.held_text(j, e)),
+        map=heat.explanation_html(c.load_image(), e, (c.responses[a], c.responses[b]), (a, b), heat.held_text(j, e), c.prompt),
     )  # fmt: skip

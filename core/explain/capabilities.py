@@ -54,7 +54,11 @@ def methods_for(judge: Judge) -> dict[str, Method]:
         return {}
     able = has_gradients(judge)
     return {
-        k: m for k, m in METHODS.items() if (judge.decomposes_head or not m.head) and (able or not m.gradient)
+        k: m
+        for k, m in METHODS.items()
+        if (judge.decomposes_head or not m.head)
+        and (able or not m.gradient)
+        and (judge.rewords or not m.pixels)
     }
 
 
@@ -98,6 +102,11 @@ def checked(
         raise RecordError(
             f"The method '{method}' needs gradients, and the judge '{judge.card.name}' can only be asked again: use one of "
             f"{', '.join(possible)}."
+        )
+    if method not in possible and METHODS[method].pixels:
+        raise RecordError(
+            f"The method '{method}' paints over the picture itself, which the judge '{judge.card.name}' cannot be shown point "
+            f"by point: use one of {', '.join(possible)}."
         )
     if method not in possible:
         raise RecordError(

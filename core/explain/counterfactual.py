@@ -8,22 +8,21 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Literal
 
 import torch
-from PIL import Image, ImageFilter
+from PIL import Image
 from torch import Tensor
 
 from core.explain import memory
 from core.explain.capabilities import can_explain, has_gate
+from core.explain.edits import How, changed
 from core.explain.targets import Target
-from core.judges.conditions import BLANK, GREY, blank_image
+from core.judges.conditions import BLANK, blank_image
 from core.judges.protocols import Estimates, Explainable, Judge, Rewords, Writes
 from core.records import Comparison, Explanation, ImageAblation, Judgement, RecordError, letter
 from core.records.headline import TIE
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom as fractions of the picture
-How = Literal["erase", "blur"]
 PADDING = " That is what the picture shows."
 WORDS_TRIED, PER_WORD = 4, 12  # marked words, and replacements that are judged for each
 
@@ -98,12 +97,7 @@ def change_region(comparison: Comparison, box: Box, how: How, label: str) -> Edi
 
 def change_masked(comparison: Comparison, mask: Image.Image, how: How, label: str) -> Edit:
     """The same wherever `mask` (L, the picture's size) is white."""
-    image = comparison.load_image()
-    if how == "erase":
-        other = Image.new("RGB", image.size, GREY)
-    else:
-        other = image.filter(ImageFilter.GaussianBlur(max(image.size) / 10))
-    edited = Image.composite(other, image, mask)
+    edited = changed(comparison.load_image(), mask, how)
     return Edit(f"{label} {'erased' if how == 'erase' else 'blurred'}", with_image(comparison, edited))
 
 

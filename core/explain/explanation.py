@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Unpack
 
@@ -18,7 +18,8 @@ from core.explain.methods import Method
 from core.explain.refine import OutOfTime
 from core.explain.request import FEW_WORDS, MANY_WORDS, Asked, Cancelled, Plan, Request
 from core.explain.targets import CUSTOM, Target
-from core.judges.protocols import AsksAgain, Explainable, MaskedForward
+from core.judges.protocols import AsksAgain, Explainable, MaskedForward, Rewords
+from core.judges.repainted import Repainted
 from core.model.sparing import checkpointed
 from core.records import Comparison, Explanation, Judgement, RecordError
 
@@ -56,6 +57,9 @@ def prepare(judge: Explainable, comparison: Comparison, judgement: Judgement, re
     regions = COARSE if one_by_one else FINEST
     held = target.held(judgement)
     forward = judge.masked(comparison, held, a, b, target, level, request.scope, regions)
+    if how.pixels:
+        assert isinstance(forward, Rewords)  # as judge.rewords says
+        forward = Repainted(forward, comparison.load_image())
     steps = (request.steps or how.steps) if how.steps else 0
     points = how.points(forward.features, steps)
     together = min(points, how.wave(forward.features)) if how.wave else points
@@ -143,6 +147,25 @@ def explain(
         critique_values=tuple(found[features.sentences].tolist()),
         unanswered=forward.unanswered if isinstance(forward, AsksAgain) else 0,
     )
+
+
+def with_check(
+    judge: Explainable, comparison: Comparison, judgement: Judgement, explanation: Explanation
+) -> Explanation:
+    """The explanation with the deletion check that `explain` was asked to leave out; as it is where the input is too long for
+    one that nobody asked for, or its target is somebody's own function."""
+    e = explanation
+    if e.target_key == CUSTOM:
+        return e
+    asked = Request(e.pair, e.target_key, e.method_key, e.steps or None, e.level, e.scope)
+    with explainable(judge).lock:
+        ready = prepare(judge, comparison, judgement, asked)
+        if not ready.check:
+            return e
+        regions = [v for row in e.patch_values for v in row]
+        texts = [v for values in e.token_values for v in values]
+        found = torch.tensor([*texts, e.prompt_value, *e.critique_values, *regions], dtype=torch.float64)
+        return replace(e, faithfulness=faithfulness(ready.forward, found, e.target_value))
 
 
 def attribute(ready: Prepared) -> Tensor:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from core.explain.refine import EVALUATIONS, refine, wave
 from core.explain.targets import Target
+from core.judges.conditions import FINER
 from core.judges.protocols import DecomposesHead, MaskedForward
 from core.records import RecordError
 
@@ -40,7 +41,8 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Method:
-    """steps: how many it takes unless told (0: it takes none). complete: whether its attributions must add up to
+    """pixels: whether its regions are cells of the picture itself, painted grey before the model looks (core.judges.repainted).
+    steps: how many it takes unless told (0: it takes none). complete: whether its attributions must add up to
     the difference between input and baseline. gradient: whether it needs a backward pass. points: how many model
     evaluations it needs for so many features and steps. head: whether it needs a head that can be decomposed by token.
     timed: whether it can stop at any time with what it has; its steps are then the evaluations that it made.
@@ -55,6 +57,7 @@ class Method:
     head: bool = False
     timed: bool = False
     wave: Callable[[Features], int] | None = None
+    pixels: bool = False
 
     @property
     def help(self) -> str:
@@ -94,22 +97,42 @@ def ablation(forward: Forward, masked: MaskedForward, steps: int, batch: int) ->
 def occlusion(forward: Forward, masked: MaskedForward, steps: int, batch: int) -> Tensor:
     """Slides a grey window of 2 x 2 regions over the picture and a gap of one over the words, and averages what
     each position cost (Zeiler and Fergus 2014). Sees things that lie across the border of two regions."""
+    del steps
+    return _slid(forward, masked, WINDOW, batch)
+
+
+def windows(forward: Forward, masked: MaskedForward, steps: int, batch: int) -> Tensor:
+    """Paints a grey window about as large as one visual token over the picture itself, half its side further each time,
+    and lets the whole model look again: finer than the tokens, and not bound to their borders (occlusion, Zeiler and Fergus
+    2014, in pixels). A cell's value is the mean fall over all windows that cover it, so a window's fall is spread evenly
+    over its cells. Words one at a time, as with ablation."""
+    del steps
+    return _slid(forward, masked, FINER, batch)
+
+
+def _slid(forward: Forward, masked: MaskedForward, side: int, batch: int) -> Tensor:
+    """side: of the window over the regions."""
     import torch
     from captum.attr import Occlusion
 
-    del steps
     features, z = masked.features, masked.ones()
     text, picture = z[:, : features.text_count], z[:, features.regions].view(1, *features.grid)
 
     def joined(text: Tensor, picture: Tensor) -> Tensor:
         return forward(torch.cat([text, picture.flatten(1)], dim=1))
 
-    window = tuple(min(WINDOW, side) for side in features.grid)
+    window = tuple(min(side, length) for length in features.grid)
     found = Occlusion(joined).attribute(
         (text, picture), sliding_window_shapes=((1,), window), strides=(1, 1), baselines=(0.0, 0.0),
         perturbations_per_eval=batch,
     )  # fmt: skip
     return torch.cat([found[0].flatten(), found[1].flatten()])
+
+
+def _positions(features: Features, side: int) -> int:
+    """Evaluations of `_slid`."""
+    rows, columns = (max(1, length - side + 1) for length in features.grid)
+    return features.text_count + rows * columns + 1
 
 
 def shapley(forward: Forward, masked: MaskedForward, steps: int, batch: int) -> Tensor:
@@ -162,8 +185,10 @@ METHODS: dict[str, Method] = {
     "integrated_gradients": Method("Integrated gradients", integrated_gradients, 32, True, True, lambda u, n: n),
     "ablation": Method("Ablation", ablation, 0, False, False, lambda u, n: u.count + 1),
     "occlusion": Method(
-        "Occlusion", occlusion, 0, False, False,
-        lambda u, n: u.text_count + max(1, u.grid[0] - 1) * max(1, u.grid[1] - 1) + 1,
+        "Occlusion", occlusion, 0, False, False, lambda u, n: _positions(u, WINDOW),
+    ),
+    "windows": Method(
+        "Pixel windows", windows, 0, False, False, lambda u, n: _positions(u, FINER), pixels=True
     ),
     "shapley": Method("Shapley sampling", shapley, 25, True, False, lambda u, n: n * u.count + 1),
     "refine": Method("Coarse to fine", refine, EVALUATIONS, False, True, lambda u, n: n, timed=True, wave=wave),

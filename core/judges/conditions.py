@@ -15,6 +15,7 @@ from PIL import Image
 from core.records import Comparison
 
 GREY = (128, 128, 128)
+FINER = 2  # cells along each side of a visual token, where the picture itself is painted over
 BLANK = "plain grey (128, 128, 128), same size"
 
 

@@ -9,7 +9,7 @@ template's own tokens stay as they are: they carry no content, and without them 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,7 +19,7 @@ from PIL import Image
 from torch import Tensor
 
 from core.judges.conditions import blank_image
-from core.judges.pictures import Pictures
+from core.judges.pictures import Pictures, look
 from core.model.processor import (
     Layout,
     Response,
@@ -38,12 +38,14 @@ class Inputs:
     """P prefix positions, R response positions, H hidden.
 
     prefix, prefix_base: (1, P, H), made when they are first asked for: what an explanation costs is known before the model
-    has looked at the picture. response, response_base: (1, 2, R, H). at_image, at_prompt: (P,) bool.
+    has looked at the picture. with_pictures: B other pictures of the same size in the record's place -> (B, P, H).
+    response, response_base: (1, 2, R, H). at_image, at_prompt: (P,) bool.
     layout: where the visual tokens look. responses: the two tokenised responses.
     """
 
     given: Callable[[], Tensor]
     base: Callable[[], Tensor]
+    with_pictures: Callable[[Sequence[Image.Image]], Tensor]
     response: Tensor
     response_base: Tensor
     mask: Tensor
@@ -97,6 +99,12 @@ def build_inputs(
         embeds[0, at_prompt, : mean.shape[-1]] = mean
         return embeds
 
+    @torch.no_grad()
+    def with_pictures(images: Sequence[Image.Image]) -> Tensor:
+        seen = encode_prefix(processor, list(images), [prompt] * len(images)).to(model.device)
+        embeds: Tensor = model.embed(seen["input_ids"], look(model, seen))
+        return embeds
+
     responses = (encode_response(processor, texts[0]), encode_response(processor, texts[1]))
     response_ids, response_mask = (t.to(model.device) for t in pad_responses(processor, [list(responses)]))
     response = model.backbone.get_input_embeddings()(response_ids)
@@ -105,7 +113,7 @@ def build_inputs(
         words = [i for i, (start, end) in enumerate(r.spans) if end > start]
         response_base[0, n, words] = mean
     return Inputs(
-        given, base, response, response_base, batch["attention_mask"], response_mask,
+        given, base, with_pictures, response, response_base, batch["attention_mask"], response_mask,
         model.positions(ids, batch["attention_mask"], **vision), at_image, at_prompt,
         processor.layout(batch, 0, int(at_image.sum())), responses,
     )  # fmt: skip

@@ -15,6 +15,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from core.judges.features import Features, Outputs, TargetFunction
@@ -116,7 +117,7 @@ class PrefixForward(ABC):
             return self._outputs(z, bool(whole.all()))
         parts = [self._outputs(z[some], given) for some, given in ((whole, True), (~whole, False))]
         back = torch.cat([whole.nonzero(), (~whole).nonzero()]).flatten().argsort()
-        return _joined(parts, back)
+        return joined(parts, back)
 
     def _outputs(self, z: Tensor, as_given: bool) -> Outputs:
         """as_given: whether image and prompt are."""
@@ -127,6 +128,17 @@ class PrefixForward(ABC):
         else:
             reading = self._read(_mix(i.prefix, i.prefix_base, _presence(z, self.features.prefix)))
         return self.score(reading, response, i.response_mask.expand(n, -1, -1))
+
+    @torch.no_grad()
+    def outputs_with(self, pictures: Sequence[Image.Image], z: Tensor) -> Outputs:
+        """Point i of z (B, U) with picture i, of the record's own size, in its place: the regions' presences are not read."""
+        i, z = self.inputs, z.to(self.inputs.response.dtype)
+        whole = torch.cat(
+            [z[:, : self.features.text_count], torch.ones_like(z[:, self.features.regions])], dim=1
+        )
+        response = _mix(i.response, i.response_base, _presence(whole, self.features.response))
+        prefix = _mix(i.with_pictures(pictures), i.prefix_base, _presence(whole, self.features.prefix))
+        return self.score(self._read(prefix), response, i.response_mask.expand(len(z), -1, -1))
 
     # -- the input as given ----------------------------------------------------------------------------------
 
@@ -181,7 +193,7 @@ def _mix(given: Tensor, base: Tensor, presence: Tensor) -> Tensor:
     return base + (given - base) * presence.unsqueeze(-1)
 
 
-def _joined(parts: Sequence[Outputs], order: Tensor) -> Outputs:
+def joined(parts: Sequence[Outputs], order: Tensor) -> Outputs:
     """The points of all parts, in this order."""
     joined: dict[str, Any] = {}
     for name in (f.name for f in fields(Outputs)):

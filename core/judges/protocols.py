@@ -114,10 +114,15 @@ class MaskedForward(Protocol):
 
 @runtime_checkable
 class Rewords(MaskedForward, Protocol):
-    """Can also try other words: image and prompt are read once for all of them."""
+    """Can also try other words: image and prompt are read once for all of them. And other pictures of the same size."""
 
     processor: Any
     inputs: Any
+    scope: str
+
+    def outputs_with(self, pictures: Sequence[Image.Image], z: Tensor) -> Outputs:
+        """Of points z (B, U), each with a picture of its own in place of the record's."""
+        ...
 
     def response_slope(self) -> Tensor:
         """(2, R, H) gradient of the target with respect to the embeddings of the response tokens."""

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.browser
 
 # Page: (the app it belongs to, path, what is there once the page is full). New pages are added here.
 PAGES = {
-    "inspect": ("server", "", "#gates .chart"),
+    "inspect": ("server", "", "#contributions .strip-row"),
     "leaderboard": ("server", "leaderboard", "#margins .chart"),
     "failures": ("server", "failures", "#item .prompt"),
     "explanations": ("server", "explanations", "#agreement .cells"),
@@ -72,7 +72,8 @@ def opened(request, tab):
         tab.locator(".reveal").wait_for()
     if name == "inspect":
         tab.locator("#make-link").click()
-        tab.locator("#fetch").click()
+        tab.locator("[data-brush]").click()
+        tab.locator("#said-response-b .word").first.click()
         tab.locator("#try-edits").click()
         tab.locator("#region-dimension .cells").first.wait_for(timeout=60_000)
         tab.locator("#link textarea").wait_for()
@@ -161,18 +162,25 @@ FOCUS = """() => {
 def test_the_keyboard_alone_reaches_judge(tab, server):
     tab.goto(server)
     expect(tab.locator(".verdict").first).to_contain_text("The model prefers", timeout=60_000)
-    tab.locator("#gates .chart").first.wait_for()
+    tab.locator("#contributions .strip-row").first.wait_for()
     stops = []
-    while not stops or stops[-1]["id"] != "judge":
-        assert len(stops) < 40, [s["id"] for s in stops]
-        tab.keyboard.press("Tab")
-        stops.append(tab.evaluate(FOCUS))
-        if stops[-1]["id"] == "response-b":
-            tab.keyboard.type(" Really.")  # something that was not judged before
+
+    def tab_to(wanted):
+        while not stops or stops[-1]["id"] != wanted:
+            assert len(stops) < 60, [s["id"] for s in stops]
+            tab.keyboard.press("Tab")
+            stops.append(tab.evaluate(FOCUS))
+
+    tab_to("said-response-b")
+    tab.keyboard.press("Enter")  # its Edit button
+    expect(tab.locator("#response-b textarea")).to_be_focused()
+    tab.keyboard.type(" Really.")  # something that was not judged before
+    tab_to("judge")
     assert all(s["ring"] and s["seen"] for s in stops), stops
     order = [s["id"] for s in stops]
     places = [
-        order.index(x) for x in ("picture", "example-buttons", "prompt", "response-a", "response-b", "judge")
+        order.index(x)
+        for x in ("said-prompt", "said-response-a", "heat", "said-response-b", "contributions", "judge")
     ]
     assert places == sorted(places)
     before = tab.locator(".rewards").inner_text()

@@ -119,6 +119,7 @@ def test_the_gallery_opens_without_the_model(embedded_judge, counted):
         assert view, f"no stored result for {example.id}: run `python -m app.gallery_results`"
         assert view.judgement.comparison_id == view.explanation.comparison_id == view.comparison.id
         assert view.judgement.ood and view.image_ablation and view.explanation.faithfulness and view.plan
+        assert view.parts and view.ablation == view.explanation
         assert views.verdict_html(view) and views.heat_html(view) and views.figures_of(view)
     assert not counted
 
@@ -134,6 +135,9 @@ def test_stored_numbers_are_what_the_model_gives_now(embedded_judge):
             ours, theirs = (sum(getattr(x.explanation, name), ()) for x in (kept, now))
             assert ours == pytest.approx(theirs, abs=1e-4)
         assert kept.explanation.tokens == now.explanation.tokens and kept.plan == now.plan
+        assert kept.parts.dimensions == now.parts.dimensions
+        for ours, theirs in zip(sum(kept.parts.words, kept.parts.regions), sum(now.parts.words, now.parts.regions), strict=True):
+            assert ours == pytest.approx(theirs, abs=1e-4)
         assert kept.image_ablation.other == pytest.approx(now.image_ablation.other, abs=1e-4)
         assert kept.judgement.ood.score == pytest.approx(now.judgement.ood.score, abs=1e-4)
 

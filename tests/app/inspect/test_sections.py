@@ -14,7 +14,7 @@ from app.inspect import views
 from app.inspect.first_looks import Looks
 from app.inspect.gallery import gallery
 from app.inspect.links import View
-from app.inspect.page import InspectPage
+from app.inspect.page import InspectPage, Wanted
 from core.judges import remote
 from core.judges.generative import GenerativeJudge
 from core.judges.opening import open_judge
@@ -59,8 +59,9 @@ def example():
 
 def asked_of(page, c):
     """What the page shows once Judge is pressed."""
-    *_, wanted = page.on_asked(None, c.image, c.prompt, *c.responses)
-    shown = page.on_judge(wanted)
+    *shown, wanted = page.on_asked(None, None, None, c.image, c.prompt, *c.responses)
+    while isinstance(wanted, Wanted):
+        *shown, wanted = page.on_wanted(None, wanted)
     assert len(shown) == page.shown
     return dict(zip(page.names, shown, strict=False))
 
@@ -93,7 +94,8 @@ def test_a_scalar_judge_has_no_dimensions_to_show(folder, tmp_path):
         "method",
     }
     shown = asked_of(page, example())
-    assert set(shown) == {"view", "verdict", "table", "heat", "target", "pair", "download"}
+    assert not set(shown) & {"contributions", "waterfall", "scores", "gates", "orders"}
+    assert 'data-unit="w0-0"' in shown["said-a"] and 'data-unit="r0"' in shown["heat"]
     assert "margin A − B" in shown["verdict"] and "image" in shown["verdict"] and shown["target"] == "margin"
     assert "read at the last token" in words.about(page.judge.card)
 
@@ -118,7 +120,7 @@ def test_a_judge_that_writes_shows_both_orders_and_explains_each_text(folder):
     for vote in view.judgement.votes:
         value = vote.log_odds if vote.order == (0, 1) else -vote.log_odds
         assert f"log-odds of A over B {value:+.2f}" in orders
-    assert "Neither the first impression nor a critique" in shown["heat"] and "It is right." in shown["heat"]
+    assert "Neither the first impression nor a critique" in shown["heat"] and "It is right." in shown["map"]
     known = opened(page, c)
     assert known["view"].judgement == view.judgement  # now that it is known
 
@@ -204,20 +206,82 @@ def test_words_for_orders():
     assert said(Vote((0, 1), ""), none) == "no verdict in either order" and said(a) == said() == ""
 
 
-def test_the_verdict_comes_first_and_its_map_second(embedded_judge):
+def test_verdict_map_and_check_come_one_after_another(embedded_judge):
     page, _ = page_of(embedded_judge)
     c = example()
     c = views.comparison_of(c.image, c.prompt, [f"{c.responses[0]} Never judged before.", c.responses[1]])
-    *shown, wanted = page.on_asked(None, c.image, c.prompt, *c.responses)
+    *shown, wanted = page.on_asked(None, None, None, c.image, c.prompt, *c.responses)
     first = dict(zip(page.names, shown, strict=False))
     assert (
         first["view"].explanation is None
         and first["view"].judgement.rewards == embedded_judge.judge(c).rewards
     )
-    assert "preferred" in first["verdict"] or "lost" in first["verdict"] or "margin" in first["verdict"]
-    assert "No map yet." in first["heat"] and "press Explain" not in first["heat"]
-    then = dict(zip(page.names, page.on_judge(wanted), strict=False))
-    assert (
-        then["view"].explanation is not None
-        and then["view"].judgement.rewards == first["view"].judgement.rewards
-    )
+    assert "preferred" in first["said-a"] + first["said-b"] and "2 of 3" in shown[-1]
+    assert "on its way" in first["heat"] and "press Explain" not in first["heat"]
+    *shown, wanted = page.on_wanted(None, wanted)
+    then = dict(zip(page.names, shown, strict=False))
+    assert then["view"].explanation is not None and then["view"].explanation.faithfulness is None
+    assert then["view"].judgement is first["view"].judgement and "3 of 3" in shown[-1]
+    *shown, wanted = page.on_wanted(None, wanted)
+    last = dict(zip(page.names, shown, strict=False))["view"]
+    assert last.explanation.faithfulness and last.parts and last.image_ablation and shown[-1] == ""
+    whole = views.judge_view(Looks(embedded_judge, {}), c)
+    assert last.explanation.token_values == whole.explanation.token_values
+    assert last.explanation.faithfulness == whole.explanation.faithfulness and last.parts == whole.parts
+
+
+def test_what_was_asked_for_before_is_never_shown_after_what_was_asked_for_since(embedded_judge):
+    page, _ = page_of(embedded_judge)
+    c = example()
+    texts = [f"{c.responses[0]} One.", f"{c.responses[0]} Two."]
+    *_, old = page.on_asked(None, None, None, c.image, c.prompt, texts[0], c.responses[1])
+    *_, new = page.on_asked(None, None, None, c.image, c.prompt, texts[1], c.responses[1])
+    assert all(v == gr.skip() for v in page.on_wanted(None, old))
+    *shown, _ = page.on_wanted(None, new)
+    assert shown[0].comparison.responses[0] == texts[1]
+
+
+def test_a_map_that_nobody_asked_for_stops_in_time_and_says_so(embedded_judge, monkeypatch):
+    from app.inspect import page as inspect_page
+
+    monkeypatch.setattr(inspect_page, "UNASKED", -1)
+    page, _ = page_of(embedded_judge)
+    c = example()
+    *_, wanted = page.on_asked(None, None, None, c.image, c.prompt, c.responses[0] + " Late.", c.responses[1])
+    *shown, wanted = page.on_wanted(None, wanted)
+    found = dict(zip(page.names, shown, strict=False))
+    assert not isinstance(wanted, Wanted) and found["view"].explanation is None
+    assert "others need not wait" in shown[-1] and "press Explain" in found["heat"]
+
+
+def test_cancelling_drops_what_is_still_to_come(embedded_judge):
+    page, _ = page_of(embedded_judge)
+    c = example()
+    *shown, wanted = page.on_asked(None, None, None, c.image, c.prompt, c.responses[0] + " Stop.", c.responses[1])
+    view, heat, details, said = page.on_cancel(shown[0], None)
+    assert not view.awaited and "press Explain" in heat and "No map yet" in details and "Cancelled" in said
+    assert all(v == gr.skip() for v in page.on_wanted(None, wanted))
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ((None, "Q", "a", "b", "", ""), "picture"),
+        (("x.png", "Q", "a", "b", "", ""), "picture"),
+        (("picture", " ", "a", "b", "", ""), "prompt"),
+        (("picture", "Q", "", "b", "", ""), "response-a"),
+        (("picture", "Q", "a", "", "", ""), "response-b"),
+        (("picture", "Q", "", "", "", ""), "response-a"),
+        (("picture", "Q", "a", "b", " ", "d"), "response-c"),
+        (("picture", "Q", "a", "b" * 12_001, "", ""), "response-b"),
+        (("picture", "Q" * 4_001, "a", "b", "", ""), "prompt"),
+    ],
+)
+def test_one_fault_is_one_message_at_its_field_and_nothing_else_changes(embedded_judge, given, field):
+    page, _ = page_of(embedded_judge)
+    given = tuple(gallery()[0].path if x == "picture" else x for x in given)
+    *shown, wanted = page.on_asked(None, None, None, *given)
+    at = len(shown) - 1 - len(page.problems)
+    assert wanted == gr.skip() and all(v == gr.skip() for v in shown[:at])
+    told = dict(zip(page.problems, shown[at:-1], strict=True))
+    assert [f for f, text in told.items() if text] == [field] and f'data-field="{field}"' in told[field]

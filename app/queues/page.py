@@ -58,7 +58,7 @@ class QueuesPage:
         self.identity.build()
         self.queue = gr.Dropdown([], label="Queue", elem_id="queue")
         self.head = gr.HTML(elem_id="queue-head")
-        with gr.Row():
+        with gr.Row(equal_height=True):
             self.offers = {k: gr.Button(v, size="sm", elem_id=f"get-{k}") for k, v in DOWNLOADS.items()}
         self.files = Downloads()
         self.results = gr.HTML(elem_id="results")

@@ -32,7 +32,7 @@ THEME = gr.themes.Base(
     text_size=TYPE,
     radius_size="md",
     font=FONTS,
-    font_mono=["ui-monospace", "monospace"],
+    font_mono=FONTS,
 ).set(
     body_background_fill="white",
     body_background_fill_dark="*neutral_950",

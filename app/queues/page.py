@@ -14,7 +14,7 @@ from app.common import downloads
 from app.common.downloads import Downloads
 from app.common.html import html
 from app.common.identity import Identity
-from app.common.label_words import verdict_words
+from app.common.label_words import neutral_titles, verdict_words
 from app.common.words import queue_title
 from app.queues import results
 from app.queues.maker import QueueMaker
@@ -58,7 +58,7 @@ class QueuesPage:
         self.identity.build()
         self.queue = gr.Dropdown([], label="Queue", elem_id="queue")
         self.head = gr.HTML(elem_id="queue-head")
-        with gr.Row():
+        with gr.Row(equal_height=True):
             self.offers = {k: gr.Button(v, size="sm", elem_id=f"get-{k}") for k, v in DOWNLOADS.items()}
         self.files = Downloads()
         self.results = gr.HTML(elem_id="results")
@@ -98,7 +98,8 @@ class QueuesPage:
             queue = self.store.queue(id_)
             items, labels = self.store.items(queue.id), self.store.labels(queue.id)
             people = len({label.annotator for label in labels})
-            head = results.queue_html(queue, self.store.progress(queue.id), people, known_reader)
+            neutral = neutral_titles(known)[queue.id]
+            head = results.queue_html(queue, self.store.progress(queue.id), people, known_reader, neutral)
             menu = gr.Dropdown(choices=choices, value=queue.id)
             if not labels:
                 return menu, head, '<p class="small">Nobody has labelled anything here yet.</p>'

@@ -22,8 +22,8 @@ from core.labels.records import Progress, Queue
 from core.runs.metrics import Rate
 
 
-def queue_html(queue: Queue, progress: Progress, people: int, known: bool) -> Markup:
-    """known: whether the reader is somebody; names are not for strangers."""
+def queue_html(queue: Queue, progress: Progress, people: int, known: bool, neutral: str) -> Markup:
+    """known: whether the reader is somebody; names are not for strangers. neutral: what annotators see it called."""
     a = queue.about
     return html(
         """
@@ -31,10 +31,10 @@ def queue_html(queue: Queue, progress: Progress, people: int, known: bool) -> Ma
         {%- if overlap > 1 %}, {{ overlap }} opinions on each{% endif %}, {{ order }}.
         {{ p.done|f(",") }} of {{ p.total|f(",") }} verdicts given by {{ people|f(",") }} {{ "person" if people == 1 else "people" }}.
         <a class="inspect-link" href="label?queue={{ id|urlencode }}">Label it</a></p>
-        <p class="small">{{ data }}{% if known %} · made by {{ a["by"] }}{% endif %}</p>
+        <p class="small">{{ data }}{% if known %} · made by {{ a["by"] }}{% endif %} · annotators see it as “{{ neutral }}”</p>
         """,
         a=a, size=queue.size, overlap=queue.overlap, order=NAMES.get(a["order"], a["order"]), p=progress, people=people,
-        id=queue.id, known=known, data=" · ".join(str(x) for x in (a["title"], a["source"], f"data {a['data_hash']}") if x),
+        id=queue.id, known=known, neutral=neutral, data=" · ".join(str(x) for x in (a["title"], a["source"], f"data {a['data_hash']}") if x),
     )  # fmt: skip
 
 

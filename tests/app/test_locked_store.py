@@ -56,10 +56,10 @@ def _seconds(url):
 
 
 def _enters(config, event):
-    """The door's handler: it takes the box for a name and gives a message and a secret."""
+    """The door's handler: it takes the box for a name and gives a message, a secret and the card of its phrase."""
     kinds = {c["id"]: (c["type"], c["props"].get("elem_id")) for c in config["components"]}
     return (
         bool(event.get("backend_fn"))
         and [kinds[i][1] for i in event["inputs"]] == ["name"]
-        and len(event["outputs"]) == 2
+        and len(event["outputs"]) == 4
     )

@@ -1,4 +1,4 @@
-"""Measures the app as a person meets it, and takes the README's picture. A script, not a test.
+"""Measures the app as a person meets it. A script, not a test; show_pages.py makes the README's pictures.
 
 `python tests/benchmarks/measure_page.py [--screenshots FOLDER]`: starts `python app.py` and drives headless Chromium.
 """

@@ -179,7 +179,7 @@ def test_pages_and_charts_have_one_font(browser, server):
     page = opened(context, server, "leaderboard")
     page.locator("#margins .chart").wait_for(timeout=60_000)
     families = page.evaluate(
-        "[...new Set([...document.querySelectorAll('h1, p, li, td, label, input, nav a, .chart, .chart text, main button')]"
+        "[...new Set([...document.querySelectorAll('h1, p, li, td, th, [role=gridcell], label, input, nav a, .chart, .chart text, main button')]"
         ".filter(e => e.getClientRects().length && e.textContent.trim()).map(e => getComputedStyle(e).fontFamily.split(',')[0]))]"
     )
     assert families == ["system-ui"]

@@ -86,7 +86,7 @@ class AuditPage:
         self.list = gr.HTML(elem_id="audit-rows")
         with gr.Row():
             buttons = [gr.Button(f"Download as {k.upper()}", size="sm", elem_id=f"audit-{k}") for k in ("csv", "json")]  # fmt: skip
-        with gr.Accordion("What this check can and cannot show", open=False):
+        with gr.Accordion("What this check can and cannot show", open=False, elem_classes="folded"):
             gr.HTML(view.limits_html(), elem_id="audit-limits")
         self.address, self.row = gr.Textbox(visible="hidden"), gr.Textbox(visible="hidden")
         self.own_rows = gr.State([])

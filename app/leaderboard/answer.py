@@ -38,7 +38,10 @@ def chance(p_value: float) -> str:
 def answer_html(found: Sequence[Best], shared: Shared | None, names: Mapping[str, str]) -> Markup:
     """One sentence. names: what the judges are called."""
     if not found or shared is None:
-        return html("<p>No judge has judged this benchmark yet.</p>")
+        return html(
+            "<p>No judge has judged this yet{% if runs %}, only {{ runs }}{% endif %}.</p>",
+            runs=", ".join(names.values()),
+        )
     b = found[0]
     return html(
         """
@@ -66,8 +69,7 @@ def best_html(found: Sequence[Best], names: Mapping[str, str]) -> Markup:
         <table class="contributions stacked" id="best-table"><thead><tr><th scope="col">on</th><th scope="col">best</th><th scope="col">right, 95 %</th><th scope="col">next</th>
         <th scope="col">right</th><th scope="col">difference in points, 95 %</th><th scope="col">more than chance?</th></tr></thead><tbody>
         {%- for b in found[1:] %}<tr><th scope="row">{{ b.what }} <span class="small">({{ b.n|f(",") }})</span></th>
-        {%- if b.equal %}<td class="head" data-label="best">{{ names[b.first] }} and {{ names[b.second] }}</td>{% else %}<td class="head" data-label="best"><b>{{ names[b.first] }}</b></td>{% endif %}
-        <td class="number tail" data-label="right, 95 %">{{ share(b.first_rate) }} ({{ interval(b.first_rate) }})</td>
+        {%- if b.equal %}<td class="head" data-label="best">{{ names[b.first] }} and {{ names[b.second] }}</td>{% else %}<td class="head" data-label="best"><b>{{ names[b.first] }}</b></td>{% endif %}<td class="number tail" data-label="right, 95 %">{{ share(b.first_rate) }} ({{ interval(b.first_rate) }})</td>
         <td class="head" data-label="next">{{ "alike" if b.equal else names[b.second] }}</td><td class="number tail" data-label="right">{{ share(b.second_rate) }}</td>
         <td class="number" data-label="difference">{{ points(b.paired) }}</td><td class="number" data-label="more than chance?">{{ "yes" if b.real else "no" }}, {{ chance(b.p_value) }}</td></tr>
         {%- endfor %}</tbody></table>

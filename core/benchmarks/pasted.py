@@ -150,17 +150,21 @@ def _table(text: str, known: Callable[[str], str | None]) -> tuple[list[str], li
 
 
 def _splitter(lines: Sequence[str]) -> Callable[[str], list[str]]:
-    """The sign that parts the most numbers, the first of these where several do. A comma between digits is a decimal comma where
-    another sign parts the cells."""
+    """The sign that parts the most numbers, the first of these where several do, else spaces. A comma between digits is a decimal
+    comma where another sign parts the cells."""
     ways: list[Callable[[str], list[str]]] = [
         lambda line: re.split(r"(?<!\\)&", line),
         lambda line: line.removeprefix("|").removesuffix("|").split("|"),
         lambda line: _csv(line, "\t"),
         lambda line: _csv(line, ";"),
         _by_commas(lines),
-        _by_spaces,
     ]
-    return max(ways, key=lambda way: sum(_is_number(_clean(c)) for line in lines[:MOST] for c in way(line)))
+
+    def numbers(way: Callable[[str], list[str]]) -> int:
+        return max(sum(_is_number(_clean(c)) for c in way(line)) for line in lines[:MOST])
+
+    best = max(ways, key=numbers)
+    return best if numbers(best) > 1 else _by_spaces
 
 
 def _csv(line: str, sign: str) -> list[str]:
@@ -192,7 +196,7 @@ def _clean(cell: str) -> str:
     cell = re.sub(r"[_^]\{[^{}]*\}", "", cell)
     for _ in range(4):  # nested that deep
         cell = re.sub(r"\\[a-zA-Z]+\*?(?:\{[^{}]*\})*\{([^{}]*)\}(?!\s*\{)", r"\1", cell)
-    cell = re.sub(r"\\[a-zA-Z]+|[${}*`↑↓†‡]|(?<![a-zA-Z0-9])_+|_+(?![a-zA-Z0-9])", "", cell)
+    cell = re.sub(r"\\[a-zA-Z]+|[${}`↑↓†‡]|(?<![a-zA-Z0-9])[_*]+|[_*]+(?![a-zA-Z0-9])", "", cell)
     return " ".join(cell.replace("\\", "").replace("~", " ").split())
 
 

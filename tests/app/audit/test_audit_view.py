@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from app.audit import view
 from app.audit.address import MARKS, SORTS, Form, State, read, write
 from app.audit.page import AuditPage
+from app.common.html import html
 from core.benchmarks.audit import Mark, audit
 from core.benchmarks.pasted import UNITS, audited, columns_of
 from core.benchmarks.pasted import read as read_pasted
@@ -107,7 +108,8 @@ def test_a_hostile_row_is_text_in_the_page_and_harmless_in_a_spreadsheet() -> No
         found = read_pasted(f'"{cell}";63.84;85.71;64.78;71.92;71.44', "vl-rewardbench")
         rows = [(row, audit(row)) for row in found.rows]
         text = str(view.checked_html(rows, found.notes))
-        assert "<img" not in text and "<script" not in text and "49" not in text.split("details")[0]
+        assert "<img" not in text and "<script" not in text
+        assert found.rows[0].name.count("49") == 0 and str(html("{{ n }}", n=found.rows[0].name)) in text
         path = AuditPage()._download("csv")("all", "all", "published", list(found.rows))
         with Path(path).open(newline="") as file:
             first = next(csv.DictReader(file))

@@ -93,7 +93,7 @@ class AuditPage:
         self._events(demo, buttons)
 
     def _events(self, demo: gr.Blocks, buttons: list[gr.Button]) -> None:
-        filters = [self.mark, self.benchmark, self.sort]
+        filters: list[Any] = [self.mark, self.benchmark, self.sort]
         form = [self.paste, self.of, self.columns, self.unit]
         shown = [self.list, self.address, self.row]
         result = [self.problem, self.checked, self.own_rows]

@@ -132,9 +132,9 @@ class AuditPage:
     def on_check(self, mark: str, benchmark: str, sort: str, *form: str) -> tuple[Any, ...]:
         given = Form(*form)
         problem, checked, rows = self._check(given)
-        state = State(mark, benchmark, sort, form=Form() if problem else given)
-        # An earlier result stays, and what was typed.
-        return problem, gr.skip() if problem else checked, gr.skip() if problem else rows, write(state), ""
+        if problem:  # an earlier result stays with its address, and what was typed
+            return problem, gr.skip(), gr.skip(), gr.skip(), ""
+        return "", checked, rows, write(State(mark, benchmark, sort, form=given)), ""
 
     def _check(self, form: Form) -> tuple[Any, Any, list[Published]]:
         try:

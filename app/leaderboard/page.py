@@ -144,7 +144,8 @@ class LeaderboardPage:
         table = leaderboard.table(list(runs.values()), ties)
         names = names_of(runs)
         found, shared = best_on(runs, benchmark)
-        first = found[0].first if found else next(iter(runs), None)
+        weighted = [n for n, r in runs.items() if (j := r.manifest.judge).fingerprint and j.kind != "hybrid"]
+        first = next(iter([*weighted, *runs]), None)
         choices = [(name, n) for n, name in names.items()]
         return (
             address, answer_html(found, shared, names), _chart(runs, ties), best_html(found, names), kinds_html(paradigms(runs), names),

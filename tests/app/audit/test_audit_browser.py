@@ -114,7 +114,7 @@ def test_bad_input_is_one_sentence_at_the_field_and_nothing_is_lost(page, server
     )
     assert page.locator("#paste textarea").input_value() == "general,overall\n1,2"
     expect(page.locator("#own-rows .model")).to_have_text("Mine")
-    assert page.locator(".toast-wrap, .error").count() == 0
+    assert page.locator(".toast-body, .error").count() == 0
     field = page.locator("#paste textarea").bounding_box()
     said = page.locator("#paste-problem").bounding_box()
     assert 0 <= said["y"] - (field["y"] + field["height"]) < 60
@@ -140,8 +140,8 @@ def test_fingers_reach_everything_on_a_phone(browser, server, scheme):
     opened(page, server + f"audit?row={ROW.key}&paste=Mine,63.84,85.71,64.78,71.92,71.44")
     page.locator("#own-rows").wait_for()
     small = page.evaluate(
-        """() => [...document.querySelectorAll('summary, #check-row, #audit-csv, #audit-json, #audit-mark label, #paste-unit label, .folded .label-wrap,
-        #paste textarea, #paste-columns input, .audit-row[open] .arithmetic a')]
+        """() => [...document.querySelectorAll(`summary, #check-row, #audit-csv, #audit-json, #audit-mark label, #paste-unit label, .folded .label-wrap,
+        #paste textarea, #paste-columns input, .audit-row[open] .arithmetic a`)]
         .filter(e => e.checkVisibility() && e.getBoundingClientRect().height < 44).map(e => e.outerHTML.slice(0, 90))"""
     )
     assert small == []

@@ -106,7 +106,10 @@ def test_equal_judges_are_called_equal(tmp_path: Path) -> None:
     same = words(set(range(150)), 300)
     two = {n: made(tmp_path, n, "scalar", same) for n in ("one", "two")}
     found, _ = best_on(two, "mine")
-    assert found[0].equal and not found[0].real and found[0].p_value == 1
+    assert found[0].firsts == ("one", "two") and not found[0].second and not found[0].real
+    two["third"] = made(tmp_path, "third", "scalar", words(set(range(100)), 300))
+    found, _ = best_on(two, "mine")
+    assert found[0].firsts == ("one", "two") and found[0].second == "third" and found[0].real
 
 
 def test_all_kinds_meet_on_the_records_that_all_have(runs: dict[str, Run]) -> None:
@@ -210,6 +213,7 @@ def test_the_bundled_runs_give_what_the_leaderboard_gives() -> None:
     assert shared is not None and not shared.left_out
     two = [runs[n] for n in (found[0].first, found[0].second)]
     assert found[0].paired == leaderboard.paired(*two)
+    assert {"scene/vl-mdr", "scene/scalar"} <= set(shared.frames) and found[0].real
     assert found[0].first_rate == leaderboard.entry(two[0]).reports[0].overall
     groups = leaderboard.entry(two[0]).reports[0].groups
     assert {b.what: b.first_rate.value for b in found[1:] if b.first == found[0].first}.items() <= {g: r.value for g, r in groups.items()}.items()  # fmt: skip

@@ -86,14 +86,14 @@ class AuditPage:
         self.list = gr.HTML(elem_id="audit-rows")
         with gr.Row():
             buttons = [gr.Button(f"Download as {k.upper()}", size="sm", elem_id=f"audit-{k}") for k in ("csv", "json")]  # fmt: skip
-        with gr.Accordion("What this check can and cannot show", open=False):
+        with gr.Accordion("What this check can and cannot show", open=False, elem_classes="folded"):
             gr.HTML(view.limits_html(), elem_id="audit-limits")
         self.address, self.row = gr.Textbox(visible="hidden"), gr.Textbox(visible="hidden")
         self.own_rows = gr.State([])
         self._events(demo, buttons)
 
     def _events(self, demo: gr.Blocks, buttons: list[gr.Button]) -> None:
-        filters = [self.mark, self.benchmark, self.sort]
+        filters: list[Any] = [self.mark, self.benchmark, self.sort]
         form = [self.paste, self.of, self.columns, self.unit]
         shown = [self.list, self.address, self.row]
         result = [self.problem, self.checked, self.own_rows]
@@ -132,9 +132,9 @@ class AuditPage:
     def on_check(self, mark: str, benchmark: str, sort: str, *form: str) -> tuple[Any, ...]:
         given = Form(*form)
         problem, checked, rows = self._check(given)
-        state = State(mark, benchmark, sort, form=Form() if problem else given)
-        # An earlier result stays, and what was typed.
-        return problem, gr.skip() if problem else checked, gr.skip() if problem else rows, write(state), ""
+        if problem:  # an earlier result stays with its address, and what was typed
+            return problem, gr.skip(), gr.skip(), gr.skip(), ""
+        return "", checked, rows, write(State(mark, benchmark, sort, form=given)), ""
 
     def _check(self, form: Form) -> tuple[Any, Any, list[Published]]:
         try:

@@ -38,19 +38,20 @@ def chance(p_value: float) -> str:
 def answer_html(found: Sequence[Best], shared: Shared | None, names: Mapping[str, str]) -> Markup:
     """One sentence. names: what the judges are called."""
     if not found or shared is None:
-        return html("<p>No judge has judged this benchmark yet.</p>")
+        return html(
+            "<p>No judge has judged this yet{% if runs %}, only {{ runs }}{% endif %}.</p>",
+            runs=", ".join(names.values()),
+        )
     b = found[0]
     return html(
         """
-        <p class="verdict">{% if not b.second %}Only one judge: {{ first }}
-        {%- elif b.equal %}Equally good overall: {{ first }} and {{ second }}
-        {%- else %}Best overall: {{ first }}{% endif %}</p>
-        <p>{{ share(b.first_rate) }} right of {{ b.n|f(",") }} records (95 %: {{ interval(b.first_rate) }}).
-        {%- if b.second and not b.equal %} Of the {{ judges }} judges on these same records the next, {{ second }}, is {{ behind }} points behind
+        <p class="verdict">{% if b.second %}Best overall: {% elif b.firsts|length == 1 %}Only one judge: {% else %}Equally good: {% endif %}{{ first }}</p>
+        <p>{{ share(b.first_rate) }} right of {{ b.n|f(",") }} records (95 %: {{ interval(b.first_rate) }}){{ ", equally often" if b.firsts|length > 1 }}.
+        {%- if b.second %} Of the {{ judges }} judges on these same records the next, {{ second }}, is {{ behind }} points behind
         (95 %: {{ low }} to {{ high }}): <b>{{ "more than chance" if b.real else "chance could give as much" }}</b>, {{ p }} by McNemar's exact test.{% endif %}</p>
         {%- if left_out %}<p class="small">Not compared, as they judged other or fewer records: {{ left_out }}.</p>{% endif %}
         """,
-        b=b, first=names[b.first], second=names.get(b.second, ""), p=chance(b.p_value), share=share, interval=interval, judges=len(shared.runs),
+        b=b, first=_listed(b, names), second=names.get(b.second, ""), p=chance(b.p_value), share=share, interval=interval, judges=len(shared.runs),
         behind=_unsigned(b.paired.difference) if b.paired else "", low=_unsigned(b.paired.low) if b.paired else "",
         high=_unsigned(b.paired.high) if b.paired else "", left_out=", ".join(r.name for r in shared.left_out.values()),
     )  # fmt: skip
@@ -58,7 +59,7 @@ def answer_html(found: Sequence[Best], shared: Shared | None, names: Mapping[str
 
 def best_html(found: Sequence[Best], names: Mapping[str, str]) -> Markup:
     """The same for every group."""
-    if len(found) < 2 or not found[0].second:
+    if len(found) < 2 or all(b.paired is None for b in found):
         return NOTHING
     return html(
         """
@@ -66,16 +67,24 @@ def best_html(found: Sequence[Best], names: Mapping[str, str]) -> Markup:
         <table class="contributions stacked" id="best-table"><thead><tr><th scope="col">on</th><th scope="col">best</th><th scope="col">right, 95 %</th><th scope="col">next</th>
         <th scope="col">right</th><th scope="col">difference in points, 95 %</th><th scope="col">more than chance?</th></tr></thead><tbody>
         {%- for b in found[1:] %}<tr><th scope="row">{{ b.what }} <span class="small">({{ b.n|f(",") }})</span></th>
-        {%- if b.equal %}<td class="head" data-label="best">{{ names[b.first] }} and {{ names[b.second] }}</td>{% else %}<td class="head" data-label="best"><b>{{ names[b.first] }}</b></td>{% endif %}
-        <td class="number tail" data-label="right, 95 %">{{ share(b.first_rate) }} ({{ interval(b.first_rate) }})</td>
-        <td class="head" data-label="next">{{ "alike" if b.equal else names[b.second] }}</td><td class="number tail" data-label="right">{{ share(b.second_rate) }}</td>
-        <td class="number" data-label="difference">{{ points(b.paired) }}</td><td class="number" data-label="more than chance?">{{ "yes" if b.real else "no" }}, {{ chance(b.p_value) }}</td></tr>
+<td class="head" data-label="best"><b>{{ listed(b, names) }}</b></td><td class="number tail" data-label="right, 95 %">{{ share(b.first_rate) }} ({{ interval(b.first_rate) }})</td>
+        {%- if b.paired %}<td class="head" data-label="next">{{ names[b.second] }}</td><td class="number tail" data-label="right">{{ share(b.second_rate) }}</td>
+        <td class="number" data-label="difference">{{ points(b.paired) }}</td><td class="number" data-label="more than chance?">{{ "yes" if b.real else "no" }}, {{ chance(b.p_value) }}</td>
+        {%- else %}<td data-label="next">none: all are alike</td><td class="gone"></td><td class="gone"></td><td class="gone"></td>{% endif %}</tr>
         {%- endfor %}</tbody></table>
         <p class="small">All on the same records; a tie counts as wrong. Differences are paired (McNemar's exact test), corrected for the number of groups by
         Holm's method; each interval stands by itself. “No” means that chance could give as much, not that the judges are alike.</p>
         """,
-        found=found, names=names, share=share, interval=interval, points=points, chance=chance,
+        found=found, names=names, share=share, interval=interval, points=points, chance=chance, listed=_listed,
     )  # fmt: skip
+
+
+def _listed(b: Best, names: Mapping[str, str]) -> str:
+    return " and ".join(
+        [", ".join(names[n] for n in b.firsts[:-1]), names[b.firsts[-1]]]
+        if len(b.firsts) > 1
+        else [names[b.first]]
+    )
 
 
 def names_of(runs: Mapping[str, Run]) -> dict[str, str]:

@@ -51,10 +51,14 @@ class LeaderboardPage:
         self.chart = gr.HTML(elem_id="intervals")
         self.best = gr.HTML(elem_id="best")
         self.refused = gr.HTML(elem_id="refused")
-        with section("The kinds of judges compared: accuracy, calibration, cost, and what they can explain"):
+        with section(
+            "The kinds of judges compared: accuracy, calibration, cost, and what they can explain",
+            elem_id="open-kinds",
+            elem_classes="folded",
+        ):
             self.kinds = gr.HTML(elem_id="kinds")
             self.verifiable = gr.HTML(elem_id="verifiable")
-        with section("All numbers, one line a run"):
+        with section("All numbers, one line a run", elem_id="open-board", elem_classes="folded"):
             self.table = gr.Dataframe(
                 interactive=False, label="Judges", show_label=False, elem_id="board", pinned_columns=1, max_height=420
             )  # fmt: skip
@@ -63,10 +67,14 @@ class LeaderboardPage:
                     gr.Button(f"Table as {f}", size="sm", elem_id=f"table-{f}") for f in FORMATS
                 ]
         self.files = Downloads()
-        with section("One run in detail: groups, dimensions, calibration, margins, data"):
+        with section(
+            "One run in detail: groups, dimensions, calibration, margins, data",
+            elem_id="open-detail",
+            elem_classes="folded",
+        ):
             self._build_detail()
         if self.maker:
-            with gr.Accordion("Make a run", open=False):
+            with gr.Accordion("Make a run", open=False, elem_classes="folded"):
                 self.maker.build()
         self._events(demo)
 
@@ -136,7 +144,8 @@ class LeaderboardPage:
         table = leaderboard.table(list(runs.values()), ties)
         names = names_of(runs)
         found, shared = best_on(runs, benchmark)
-        first = found[0].first if found else next(iter(runs), None)
+        weighted = [n for n, r in runs.items() if (j := r.manifest.judge).fingerprint and j.kind != "hybrid"]
+        first = next(iter([*weighted, *runs]), None)
         choices = [(name, n) for n, name in names.items()]
         return (
             address, answer_html(found, shared, names), _chart(runs, ties), best_html(found, names), kinds_html(paradigms(runs), names),

@@ -150,20 +150,35 @@ def _table(text: str, known: Callable[[str], str | None]) -> tuple[list[str], li
 
 
 def _splitter(lines: Sequence[str]) -> Callable[[str], list[str]]:
-    """By what stands in the lines. A comma between digits is a decimal comma where another sign parts the cells."""
-    if any(re.search(r"(?<!\\)&", line) for line in lines):
-        return lambda line: re.split(r"(?<!\\)&", line)
-    if any("|" in line for line in lines):
-        return lambda line: line.removeprefix("|").removesuffix("|").split("|")
-    for sign in "\t;":
-        if any(sign in line for line in lines):
-            return lambda line: next(csv.reader([line], delimiter=sign))
-    if any("," in line for line in lines):
-        spaced = [re.split(r",\s+", line) for line in lines]
-        if any(re.fullmatch(r"[0-9]+,[0-9]+\s*%?", c) for row in spaced if len(row) > 1 for c in row):
-            return lambda line: re.split(r",\s+", line)
-        return lambda line: next(csv.reader([line], skipinitialspace=True))
-    return _by_spaces
+    """The sign that parts the most numbers, the first of these where several do, else spaces. A comma between digits is a decimal
+    comma where another sign parts the cells."""
+    ways: list[Callable[[str], list[str]]] = [
+        lambda line: re.split(r"(?<!\\)&", line),
+        lambda line: line.removeprefix("|").removesuffix("|").split("|"),
+        lambda line: _csv(line, "\t"),
+        lambda line: _csv(line, ";"),
+        _by_commas(lines),
+    ]
+
+    def numbers(way: Callable[[str], list[str]]) -> int:
+        return max(sum(_is_number(_clean(c)) for c in way(line)) for line in lines[:MOST])
+
+    best = max(ways, key=numbers)
+    return best if numbers(best) > 1 else _by_spaces
+
+
+def _csv(line: str, sign: str) -> list[str]:
+    return next(csv.reader([line], delimiter=sign, skipinitialspace=True), [])
+
+
+def _by_commas(lines: Sequence[str]) -> Callable[[str], list[str]]:
+    def spaced(line: str) -> list[str]:
+        return re.split(r",\s+", line)
+
+    rows = [row for row in map(spaced, lines) if len(row) > 1]
+    if any(re.fullmatch(r"[0-9]+,[0-9]+\s*%?", c) for row in rows for c in row):
+        return spaced
+    return lambda line: _csv(line, ",")
 
 
 def _by_spaces(line: str) -> list[str]:
@@ -181,7 +196,7 @@ def _clean(cell: str) -> str:
     cell = re.sub(r"[_^]\{[^{}]*\}", "", cell)
     for _ in range(4):  # nested that deep
         cell = re.sub(r"\\[a-zA-Z]+\*?(?:\{[^{}]*\})*\{([^{}]*)\}(?!\s*\{)", r"\1", cell)
-    cell = re.sub(r"\\[a-zA-Z]+|[${}*`↑↓†‡]|(?<![a-zA-Z0-9])_+|_+(?![a-zA-Z0-9])", "", cell)
+    cell = re.sub(r"\\[a-zA-Z]+|[${}`↑↓†‡]|(?<![a-zA-Z0-9])[_*]+|[_*]+(?![a-zA-Z0-9])", "", cell)
     return " ".join(cell.replace("\\", "").replace("~", " ").split())
 
 

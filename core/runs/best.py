@@ -17,13 +17,13 @@ OVERALL = "overall"
 
 @dataclass(frozen=True)
 class Best:
-    """On one group of the shared records, or on all of them: the best judge and the next one. Where judges are equally good the
-    first of them by name stands first. paired: their difference; None where there is no second judge. p_value: of McNemar's exact
-    test, corrected over the groups by Holm's method (1979); the overall is a test of its own."""
+    """On one group of the shared records, or on all of them: who is right most often, by name where several are equally often, and
+    the next one. paired: the difference of the first to the next; None where there is no next. p_value: of McNemar's exact
+    test, the largest where several are first, corrected over the groups by Holm's method (1979); the overall is a test of its own."""
 
     what: str
     n: int
-    first: str
+    firsts: tuple[str, ...]
     first_rate: Rate
     second: str = ""
     second_rate: Rate | None = None
@@ -31,13 +31,13 @@ class Best:
     p_value: float = 1.0
 
     @property
+    def first(self) -> str:
+        return self.firsts[0]
+
+    @property
     def real(self) -> bool:
         """Whether chance alone gives such a difference in fewer than one of twenty cases."""
         return self.paired is not None and self.p_value < 1 - LEVEL
-
-    @property
-    def equal(self) -> bool:
-        return self.paired is not None and self.paired.difference == 0
 
 
 def best_on(runs: Mapping[str, Run], benchmark: str) -> tuple[list[Best], Shared | None]:
@@ -61,12 +61,20 @@ def best_on(runs: Mapping[str, Run], benchmark: str) -> tuple[list[Best], Shared
 def _best(what: str, outcomes: Mapping[str, pd.Series]) -> Best:
     rates = {name: rate(o) for name, o in outcomes.items()}
     order = sorted(rates, key=lambda name: (-rates[name].value, name))
-    first = Best(what, rates[order[0]].n, order[0], rates[order[0]])
-    if len(order) == 1:
-        return first
-    second = order[1]
-    paired = compare(outcomes[order[0]], outcomes[second])
-    return replace(first, second=second, second_rate=rates[second], paired=paired, p_value=paired.p_value)
+    top = rates[order[0]]
+    firsts = tuple(name for name in order if rates[name].points == top.points)
+    best = Best(what, top.n, firsts, top)
+    if len(firsts) == len(order):
+        return best
+    second = order[len(firsts)]
+    paired = [compare(outcomes[name], outcomes[second]) for name in firsts]
+    return replace(
+        best,
+        second=second,
+        second_rate=rates[second],
+        paired=paired[0],
+        p_value=max(p.p_value for p in paired),
+    )
 
 
 def _holm(tests: list[Best]) -> list[Best]:

@@ -9,7 +9,7 @@ from app.common.server import Guesses, Hosts, Logins, script_hashes
 from core.runs.library import BUNDLED
 from tests.app.conftest import started
 
-PAGES = ("", "leaderboard", "failures", "explanations", "label", "queues")
+PAGES = ("", "leaderboard", "audit", "failures", "explanations", "label", "queues")
 EVIL = "https://evil.example"
 
 

@@ -8,7 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 from playwright.sync_api import expect
 
-from core.runs.library import BUNDLED
+from core.runs.library import BUNDLED, Library
+from core.runs.shared import judges_among
 
 pytestmark = pytest.mark.browser
 SCENE = BUNDLED / "scene" / "vl-mdr"
@@ -24,6 +25,10 @@ def page(browser):
 def choose(page, name, option):
     page.locator(f"#{name} input").first.click()
     page.get_by_role("option", name=option, exact=True).first.click()
+
+
+def unfold(page, title):
+    page.get_by_role("button", name=title).click()
 
 
 def mistakes():
@@ -105,16 +110,27 @@ def test_strange_links_get_a_sentence_and_nothing_breaks(page, server):
 
 def test_the_leaderboard_is_full_on_first_start(page, server):
     page.goto(server + "leaderboard")
-    expect(page.locator("#board")).to_contain_text("Rewardscope scene model", timeout=60_000)
-    expect(page.locator("#board")).to_contain_text("blank image")
+    expect(page.locator("#answer")).to_contain_text(
+        re.compile("Best overall: .*Rewardscope scene model"), timeout=60_000
+    )
+    expect(page.locator("#answer")).to_contain_text("more than chance, p < 0.001")
     page.locator("#intervals .chart").first.wait_for(state="attached")
+    expect(page.locator("#best-table tbody tr")).to_have_count(23)
+    unfold(page, "All numbers")
+    expect(page.locator("#board")).to_contain_text("Rewardscope scene model")
+    expect(page.locator("#board")).to_contain_text("blank image")
+    unfold(page, "The kinds of judges")
+    judges = judges_among(Library([]).of_benchmark("scene"))
+    expect(page.locator("#kinds-table tbody tr")).to_have_count(len(judges))
+    unfold(page, "One run in detail")
     expect(page.locator("#detail")).to_contain_text("Text-only baselines")
     page.locator("#dimensions .chart").first.wait_for(state="attached")
 
 
 def test_tables_download_at_the_first_click(page, server):
     page.goto(server + "leaderboard")
-    expect(page.locator("#board")).to_contain_text("Rewardscope", timeout=60_000)
+    expect(page.locator("#answer")).to_contain_text("Rewardscope", timeout=60_000)
+    unfold(page, "All numbers")
     with page.expect_download() as download:
         page.locator("#table-csv").click()
     assert "Rewardscope scene model" in Path(download.value.path()).read_text()
@@ -127,13 +143,6 @@ def test_tables_download_at_the_first_click(page, server):
     assert [json.loads(x)["row"] for x in lines] == [r["row"] for r in mistakes()]
 
 
-def test_published_rows_carry_their_verdict(page, server):
-    page.goto(server + "leaderboard?benchmark=vl-rewardbench")
-    expect(page.locator("#published")).to_contain_text(
-        "Fits 484/448/318 only (309/484, 384/448, 206/318): not comparable.", timeout=60_000
-    )
-
-
 def test_a_run_of_ones_own_file_appears(page, server, tmp_path):
     rows = [
         {"prompt": f"<b>Q{i}</b>", "responses": ["short", "much longer"], "preferred": "AB"[i % 2]}
@@ -143,7 +152,7 @@ def test_a_run_of_ones_own_file_appears(page, server, tmp_path):
     file = tmp_path / "mine.jsonl"
     file.write_text("".join(json.dumps(r) + "\n" for r in rows))
     page.goto(server + "leaderboard")
-    expect(page.locator("#board")).to_contain_text("Rewardscope", timeout=60_000)
+    expect(page.locator("#answer")).to_contain_text("Rewardscope", timeout=60_000)
     page.get_by_text("Make a run").first.click()
     choose(page, "new-judge", "longer")
     choose(page, "new-benchmark", "Your own file")
@@ -151,16 +160,17 @@ def test_a_run_of_ones_own_file_appears(page, server, tmp_path):
     expect(page.locator("#upload")).to_contain_text("mine.jsonl")
     page.locator("#make-run").click()
     expect(page.locator("#made")).to_contain_text("10 rows judged", timeout=60_000)
+    unfold(page, "One run in detail")
     expect(page.locator("#detail")).to_contain_text("longer wins (first 200)")
     page.get_by_role("link", name="Look at its failures").click()
     expect(page.locator("#item .prompt")).to_contain_text("<b>Q", timeout=60_000)
 
 
-@pytest.mark.parametrize("name", ["failures", "leaderboard"])
+@pytest.mark.parametrize("name", ["failures", "leaderboard", "audit"])
 def test_nothing_hangs_over_the_edge(browser, server, name):
     page = browser.new_page(viewport={"width": 390, "height": 900})
     page.goto(server + name)
-    expect(page.locator("#summary, #detail").first).to_contain_text(
+    expect(page.locator("#summary, #answer, #audit-rows").first).to_contain_text(
         re.compile("records|overall"), timeout=60_000
     )
     page.wait_for_timeout(800)

@@ -15,7 +15,8 @@ pytestmark = pytest.mark.browser
 # Page: (the app it belongs to, path, what is there once the page is full). New pages are added here.
 PAGES = {
     "inspect": ("server", "", "#contributions .strip-row"),
-    "leaderboard": ("server", "leaderboard", "#margins .chart"),
+    "leaderboard": ("server", "leaderboard", "#best-table"),
+    "audit": ("server", "audit?paste=Mine,63.84,85.71,64.78,71.92,71.44", "#own-rows .arithmetic"),
     "failures": ("server", "failures", "#item .prompt"),
     "explanations": ("server", "explanations", "#agreement .cells"),
     "door": (
@@ -56,12 +57,14 @@ def opened(request, tab):
     name, theme = request.param
     app, path, full = PAGES[name]
     tab.set_viewport_size({"width": WIDTHS[0], "height": 1000})
-    tab.goto(f"{request.getfixturevalue(app)}{path}?__theme={theme}")
+    tab.goto(f"{request.getfixturevalue(app)}{path}{'&' if '?' in path else '?'}__theme={theme}")
     tab.locator(full).first.wait_for(timeout=60_000)
     tab.add_style_tag(content="* { transition: none !important; animation: none !important }")
     # Opened all at once by script: a click each would wait for the page to stand still.
     tab.evaluate("document.querySelectorAll('button.label-wrap:not(.open)').forEach(b => b.click())")
     tab.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true; })")
+    if name == "leaderboard":
+        tab.locator("#margins .chart").wait_for(timeout=60_000)
     if name == "label":
         if tab.locator("#enter").is_visible():
             tab.locator("#name input").fill("Axe")
@@ -111,6 +114,7 @@ def test_pages_and_charts_have_names_and_accordions_a_state(tab, server):
     tab.set_viewport_size({"width": 1440, "height": 1000})
     tab.goto(server + "leaderboard")
     expect(tab).to_have_title("Leaderboard · Rewardscope", timeout=60_000)
+    tab.get_by_role("button", name="One run in detail").click()
     expect(tab.locator("#groups .chart li").first).to_have_text(
         re.compile(r"\w+ \(\d+\)\s*\d"), timeout=60_000
     )

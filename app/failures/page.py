@@ -455,13 +455,11 @@ def _number(text: str) -> float | None:
 
 
 def _first(runs: dict[str, Run]) -> str:
-    """A run with dimensions if there is one: it has most to show."""
-    with_model = [
-        n
-        for n, r in runs.items()
-        if r.manifest.judge.dimensions and r.manifest.condition is Condition.AS_GIVEN
-    ]
-    return (with_model or list(runs))[0]
+    """The one with most to show: of a gated judge if there is one, else of one with dimensions."""
+    as_given = [n for n, r in runs.items() if r.manifest.condition is Condition.AS_GIVEN]
+    gated = [n for n in as_given if runs[n].manifest.judge.kind == "gated"]
+    with_dimensions = [n for n in as_given if runs[n].manifest.judge.dimensions]
+    return (gated or with_dimensions or list(runs))[0]
 
 
 def _note(text: str) -> Markup:

@@ -249,13 +249,21 @@ def _margins(db: duckdb.DuckDBPyConnection, run: Run, rows: list[int], name: str
 
 def _tables(run: Run, filters: Filters) -> tuple[str, list[str]]:
     tables, files = "read_parquet(?) a", [str(run.file)]
-    if filters.other and filters.versus:
-        tables += " JOIN read_parquet(?) b ON a.row = b.row AND a.key = b.key"
-        files.append(str(filters.other.file))
-    if filters.blank and filters.wrong_reason:
-        tables += " JOIN read_parquet(?) c ON a.row = c.row AND a.key = c.key"
-        files.append(str(filters.blank.file))
+    for name, other in (
+        ("b", filters.other if filters.versus else None),
+        ("c", filters.blank if filters.wrong_reason else None),
+    ):
+        if other:
+            key = "" if _same_data(run, other) else f" AND a.key = {name}.key"
+            tables += f" JOIN read_parquet(?) {name} ON a.row = {name}.row{key}"
+            files.append(str(other.file))
     return tables, files
+
+
+def _same_data(run: Run, other: Run) -> bool:
+    """Whether a row's number says which record it is in both: the digest is of all keys and labels, in the order of rows."""
+    mine, theirs = (r.manifest.stats.get("data_hash") for r in (run, other))
+    return bool(mine) and mine == theirs
 
 
 def _where(run: Run, filters: Filters) -> tuple[list[str], list[Any]]:

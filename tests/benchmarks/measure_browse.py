@@ -162,6 +162,11 @@ def measure(folder: Path) -> dict[str, float]:
         "two runs": Filters(other=run, versus="both are wrong"),
     }.items():  # fmt: skip
         out[name] = timed(look(filters))
+    same = replace(run, manifest=replace(run.manifest, stats={"data_hash": "of both"}))
+    both = Filters(other=same, versus="both are wrong")
+    out["two runs of the same data"] = timed(lambda i: browse.page(replace(same), both))
+    out["two by two, the same data"] = timed(lambda i: browse.crosstab(replace(same), both))
+    out["page of a row"] = timed(lambda i: browse.page_of(replace(run), Filters(), 77 + i))
     out["page 20"] = timed(lambda i: browse.page(replace(run), Filters(), offset=500))
     out["record"] = timed(lambda i: browse.record(run, 77 + i))
     out["similar, first"] = timed(lambda i: browse.similar(run, 77), 1)

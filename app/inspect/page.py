@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -12,7 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 import gradio as gr
 from markupsafe import Markup
 
-from app.common import address, downloads, lane, privately, words
+from app.common import address, downloads, export, lane, privately, words
 from app.common.downloads import Downloads
 from app.common.html import NOTHING, html
 from app.common.lane import LANE
@@ -297,6 +298,10 @@ class InspectPage:
         with gr.Row(elem_id="sharing"):
             self.link_button = gr.Button("Copy a link", size="sm", elem_id="make-link", min_width=130)
             self.bundle = gr.Button("Download as a bundle", size="sm", elem_id="bundle", min_width=130)
+            self.exports = {
+                kind: gr.Button(label, size="sm", elem_id=f"export-{kind}", min_width=130)
+                for kind, label in (("html", "Download as a page"), ("png", "Figure, PNG"), ("svg", "Figure, SVG"))
+            }
             self.open = gr.UploadButton(
                 "Open a bundle", file_types=[".zip"], size="sm", elem_id="open-bundle", min_width=130
             )
@@ -369,6 +374,8 @@ class InspectPage:
             show_progress="hidden", **PRIVATE,
         )  # fmt: skip
         self.files.offer(self.bundle, self.on_bundle, [self.view])
+        for kind, button in self.exports.items():
+            self.files.offer(button, partial(self.on_export, kind), [self.view])
         self.open.upload(self.on_open_bundle, [self.open], [*fields, *shown], **LANE, **quiet)
         shared = self.link_button.click(self.on_link, [self.view, self.example, *inputs], [self.link], **PRIVATE)
         shared.success(None, [self.link], None, js="(link) => { window.rewardscopeAddress.copy(link); }", **PRIVATE)
@@ -701,6 +708,16 @@ class InspectPage:
         )
         path = downloads.folder() / f"rewardscope-{view.comparison.id}.zip"
         path.write_bytes(write(v))
+        return str(path)
+
+    def on_export(self, kind: str, view: views.View | None) -> str:
+        """kind: "html" the whole comparison as a page of its own; "png", "svg" its map and contributions as a figure."""
+        with _told():
+            v = needed(view)
+            shown = export.Exported(v.comparison, v.judgement, v.explanation, v.pair, self.judge.card, v.image_ablation)
+            data = export.page(shown).encode() if kind == "html" else export.figure(shown, kind)
+        path = downloads.folder() / export.name(shown, kind)
+        path.write_bytes(data)
         return str(path)
 
     def on_open_bundle(self, path: str) -> tuple:

@@ -27,6 +27,7 @@ from app.inspect.gallery import by_id, gallery
 from app.inspect.views import comparison_of
 from core.images import ImageError
 from core.records import JudgeCard, RecordError, letter, plain
+from core.records.headline import TIE
 from core.runs import browse
 from core.runs import rows as stored_rows
 from core.runs.library import Library
@@ -110,10 +111,10 @@ def drawn(shown: Exported, said: str) -> bytes:
         card.paste(picture, (48 + (SIDE - picture.width) // 2, 75 + (SIDE - picture.height) // 2))
     left, right = 48 + SIDE + 44, WIDTH - 48
     pen.text((left, 60), "Rewardscope", fill=FIRST, font=_font(28, True))
-    y = _wrapped(pen, (left, 110), right - left, said, _font(38, True), INK, most=5)
+    y = _wrapped(pen, (left, 110), right - left, said, _font(32, True), INK, most=6)
     y = _wrapped(pen, (left, y + 16), right - left, shown.comparison.prompt, _font(24), QUIET, most=2)
     if shown.judgement.scores:
-        _bars(pen, shown, (left, max(y + 20, 410)), right)
+        _bars(pen, shown, (left, max(y + 20, 425)), right)
     out = io.BytesIO()
     card.save(out, "JPEG", quality=85)
     assert out.tell() <= MOST_BYTES
@@ -128,10 +129,11 @@ def _bars(pen: ImageDraw.ImageDraw, shown: Exported, at: tuple[int, int], right:
     for d, value in found:
         name = _fitting(pen, shown.judgement.dimensions[d].name, 195, _font(22))
         pen.text((x, y), name, fill=INK, font=_font(22))
-        pen.rectangle(
-            (start, y + 2, start + max(3, room * abs(value) / most), y + 26),
-            fill=FIRST if value >= 0 else SECOND,
-        )
+        if abs(value) >= TIE:
+            pen.rectangle(
+                (start, y + 2, start + max(3, room * abs(value) / most), y + 26),
+                fill=FIRST if value >= 0 else SECOND,
+            )
         pen.text((right - 80, y), signed(value), fill=INK, font=_font(22))
         y += 42
 

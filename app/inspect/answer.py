@@ -162,7 +162,7 @@ def stage_html(shown: Shown, awaited: bool) -> Markup:
         <p class="legend">{{ legend }}</p></div>
         """,
         given=heat.img(image, "The picture as given"), map=map_, w=image.width, h=image.height, regions=_regions(shown),
-        legend=heat.short_legend(e, *map(letter, shown.pair), heat.scale_of(e, texts)) if e else ("The map is on its way." if awaited else "No map yet: open “Another map” below and press Explain."),
+        legend=heat.short_legend(e, letter(shown.pair[0]), letter(shown.pair[1]), heat.scale_of(e, texts)) if e else ("The map is on its way." if awaited else "No map yet: open “Another map” below and press Explain."),
         stamp=stamp(),
     )  # fmt: skip
 
@@ -170,7 +170,9 @@ def stage_html(shown: Shown, awaited: bool) -> Markup:
 def bare_stage_html(image: Image.Image | None) -> Markup:
     """A picture that was not judged yet."""
     if image is None:
-        return html('<div class="stage"><p class="small">There is no picture yet: press “Change the picture”.</p></div>')
+        return html(
+            '<div class="stage"><p class="small">There is no picture yet: press “Change the picture”.</p></div>'
+        )
     small = heat.shrink(image)
     return html(
         """

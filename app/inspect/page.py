@@ -131,7 +131,9 @@ class InspectPage:
     def __init__(self, looks: Looks, library: Library) -> None:
         self.looks, self.judge, self.library = looks, looks.judge, library
         self.cancel_flags: dict[str, threading.Event] = {}
-        self.newest: dict[str, int] = {}  # by session, the last thing asked for: what came before it is not shown
+        self.newest: dict[
+            str, int
+        ] = {}  # by session, the last thing asked for: what came before it is not shown
         self.what_if, self.edits = WhatIf(self.judge.card), Edits(self.judge)
         # A section that this judge cannot fill is not built.
         self.gate = has_gate(self.judge)  # one that can be changed and explained
@@ -195,13 +197,14 @@ class InspectPage:
 
     def _answer(self) -> None:
         """The first screen."""
-        self.problems = {}
+        self.problems: dict[str, gr.HTML] = {}
         self.said: dict[str, gr.HTML] = {}
         with gr.Column(elem_id="card-prompt", elem_classes="card"):
             self.prompt = self._card("prompt", "Prompt")
         self.verdict = gr.HTML(elem_id="verdict")
         self.pair = gr.Radio([], label="Compare", visible=False, elem_id="pair")
-        self.columns, self.responses = [], []
+        self.columns: list[gr.Column] = []
+        self.responses: list[gr.Textbox] = []
         with gr.Row(equal_height=True, elem_id="cards"):
             self._response("a")
             with gr.Column(scale=5, min_width=280, elem_id="card-picture"):
@@ -222,11 +225,17 @@ class InspectPage:
             with gr.Column(scale=6, min_width=320, elem_id="beside"):
                 gr.HTML(HINT, elem_id="hints")
                 with gr.Row(elem_id="actions"):
-                    self.judge_button = gr.Button("Judge", variant="primary", size="md", elem_id="judge", min_width=90)
-                    self.flip = gr.Button("Flip it", variant="primary", size="md", elem_id="flip", min_width=90)
+                    self.judge_button = gr.Button(
+                        "Judge", variant="primary", size="md", elem_id="judge", min_width=90
+                    )
+                    self.flip = gr.Button(
+                        "Flip it", variant="primary", size="md", elem_id="flip", min_width=90
+                    )
                     self.undo = gr.Button("Undo", size="md", elem_id="undo", interactive=False, min_width=80)
                     self.more = gr.Button("Add a response", size="md", elem_id="more", min_width=130)
-                    self.change_picture = gr.Button("Change the picture", size="md", elem_id="change-picture", min_width=130)
+                    self.change_picture = gr.Button(
+                        "Change the picture", size="md", elem_id="change-picture", min_width=130
+                    )
                     self.cancel = gr.Button("Cancel", size="md", elem_id="cancel", min_width=80)
                 self.status = gr.HTML(elem_id="status")
                 self.path = gr.HTML(elem_id="path")
@@ -467,7 +476,9 @@ class InspectPage:
             return (*self._kept("", problem), gr.skip())
         if labelled and (comparison.prompt, comparison.responses) == (labelled[0], tuple(labelled[1])):
             comparison = replace(comparison, preferred=labelled[2])  # its texts are as they were labelled
-        return self._judged(number, comparison, view, step_between(view.comparison, comparison) if view else None)
+        return self._judged(
+            number, comparison, view, step_between(view.comparison, comparison) if view else None
+        )
 
     def _judged(
         self, number: int, comparison: Comparison, before: views.View | None, step: Step | None
@@ -561,7 +572,12 @@ class InspectPage:
         self._number(request)
         try:
             found = lane.run_on_model(
-                flipped, self.judge, view.comparison, view.judgement, view.ablation or view.explanation, view.pair
+                flipped,
+                self.judge,
+                view.comparison,
+                view.judgement,
+                view.ablation or view.explanation,
+                view.pair,
             )
         except (ImageError, RecordError) as error:
             return self._unchanged(error)

@@ -89,7 +89,9 @@ def test_integrated_gradients_replace_the_first_look(page):
     page.get_by_role("option", name="Integrated gradients", exact=True).click()
     expect(page.locator("#cost")).to_contain_text("32 evaluations")
     page.locator("#exact").click()
-    expect(page.locator("#map-details .small")).to_contain_text("Integrated gradients, 32 steps", timeout=30_000)
+    expect(page.locator("#map-details .small")).to_contain_text(
+        "Integrated gradients, 32 steps", timeout=30_000
+    )
     expect(page.locator("#map-details .small")).to_contain_text("convergence delta")
 
 

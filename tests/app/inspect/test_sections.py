@@ -257,7 +257,9 @@ def test_a_map_that_nobody_asked_for_stops_in_time_and_says_so(embedded_judge, m
 def test_cancelling_drops_what_is_still_to_come(embedded_judge):
     page, _ = page_of(embedded_judge)
     c = example()
-    *shown, wanted = page.on_asked(None, None, None, c.image, c.prompt, c.responses[0] + " Stop.", c.responses[1])
+    *shown, wanted = page.on_asked(
+        None, None, None, c.image, c.prompt, c.responses[0] + " Stop.", c.responses[1]
+    )
     view, heat, details, said = page.on_cancel(shown[0], None)
     assert not view.awaited and "press Explain" in heat and "No map yet" in details and "Cancelled" in said
     assert all(v == gr.skip() for v in page.on_wanted(None, wanted))

@@ -159,10 +159,10 @@ def stage_html(shown: Shown, awaited: bool) -> Markup:
         {{ given }}{{ map }}{{ regions }}</div>
         <div class="stage-bar">{% if map %}<button type="button" data-original aria-pressed="false">Show original</button>{% endif %}
         <button type="button" data-brush aria-pressed="false">Erase or blur a part</button></div>
-        <p class="legend">{{ legend }}</p></div>
+        <p class="legend">{{ legend }}</p>{% if trust %}<p class="legend trust-line">{{ trust }}</p>{% endif %}</div>
         """,
         given=heat.img(image, "The picture as given"), map=map_, w=image.width, h=image.height, regions=_regions(shown),
-        legend=heat.short_legend(e, letter(shown.pair[0]), letter(shown.pair[1]), heat.scale_of(e, texts)) if e else ("The map is on its way." if awaited else "No map yet: open “Another map” below and press Explain."),
+        trust=heat.trust_line(e) if e else "", legend=heat.short_legend(e, letter(shown.pair[0]), letter(shown.pair[1]), heat.scale_of(e, texts)) if e else ("The map is on its way." if awaited else "No map yet: open “Another map” below and press Explain."),
         stamp=stamp(),
     )  # fmt: skip
 

@@ -5,7 +5,7 @@
   let picture = false; // another picture was put in, and is not judged yet
 
   const card = element => element?.closest?.('.card');
-  const said = element => card(element)?.querySelector('.said');
+  const said = element => card(element)?.querySelector('.shown-text');
   const box = element => card(element)?.querySelector('textarea');
   const lines = text => text.replace(/\r\n?/g, '\n');
   const judged = element => lines(said(element)?.dataset.text ?? '');
@@ -81,13 +81,13 @@
       closeMenu();
       word.focus();
     });
-    word.closest('.said').append(menu);
+    word.closest('.shown-text').append(menu);
     field.focus();
     field.select();
   }
 
   document.addEventListener('click', e => {
-    const word = e.target.closest?.('.said .word');
+    const word = e.target.closest?.('.shown-text .word');
     if (word) return openMenu(word);
     if (e.target.closest?.('.word-menu')) return;
     closeMenu();

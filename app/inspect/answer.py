@@ -72,7 +72,7 @@ def _percent(probability: float) -> str:
 def prompt_html(text: str) -> Markup:
     return html(
         """
-        <div class="said" data-stamp="{{ stamp }}" data-text="{{ text }}"><div class="card-head"><b>Prompt</b>
+        <div class="shown-text" data-stamp="{{ stamp }}" data-text="{{ text }}"><div class="card-head"><b>Prompt</b>
         <button type="button" class="card-edit" data-edit aria-label="Edit the prompt">Edit</button></div>
         <p class="card-text prompt-text" dir="auto">{{ text }}</p></div>
         """,
@@ -86,7 +86,7 @@ def card_html(i: int, text: str, shown: Shown | None) -> Markup:
     reward = j.rewards[i] if j and i < len(j.rewards) else math.nan
     return html(
         """
-        <div class="said{{ " preferred" if best }}" data-stamp="{{ stamp }}" data-text="{{ text }}"><div class="card-head"><b class="card-name">{{ name }}</b>
+        <div class="shown-text{{ " preferred" if best }}" data-stamp="{{ stamp }}" data-text="{{ text }}"><div class="card-head"><b class="card-name">{{ name }}</b>
         {%- if best %} <span class="badge won">preferred</span>{% endif %}
         {%- if label %} <span class="badge">label prefers {{ name }}</span>{% endif %}
         {%- if known %} <span class="card-reward">reward {{ reward|signed }}</span>{% endif %}

@@ -73,6 +73,8 @@ GLOSSARY = html(
 JUDGING = "1 of 3: the model is judging …"
 MAPPING = "2 of 3: finding the words and regions that did it …"
 CHECKING = "3 of 3: checking the map …"
+FLIPPING = "Looking for a small change that turns the verdict …"
+EXPLAINING = "Making the map …"
 UNASKED = 15  # seconds for a map that nobody asked for
 MOST_ASKED = 120  # seconds for one that somebody asked for, by a method that knows no time of its own
 TOO_LONG = (
@@ -333,6 +335,11 @@ class InspectPage:
             "fn": self.on_asked, "inputs": [self.view, self.labelled, *inputs], "outputs": [*shown, self.wanted],
             "concurrency_limit": 8, **quiet,
         }  # fmt: skip
+
+        def said(event: Any, text: str) -> Any:
+            """Tells at once what goes on, while it waits for the model, so that it can be cancelled."""
+            return event(lambda: _working(text), None, [self.status], queue=False, show_progress="hidden", **PRIVATE)  # fmt: skip
+
         # One event shows everything: each further one is a request or two, and a person waits for all of them.
         asks = [self.judge_button.click, self.prompt.submit, *(box.submit for box in self.responses)]
         opened = [*fields, *shown, self.wanted]
@@ -342,7 +349,7 @@ class InspectPage:
             self.gallery.select(self.on_example, None, opened, **quiet),
             self.wanted.change(self.on_wanted, [self.wanted], [*shown, self.wanted], **LANE, **quiet),
             self.pair.input(self.on_pair, [self.view, self.pair], shown, **LANE, **quiet),
-            self.flip.click(self.on_flip, [self.view], opened, **LANE, **quiet),
+            said(self.flip.click, FLIPPING).then(self.on_flip, [self.view], opened, **LANE, **quiet),
             self.heat.select(self.on_painted, [self.view], opened, **quiet),
             self.undo.click(self.on_undo, [self.view, self.example], opened, **quiet),
         ]
@@ -362,7 +369,9 @@ class InspectPage:
         for control in (c for c in choice[2:] if not isinstance(c, gr.State)):
             control.input(self.on_choice, choice, [self.cost], show_progress="hidden", **LANE, **PRIVATE)
         self.method.change(self.on_method, [self.method], [self.seconds], show_progress="hidden", **PRIVATE)
-        exact = self.exact.click(self.on_exact, [*choice, self.seconds], explained, **LANE, **quiet)
+        exact = said(self.exact.click, EXPLAINING).then(
+            self.on_exact, [*choice, self.seconds], explained, **LANE, **quiet
+        )
         self.cancel.click(
             self.on_cancel, [self.view], [self.view, self.heat, self.map, self.status], cancels=[*judged, exact], queue=False,
             show_progress="hidden", **PRIVATE,

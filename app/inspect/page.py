@@ -77,10 +77,9 @@ FLIPPING = "Looking for a small change that turns the verdict …"
 EXPLAINING = "Making the map …"
 UNASKED = 15  # seconds for a map that nobody asked for
 MOST_ASKED = 120  # seconds for one that somebody asked for, by a method that knows no time of its own
-TOO_LONG = (
-    f"This text is long: its map was stopped after {UNASKED} seconds, so that others need not wait. Under “Another map” “Coarse to "
-    "fine” gives one in the time you name."
-)
+TIMED = "Under “Another map” “Coarse to fine” gives one in the time you name."
+TOO_LONG = f"The map was stopped after {UNASKED} seconds, so that others need not wait. {TIMED}"
+LONG = f"This text is long: no map is made of it unless you ask, so that others need not wait. {TIMED}"
 STOPPED = f"Stopped after {MOST_ASKED} seconds, so that others need not wait: the map is the one from before. “Coarse to fine” takes the time you name."
 SECONDS, MOST_SECONDS = 20, 3600  # that a method which can stop at any time may take
 WHAT = {
@@ -498,6 +497,8 @@ class InspectPage:
                 return (*self._show(view.coming_from(before, step)), gr.skip())
             if self.quick:
                 view = views.verdict_view(self.looks, comparison).coming_from(before, step)
+                if views.is_long(comparison):
+                    return (*self._show(replace(view, awaited=False), _alert(LONG)), gr.skip())
                 return (*self._show(view, _working(MAPPING)), Wanted(number, comparison, view))
         except (ImageError, RecordError) as error:
             return (*self._kept(_alert(error)), gr.skip())
@@ -525,6 +526,8 @@ class InspectPage:
         if view is None:
             view = views.verdict_view(self.looks, wanted.comparison)
             view = view.coming_from(wanted.before, wanted.step)
+            if views.is_long(wanted.comparison):
+                return (*self._show(replace(view, awaited=False), _alert(LONG)), gr.skip())
             return (*self._show(view, _working(MAPPING)), replace(wanted, view=view))
         if view.explanation is None:
             stop = time.monotonic() + UNASKED
@@ -574,11 +577,13 @@ class InspectPage:
 
     # -- flipping it -------------------------------------------------------------------------------------------
 
-    def on_flip(self, view: views.View | None, request: gr.Request) -> tuple:
+    def on_flip(self, view: views.View | None, request: gr.Request | None) -> tuple:
         """The smallest change found that turns the verdict, made and judged."""
         if view is None:
             return self._unchanged("Judge something first.")
         self._number(request)
+        if views.is_long(view.comparison):
+            return self._unchanged("These texts are too long to search for a flip: strike a word or erase a part yourself.")  # fmt: skip
         try:
             found = lane.run_on_model(
                 flipped,
@@ -618,7 +623,7 @@ class InspectPage:
         shown = self._judged(number, comparison, before, None)
         return (*self._filled(comparison, example), *shown)
 
-    def _stepped(self, view: views.View, step: Step, request: gr.Request) -> tuple:
+    def _stepped(self, view: views.View, step: Step, request: gr.Request | None) -> tuple:
         number = self._number(request)
         comparison = views.edited(view.comparison, step)
         return (*self._filled(comparison, None), *self._judged(number, comparison, view, step))

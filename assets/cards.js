@@ -128,7 +128,9 @@
     if (old === 'stale' in answer.dataset) return;
     if (old) answer.dataset.stale = ''; else delete answer.dataset.stale;
     const note = document.getElementById('stale-note');
-    if (note) note.hidden = !old;
+    if (!note) return;
+    note.hidden = !old;
+    if (!old) note.textContent = note.dataset.quiet;
   }
 
   // A new answer turns the cards back whose text it is of; a message at a field opens the field.
@@ -171,6 +173,16 @@
     area.removeAttribute('aria-invalid');
     area.removeAttribute('aria-describedby');
   }
+
+  // What starts from the judged text would throw away the one that is being written.
+  document.addEventListener('click', e => {
+    const answer = document.getElementById('answer');
+    if (!answer || !('stale' in answer.dataset) || !e.target.closest?.('#flip, #undo, .brush-tools button')) return;
+    e.preventDefault();
+    e.stopImmediatePropagation();
+    const note = document.getElementById('stale-note');
+    if (note) note.textContent = note.dataset.first;
+  }, true);
 
   document.addEventListener('input', e => {
     if (!e.target.matches?.('.card textarea')) return;

@@ -60,7 +60,7 @@ HINT = html(
     """
     <p id="hint" aria-live="polite" data-quiet="Point at a word, a region of the picture or a dimension: what the margin is without it, and what acts with it, is said here. Click a word to strike or replace it.">
     Point at a word, a region of the picture or a dimension: what the margin is without it, and what acts with it, is said here. Click a word to strike or replace it.</p>
-    <p id="stale-note" role="status" hidden>These results are of the earlier text or picture: press Judge.</p>
+    <p id="stale-note" role="status" hidden data-quiet="These results are of the earlier text or picture: press Judge." data-first="Press Judge first, or Escape in the text to take back what you wrote.">These results are of the earlier text or picture: press Judge.</p>
     """
 )
 GLOSSARY = html(

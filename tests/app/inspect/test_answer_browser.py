@@ -174,6 +174,10 @@ def test_what_was_typed_and_not_judged_dims_the_old_result(page):
     edit(page, "response-a", "Something else.")
     expect(page.locator("#stale-note")).to_be_visible()
     assert page.locator("#answer").get_attribute("data-stale") is not None
+    page.locator("#flip").click()  # would start from the judged text, and throw this one away
+    expect(page.locator("#stale-note")).to_contain_text("Press Judge first")
+    expect(area(page, "response-a")).to_have_value("Something else.")
+    area(page, "response-a").focus()
     page.keyboard.press("Escape")
     expect(page.locator("#stale-note")).to_be_hidden()
     expect(page.locator("#said-response-a .card-text")).to_be_visible()

@@ -159,7 +159,9 @@ def flipped(
     costly = is_costly(judge)
     if explanation is None or explanation.pair != pair:
         if costly:
-            raise RecordError("Press Explain first: the words and regions that decided are where the search begins.")
+            raise RecordError(
+                "Press Explain first: the words and regions that decided are where the search begins."
+            )
         how = default_method(judge, comparison)
         explanation = explain(judge, comparison, judgement, Request(pair, method=how, check=False))
     return flip(judge, comparison, judgement, explanation, FEW if costly else None)

@@ -33,9 +33,7 @@ class Looks:
 
     def of(self, comparison: Comparison, other: Image.Image) -> FirstLook:
         """Raises what judging and explaining raise. What a judge did not decide is asked again the next time."""
-        return self._kept(
-            comparison, lambda: lane.run_on_model(first_look, self.judge, comparison, other)
-        )
+        return self._kept(comparison, lambda: lane.run_on_model(first_look, self.judge, comparison, other))
 
     def map_of(
         self, comparison: Comparison, judgement: Judgement, pair: tuple[int, int], cancelled: Callable[[], bool]

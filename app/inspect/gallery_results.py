@@ -42,7 +42,9 @@ def stored_for(judge: Explainable, file: Path = FILE) -> dict[str, FirstLook]:
                 if name not in (PLANS, PARTS):
                     bundle = read(archive.read(name))
                     if _same_model(bundle, judge):
-                        linked = Parts(**{k: frozen(v) for k, v in parts[name].items()}) if name in parts else None
+                        linked = (
+                            Parts(**{k: frozen(v) for k, v in parts[name].items()}) if name in parts else None
+                        )
                         look = replace(_look(bundle, Plan(**plans[name]), judge), parts=linked)
                         out[look.judgement.comparison_id] = look
     except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile, BundleError):

@@ -63,7 +63,7 @@ HINT = html(
     """
     <p id="hint" aria-live="polite" data-quiet="Point at a word, a region of the picture or a dimension: what the margin is without it, and what acts with it, is said here. Click a word to strike or replace it.">
     Point at a word, a region of the picture or a dimension: what the margin is without it, and what acts with it, is said here. Click a word to strike or replace it.</p>
-    <p id="stale-note" role="status" hidden>These results are of the earlier text or picture: press Judge.</p>
+    <p id="stale-note" role="status" hidden data-quiet="These results are of the earlier text or picture: press Judge." data-first="Press Judge first, or Escape in the text to take back what you wrote.">These results are of the earlier text or picture: press Judge.</p>
     """
 )
 GLOSSARY = html(
@@ -76,12 +76,13 @@ GLOSSARY = html(
 JUDGING = "1 of 3: the model is judging …"
 MAPPING = "2 of 3: finding the words and regions that did it …"
 CHECKING = "3 of 3: checking the map …"
+FLIPPING = "Looking for a small change that turns the verdict …"
+EXPLAINING = "Making the map …"
 UNASKED = 15  # seconds for a map that nobody asked for
 MOST_ASKED = 120  # seconds for one that somebody asked for, by a method that knows no time of its own
-TOO_LONG = (
-    f"This text is long: its map was stopped after {UNASKED} seconds, so that others need not wait. Under “Another map” “Coarse to "
-    "fine” gives one in the time you name."
-)
+TIMED = "Under “Another map” “Coarse to fine” gives one in the time you name."
+TOO_LONG = f"The map was stopped after {UNASKED} seconds, so that others need not wait. {TIMED}"
+LONG = f"This text is long: no map is made of it unless you ask, so that others need not wait. {TIMED}"
 STOPPED = f"Stopped after {MOST_ASKED} seconds, so that others need not wait: the map is the one from before. “Coarse to fine” takes the time you name."
 IN_THE_LINK = "Copied. The link itself says all of it: whoever opens it sees what you see."
 KEPT_HERE = (
@@ -141,7 +142,9 @@ class InspectPage:
         self.looks, self.judge, self.library = looks, looks.judge, library
         self.cancel_flags: dict[str, threading.Event] = {}
         self.origins = Origins()
-        self.newest: dict[str, int] = {}  # by session, the last thing asked for: what came before it is not shown
+        self.newest: dict[
+            str, int
+        ] = {}  # by session, the last thing asked for: what came before it is not shown
         self.what_if, self.edits = WhatIf(self.judge.card), Edits(self.judge)
         # A section that this judge cannot fill is not built.
         self.gate = has_gate(self.judge)  # one that can be changed and explained
@@ -205,13 +208,14 @@ class InspectPage:
 
     def _answer(self) -> None:
         """The first screen."""
-        self.problems = {}
+        self.problems: dict[str, gr.HTML] = {}
         self.said: dict[str, gr.HTML] = {}
         with gr.Column(elem_id="card-prompt", elem_classes="card"):
             self.prompt = self._card("prompt", "Prompt")
         self.verdict = gr.HTML(elem_id="verdict")
         self.pair = gr.Radio([], label="Compare", visible=False, elem_id="pair")
-        self.columns, self.responses = [], []
+        self.columns: list[gr.Column] = []
+        self.responses: list[gr.Textbox] = []
         with gr.Row(equal_height=True, elem_id="cards"):
             self._response("a")
             with gr.Column(scale=5, min_width=280, elem_id="card-picture"):
@@ -232,11 +236,17 @@ class InspectPage:
             with gr.Column(scale=6, min_width=320, elem_id="beside"):
                 gr.HTML(HINT, elem_id="hints")
                 with gr.Row(elem_id="actions"):
-                    self.judge_button = gr.Button("Judge", variant="primary", size="md", elem_id="judge", min_width=90)
-                    self.flip = gr.Button("Flip it", variant="primary", size="md", elem_id="flip", min_width=90)
+                    self.judge_button = gr.Button(
+                        "Judge", variant="primary", size="md", elem_id="judge", min_width=90
+                    )
+                    self.flip = gr.Button(
+                        "Flip it", variant="primary", size="md", elem_id="flip", min_width=90
+                    )
                     self.undo = gr.Button("Undo", size="md", elem_id="undo", interactive=False, min_width=80)
                     self.more = gr.Button("Add a response", size="md", elem_id="more", min_width=130)
-                    self.change_picture = gr.Button("Change the picture", size="md", elem_id="change-picture", min_width=130)
+                    self.change_picture = gr.Button(
+                        "Change the picture", size="md", elem_id="change-picture", min_width=130
+                    )
                     self.cancel = gr.Button("Cancel", size="md", elem_id="cancel", min_width=80)
                 self.status = gr.HTML(elem_id="status")
                 self.path = gr.HTML(elem_id="path")
@@ -339,6 +349,11 @@ class InspectPage:
             "fn": self.on_asked, "inputs": [self.view, self.labelled, *inputs], "outputs": [*shown, self.wanted],
             "concurrency_limit": 8, **quiet,
         }  # fmt: skip
+
+        def said(event: Any, text: str) -> Any:
+            """Tells at once what goes on, while it waits for the model, so that it can be cancelled."""
+            return event(lambda: _working(text), None, [self.status], queue=False, show_progress="hidden", **PRIVATE)  # fmt: skip
+
         # One event shows everything: each further one is a request or two, and a person waits for all of them.
         asks = [self.judge_button.click, self.prompt.submit, *(box.submit for box in self.responses)]
         opened = [*fields, *shown, self.wanted]
@@ -348,7 +363,7 @@ class InspectPage:
             self.gallery.select(self.on_example, None, opened, **quiet),
             self.wanted.change(self.on_wanted, [self.wanted], [*shown, self.wanted], **LANE, **quiet),
             self.pair.input(self.on_pair, [self.view, self.pair], shown, **LANE, **quiet),
-            self.flip.click(self.on_flip, [self.view], opened, **LANE, **quiet),
+            said(self.flip.click, FLIPPING).then(self.on_flip, [self.view], opened, **LANE, **quiet),
             self.heat.select(self.on_painted, [self.view], opened, **quiet),
             self.undo.click(self.on_undo, [self.view, self.example], opened, **quiet),
         ]
@@ -368,7 +383,9 @@ class InspectPage:
         for control in (c for c in choice[2:] if not isinstance(c, gr.State)):
             control.input(self.on_choice, choice, [self.cost], show_progress="hidden", **LANE, **PRIVATE)
         self.method.change(self.on_method, [self.method], [self.seconds], show_progress="hidden", **PRIVATE)
-        exact = self.exact.click(self.on_exact, [*choice, self.seconds], explained, **LANE, **quiet)
+        exact = said(self.exact.click, EXPLAINING).then(
+            self.on_exact, [*choice, self.seconds], explained, **LANE, **quiet
+        )
         self.cancel.click(
             self.on_cancel, [self.view], [self.view, self.heat, self.map, self.status], cancels=[*judged, exact], queue=False,
             show_progress="hidden", **PRIVATE,
@@ -492,7 +509,9 @@ class InspectPage:
             return (*self._kept("", problem), gr.skip())
         if labelled and (comparison.prompt, comparison.responses) == (labelled[0], tuple(labelled[1])):
             comparison = replace(comparison, preferred=labelled[2])  # its texts are as they were labelled
-        return self._judged(number, comparison, view, step_between(view.comparison, comparison) if view else None)
+        return self._judged(
+            number, comparison, view, step_between(view.comparison, comparison) if view else None
+        )
 
     def _judged(
         self, number: int, comparison: Comparison, before: views.View | None, step: Step | None
@@ -503,6 +522,8 @@ class InspectPage:
                 return (*self._show(view.coming_from(before, step)), gr.skip())
             if self.quick:
                 view = views.verdict_view(self.looks, comparison).coming_from(before, step)
+                if views.is_long(comparison):
+                    return (*self._show(replace(view, awaited=False), _alert(LONG)), gr.skip())
                 return (*self._show(view, _working(MAPPING)), Wanted(number, comparison, view))
         except (ImageError, RecordError) as error:
             return (*self._kept(_alert(error)), gr.skip())
@@ -532,6 +553,8 @@ class InspectPage:
         if view is None:
             view = views.verdict_view(self.looks, wanted.comparison)
             view = view.coming_from(wanted.before, wanted.step)
+            if views.is_long(wanted.comparison):
+                return (*self._show(replace(view, awaited=False), _alert(LONG)), gr.skip())
             return (*self._show(view, _working(MAPPING)), replace(wanted, view=view))
         if view.explanation is None:
             stop = time.monotonic() + UNASKED
@@ -639,14 +662,21 @@ class InspectPage:
 
     # -- flipping it -------------------------------------------------------------------------------------------
 
-    def on_flip(self, view: views.View | None, request: gr.Request) -> tuple:
+    def on_flip(self, view: views.View | None, request: gr.Request | None) -> tuple:
         """The smallest change found that turns the verdict, made and judged."""
         if view is None:
             return self._unchanged("Judge something first.")
         self._number(request)
+        if views.is_long(view.comparison):
+            return self._unchanged("These texts are too long to search for a flip: strike a word or erase a part yourself.")  # fmt: skip
         try:
             found = lane.run_on_model(
-                flipped, self.judge, view.comparison, view.judgement, view.ablation or view.explanation, view.pair
+                flipped,
+                self.judge,
+                view.comparison,
+                view.judgement,
+                view.ablation or view.explanation,
+                view.pair,
             )
         except (ImageError, RecordError) as error:
             return self._unchanged(error)
@@ -678,7 +708,7 @@ class InspectPage:
         shown = self._judged(number, comparison, before, None)
         return (*self._filled(comparison, example), *shown)
 
-    def _stepped(self, view: views.View, step: Step, request: gr.Request) -> tuple:
+    def _stepped(self, view: views.View, step: Step, request: gr.Request | None) -> tuple:
         number = self._number(request)
         comparison = views.edited(view.comparison, step)
         return (*self._filled(comparison, None), *self._judged(number, comparison, view, step))

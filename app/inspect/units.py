@@ -102,7 +102,10 @@ def _dimension(judgement: Judgement, pair: tuple[int, int], d: int, links: dict[
     name = judgement.dimensions[d].name
     try:
         gate = Gate(len(judgement.selected), muted=frozenset({d}))
-        after, how = apply(judgement, gate).margin(a, b), "switched off, the next most relevant takes its place"
+        after, how = (
+            apply(judgement, gate).margin(a, b),
+            "switched off, the next most relevant takes its place",
+        )
     except RecordError:  # no gate: a plain sum
         after, how = margin - own, "left out"
     said = f"{name} adds {signed(own)}; {how}: {moved(margin, after, pair)}"
@@ -119,15 +122,15 @@ def _links(parts: Parts) -> dict[str, tuple[str, ...]]:
         most = max((abs(row[s]) for row in rows.values()), default=0.0)
         strong = [k for k, row in rows.items() if abs(row[s]) >= max(LEAST, SHARE * most)]
         movers.append(sorted(strong, key=lambda k: -abs(rows[k][s])))
-    out = {
-        dimension_key(d): tuple(movers[s][: 2 * MOST]) for s, d in enumerate(parts.dimensions)
-    }
+    out = {dimension_key(d): tuple(movers[s][: 2 * MOST]) for s, d in enumerate(parts.dimensions)}
     for key, row in rows.items():
         top = max(range(len(row)), key=lambda s: abs(row[s]), default=None)
         if top is None or abs(row[top]) < LEAST:
             continue
         through = [
-            dimension_key(parts.dimensions[s]) for s in range(len(row)) if abs(row[s]) >= max(LEAST, abs(row[top]) / 2)
+            dimension_key(parts.dimensions[s])
+            for s in range(len(row))
+            if abs(row[s]) >= max(LEAST, abs(row[top]) / 2)
         ]
         others = [k for k in movers[top] if k != key] if key in movers[top] else []
         out[key] = (*through, *others[:MOST])

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 MAX_PROMPT = 4_000
 MAX_RESPONSE = 12_000
+LONG = 600  # words of prompt and responses, from which a map is made only where somebody asks for it
 
 
 class Invalid(RecordError):
@@ -136,15 +137,17 @@ def comparison_of(picture: str | bytes | None, prompt: str, responses: list[str]
 
 def _check_lengths(prompt: str, responses: Sequence[str]) -> None:
     if len(prompt) > MAX_PROMPT:
-        raise Invalid(
-            PROMPT, f"The prompt has {len(prompt):,} characters: at most {MAX_PROMPT:,} are read."
-        )
+        raise Invalid(PROMPT, f"The prompt has {len(prompt):,} characters: at most {MAX_PROMPT:,} are read.")
     for i, response in enumerate(responses):
         if len(response) > MAX_RESPONSE:
             raise Invalid(
                 response_field(i),
                 f"Response {letter(i)} has {len(response):,} characters: at most {MAX_RESPONSE:,} are read.",
             )
+
+
+def is_long(comparison: Comparison) -> bool:
+    return sum(len(t.split()) for t in (comparison.prompt, *comparison.responses)) > LONG
 
 
 def edited(comparison: Comparison, step: Step) -> Comparison:
@@ -280,9 +283,7 @@ def image_use_html(view: View) -> Markup:
 def shown_of(view: View) -> answer.Shown:
     """What cards, picture and strip are made of."""
     units = units_of(view.judgement, view.pair, view.ablation, view.parts)
-    return answer.Shown(
-        view.comparison, view.judgement, view.pair, view.explanation, view.ablation, units
-    )
+    return answer.Shown(view.comparison, view.judgement, view.pair, view.explanation, view.ablation, units)
 
 
 def path_html(view: View) -> Markup:
@@ -321,11 +322,16 @@ def heat_html(view: View) -> Markup:
 def map_html(view: View) -> Markup:
     """How far the map on show can be trusted, the critique that it holds fixed, and how it was made."""
     if view.explanation is None:
-        return html('<p class="small">No map yet{{ "." if awaited else ": press Explain." }}</p>', awaited=view.awaited)
+        return html(
+            '<p class="small">No map yet{{ "." if awaited else ": press Explain." }}</p>',
+            awaited=view.awaited,
+        )
     e = view.explanation
     scale = heat.scale_of(e, tuple(view.comparison.responses[i] for i in view.pair))
     held = heat.critique_html(e, heat.held_text(view.judgement, e), scale)
-    return html('<div class="explanation">{{ held }}{{ details }}</div>', held=held, details=heat.details_html(e))
+    return html(
+        '<div class="explanation">{{ held }}{{ details }}</div>', held=held, details=heat.details_html(e)
+    )
 
 
 def figures_of(view: View) -> tuple[Markup, Markup, Markup]:

@@ -42,9 +42,7 @@ class Step:
         texts = [text for _, text in self.responses] + ([self.prompt] if self.prompt is not None else [])
         if any(not isinstance(t, str) or len(t) > LONGEST for t in texts):
             raise RecordError("A step of this path of edits is not a text that can be read.")
-        if any(
-            isinstance(i, bool) or not isinstance(i, int) or not 0 <= i < 26 for i, _ in self.responses
-        ):
+        if any(isinstance(i, bool) or not isinstance(i, int) or not 0 <= i < 26 for i, _ in self.responses):
             raise RecordError("A step of this path of edits changes a response that does not exist.")
         if self.mask:
             cells(self.mask)

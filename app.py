@@ -19,6 +19,7 @@ from app.common import lane, privately
 from app.common.identity import kind_of_sign_in
 from app.common.late import LateJudge
 from app.common.model_options import add_model_options, options_of
+from app.common.previews import Finder
 from app.common.server import Logins, doors, given_hosts
 from app.common.theme import CSS, THEME, head
 from app.failures import thumbnails
@@ -37,15 +38,17 @@ from core.records.gallery import read as read_gallery
 from core.runs.library import Library
 
 
-def with_judge(args: argparse.Namespace, desk: Desk) -> tuple[gr.Blocks, Callable[[], None]]:
-    """The interface, and what is to be done once it is served."""
+def with_judge(
+    args: argparse.Namespace, desk: Desk
+) -> tuple[gr.Blocks, Callable[[], None], Finder]:
+    """The interface, what is to be done once it is served, and what its links are previewed by."""
     options = options_of(args)
     try:
         if (
             not args.model and options == Options() and not lane.forks()
         ):  # a fork knows what was there before it
             late = LateJudge(_embedded)
-            return build(late, args.runs, desk, recorded(args)), late.start
+            return build(late, args.runs, desk, recorded(args)), late.start, _previews(late, args)
         judge = _opened(args.model, options)
     except CheckpointError as error:
         sys.exit(f"Rewardscope cannot start: {error}")
@@ -54,7 +57,15 @@ def with_judge(args: argparse.Namespace, desk: Desk) -> tuple[gr.Blocks, Callabl
             f"Rewardscope cannot start: '{judge.card.name}' can judge, but there is nothing to explain it by. Judge data with it by "
             "`python -m core run --model ...` and show the run with --replay."
         )
-    return build(judge, args.runs, desk, recorded(args)), lambda: None
+    return build(judge, args.runs, desk, recorded(args)), lambda: None, _previews(judge, args)
+
+
+def _previews(judge: Explainable, args: argparse.Namespace) -> Finder:
+    """What links are previewed by: this judge's stored results, and finished runs."""
+    from app.inspect.gallery_results import stored_for
+    from app.inspect.preview import Finder as OfInspect
+
+    return OfInspect(judge.card, lambda: stored_for(judge), Library([args.runs]))
 
 
 def _opened(model: str | None, options: Options) -> Judge:
@@ -169,9 +180,9 @@ def main() -> None:
     auth = logins(args.auth) if args.auth else None
     desk = open_desk(args.labels, bool(auth))
     if args.replay:
-        demo, once_served = replay(args, desk), lambda: None
+        demo, once_served, find = replay(args, desk), lambda: None, None
     else:
-        demo, once_served = with_judge(args, desk)
+        demo, once_served, find = with_judge(args, desk)
     # To whoever comes after those, Gradio says "This application is currently busy. Please try again."
     demo.queue(max_size=64)
     demo.launch(
@@ -192,6 +203,7 @@ def main() -> None:
             given_hosts(args.allow_host, args.host),
             head(),
             Logins(auth) if auth else None,
+            find,
             [thumbnails.route(Library([args.replay or args.runs]))],
         ),
     )

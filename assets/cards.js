@@ -5,7 +5,7 @@
   let picture = false; // another picture was put in, and is not judged yet
 
   const card = element => element?.closest?.('.card');
-  const said = element => card(element)?.querySelector('.said');
+  const said = element => card(element)?.querySelector('.shown-text');
   const box = element => card(element)?.querySelector('textarea');
   const lines = text => text.replace(/\r\n?/g, '\n');
   const judged = element => lines(said(element)?.dataset.text ?? '');
@@ -81,13 +81,13 @@
       closeMenu();
       word.focus();
     });
-    word.closest('.said').append(menu);
+    word.closest('.shown-text').append(menu);
     field.focus();
     field.select();
   }
 
   document.addEventListener('click', e => {
-    const word = e.target.closest?.('.said .word');
+    const word = e.target.closest?.('.shown-text .word');
     if (word) return openMenu(word);
     if (e.target.closest?.('.word-menu')) return;
     closeMenu();
@@ -128,7 +128,9 @@
     if (old === 'stale' in answer.dataset) return;
     if (old) answer.dataset.stale = ''; else delete answer.dataset.stale;
     const note = document.getElementById('stale-note');
-    if (note) note.hidden = !old;
+    if (!note) return;
+    note.hidden = !old;
+    if (!old) note.textContent = note.dataset.quiet;
   }
 
   // A new answer turns the cards back whose text it is of; a message at a field opens the field.
@@ -171,6 +173,16 @@
     area.removeAttribute('aria-invalid');
     area.removeAttribute('aria-describedby');
   }
+
+  // What starts from the judged text would throw away the one that is being written.
+  document.addEventListener('click', e => {
+    const answer = document.getElementById('answer');
+    if (!answer || !('stale' in answer.dataset) || !e.target.closest?.('#flip, #undo, .brush-tools button')) return;
+    e.preventDefault();
+    e.stopImmediatePropagation();
+    const note = document.getElementById('stale-note');
+    if (note) note.textContent = note.dataset.first;
+  }, true);
 
   document.addEventListener('input', e => {
     if (!e.target.matches?.('.card textarea')) return;

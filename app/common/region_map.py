@@ -12,6 +12,7 @@ import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup
@@ -24,6 +25,7 @@ from core.judges.conditions import FINER
 from core.records import Explanation, letter
 from core.records.headline import TIE
 
+HEAVY = 100_000  # bytes of a picture on a page
 SHOWN = 640  # longest side of a picture on the page
 PALEST = 0.25  # of the target's own unit: what full colour stands for at least
 TENTH = 0.1  # of the largest value of any word: the same
@@ -98,8 +100,8 @@ def greyed(image: Image.Image) -> Image.Image:
     return Image.fromarray(pale.round().astype(np.uint8)).convert("RGB")
 
 
-def drawn(image: Image.Image, values: Values, full: float) -> Image.Image:
-    """The greyed picture with its map, of the picture's size. full: what full colour stands for."""
+def drawn(image: Image.Image, values: Values, full: float, lines: bool = True) -> Image.Image:
+    """The greyed picture with its map, of the picture's size. full: what full colour stands for. lines: with contours."""
     share = np.clip(field(values, image.size) / full, -1, 1)
     if not np.any(np.abs(share) > LEAST):
         return greyed(image)
@@ -107,8 +109,8 @@ def drawn(image: Image.Image, values: Values, full: float) -> Image.Image:
     alpha = opacity(share)[..., None]
     tint = np.where(share[..., None] > 0, _rgb(FIRST), _rgb(SECOND))
     out = out + (tint - out) * alpha
-    line = 0.75 * contours(share)[..., None]
-    out = out + (tint * 0.45 - out) * line
+    if lines:
+        out = out + (tint * 0.45 - out) * 0.75 * contours(share)[..., None]
     return Image.fromarray(out.round().astype(np.uint8))
 
 
@@ -133,11 +135,17 @@ def shrink(image: Image.Image) -> Image.Image:
 
 
 def picture_url(image: Image.Image, lossless: bool = True) -> str:
-    """As data: URL of a WebP. lossless: without it a smooth map takes a tenth."""
+    """As data: URL of a WebP. lossless: unless it takes more than HEAVY bytes, as photographs do."""
+    data = webp(image, lossless=True, method=2) if lossless else b""
+    if not 0 < len(data) <= HEAVY:
+        data = webp(image, quality=90 if lossless else 82, method=4)
+    return f"data:image/webp;base64,{base64.b64encode(data).decode()}"
+
+
+def webp(image: Image.Image, **how: Any) -> bytes:
     out = io.BytesIO()
-    how = {"lossless": True, "method": 2} if lossless else {"quality": 82, "method": 4}
     image.convert("RGB").save(out, "WEBP", **how)
-    return f"data:image/webp;base64,{base64.b64encode(out.getvalue()).decode()}"
+    return out.getvalue()
 
 
 def grid_words(explanation: Explanation) -> str:

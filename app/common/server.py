@@ -1,11 +1,12 @@
 """The doors of the server, before any page: which hosts and origins are answered, who comes in, what a browser may run.
 
-`doors(...)` gives what `launch` takes. Two layers of plain ASGI stand around Gradio's app:
+`doors(...)` gives what `launch` takes. Three layers of plain ASGI stand around Gradio's app:
 
 Doors (outermost)     refuses unknown hosts, requests that another web page makes, and with --auth everything but the login
                       page to whoever is not logged in.
-Policy (innermost)    sends the headers that tell a browser what this page may do. It lies inside Gradio's compression, as
+Policy                sends the headers that tell a browser what this page may do. It lies inside Gradio's compression, as
                       each page's own scripts are marked with a number used once.
+Previews (innermost)  puts into the page's head what a chat shows of a link, and draws the picture (app.common.previews).
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
 from app.common import early, styles
+from app.common.previews import Finder, Previews
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -341,8 +343,15 @@ def script_hashes(head: str) -> list[str]:
     return [base64.b64encode(hashlib.sha256(s.encode()).digest()).decode() for s in scripts]
 
 
-def doors(hosts: Hosts, head: str, logins: Logins | None, routes: Sequence[BaseRoute] = ()) -> dict[str, Any]:
-    """What `launch` takes besides. routes: what the server answers beside Gradio's pages, behind the same doors."""
+def doors(
+    hosts: Hosts,
+    head: str,
+    logins: Logins | None,
+    find: Finder | None = None,
+    routes: Sequence[BaseRoute] = (),
+) -> dict[str, Any]:
+    """What `launch` takes besides. find: what links are previewed by; unused behind a login. routes: what the server answers
+    beside Gradio's pages, behind the same doors."""
 
     @asynccontextmanager
     async def closed(app: Any) -> AsyncIterator[None]:
@@ -354,7 +363,10 @@ def doors(hosts: Hosts, head: str, logins: Logins | None, routes: Sequence[BaseR
 
     return {
         "app_kwargs": {
-            "middleware": [Middleware(Policy, hashes=script_hashes(head))],
+            "middleware": [
+                Middleware(Policy, hashes=script_hashes(head)),
+                Middleware(Previews, find=None if logins else find),
+            ],
             "lifespan": closed,
             "routes": [*routes],
         },

@@ -73,7 +73,7 @@ def _percent(probability: float) -> str:
 def prompt_html(text: str) -> Markup:
     return html(
         """
-        <div class="said" data-stamp="{{ stamp }}" data-text="{{ text }}"><div class="card-head"><b>Prompt</b>
+        <div class="shown-text" data-stamp="{{ stamp }}" data-text="{{ text }}"><div class="card-head"><b>Prompt</b>
         <button type="button" class="card-edit" data-edit aria-label="Edit the prompt">Edit</button></div>
         <p class="card-text prompt-text" dir="auto">{{ text }}</p></div>
         """,
@@ -87,7 +87,7 @@ def card_html(i: int, text: str, shown: Shown | None) -> Markup:
     reward = j.rewards[i] if j and i < len(j.rewards) else math.nan
     return html(
         """
-        <div class="said{{ " preferred" if best }}" data-stamp="{{ stamp }}" data-text="{{ text }}"><div class="card-head"><b class="card-name">{{ name }}</b>
+        <div class="shown-text{{ " preferred" if best }}" data-stamp="{{ stamp }}" data-text="{{ text }}"><div class="card-head"><b class="card-name">{{ name }}</b>
         {%- if best %} <span class="badge won">preferred</span>{% endif %}
         {%- if label %} <span class="badge">label prefers {{ name }}</span>{% endif %}
         {%- if known %} <span class="card-reward">reward {{ reward|signed }}</span>{% endif %}
@@ -159,10 +159,10 @@ def stage_html(shown: Shown, awaited: bool) -> Markup:
         {{ given }}{{ map }}{{ regions }}</div>
         <div class="stage-bar">{% if map %}<button type="button" data-original aria-pressed="false">Show original</button>{% endif %}
         <button type="button" data-brush aria-pressed="false">Erase or blur a part</button></div>
-        <div class="legend">{{ legend }}</div></div>
+        <div class="legend">{{ legend }}</div>{% if trust %}<p class="legend trust-line">{{ trust }}</p>{% endif %}</div>
         """,
         given=heat.img(image, "The picture as given"), map=map_, w=image.width, h=image.height, regions=_regions(shown),
-        legend=heat.short_legend(e, shown.pair, shown.comparison.prompt) if e else ("The map is on its way." if awaited else "No map yet: open “Another map” below and press Explain."),
+        trust=heat.trust_line(e) if e else "", legend=heat.short_legend(e, shown.pair, shown.comparison.prompt) if e else ("The map is on its way." if awaited else "No map yet: open “Another map” below and press Explain."),
         stamp=stamp(),
     )  # fmt: skip
 

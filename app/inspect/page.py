@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -12,7 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 import gradio as gr
 from markupsafe import Markup
 
-from app.common import address, downloads, lane, privately, words
+from app.common import address, downloads, export, lane, privately, words
 from app.common.downloads import Downloads
 from app.common.html import NOTHING, html
 from app.common.lane import LANE
@@ -62,7 +63,7 @@ HINT = html(
     """
     <p id="hint" aria-live="polite" data-quiet="Point at a word, a region of the picture or a dimension: what the margin is without it, and what acts with it, is said here. Click a word to strike or replace it.">
     Point at a word, a region of the picture or a dimension: what the margin is without it, and what acts with it, is said here. Click a word to strike or replace it.</p>
-    <p id="stale-note" role="status" hidden>These results are of the earlier text or picture: press Judge.</p>
+    <p id="stale-note" role="status" hidden data-quiet="These results are of the earlier text or picture: press Judge." data-first="Press Judge first, or Escape in the text to take back what you wrote.">These results are of the earlier text or picture: press Judge.</p>
     """
 )
 GLOSSARY = html(
@@ -75,12 +76,13 @@ GLOSSARY = html(
 JUDGING = "1 of 3: the model is judging …"
 MAPPING = "2 of 3: finding the words and regions that did it …"
 CHECKING = "3 of 3: checking the map …"
+FLIPPING = "Looking for a small change that turns the verdict …"
+EXPLAINING = "Making the map …"
 UNASKED = 15  # seconds for a map that nobody asked for
 MOST_ASKED = 120  # seconds for one that somebody asked for, by a method that knows no time of its own
-TOO_LONG = (
-    f"This text is long: its map was stopped after {UNASKED} seconds, so that others need not wait. Under “Another map” “Coarse to "
-    "fine” gives one in the time you name."
-)
+TIMED = "Under “Another map” “Coarse to fine” gives one in the time you name."
+TOO_LONG = f"The map was stopped after {UNASKED} seconds, so that others need not wait. {TIMED}"
+LONG = f"This text is long: no map is made of it unless you ask, so that others need not wait. {TIMED}"
 STOPPED = f"Stopped after {MOST_ASKED} seconds, so that others need not wait: the map is the one from before. “Coarse to fine” takes the time you name."
 IN_THE_LINK = "Copied. The link itself says all of it: whoever opens it sees what you see."
 KEPT_HERE = (
@@ -206,13 +208,14 @@ class InspectPage:
 
     def _answer(self) -> None:
         """The first screen."""
-        self.problems = {}
+        self.problems: dict[str, gr.HTML] = {}
         self.said: dict[str, gr.HTML] = {}
         with gr.Column(elem_id="card-prompt", elem_classes="card"):
             self.prompt = self._card("prompt", "Prompt")
         self.verdict = gr.HTML(elem_id="verdict")
         self.pair = gr.Radio([], label="Compare", visible=False, elem_id="pair")
-        self.columns, self.responses = [], []
+        self.columns: list[gr.Column] = []
+        self.responses: list[gr.Textbox] = []
         with gr.Row(equal_height=True, elem_id="cards"):
             self._response("a")
             with gr.Column(scale=5, min_width=280, elem_id="card-picture"):
@@ -305,6 +308,10 @@ class InspectPage:
         with gr.Row(elem_id="sharing"):
             self.link_button = gr.Button("Copy a link", size="sm", elem_id="make-link", min_width=130)
             self.bundle = gr.Button("Download as a bundle", size="sm", elem_id="bundle", min_width=130)
+            self.exports = {
+                kind: gr.Button(label, size="sm", elem_id=f"export-{kind}", min_width=130)
+                for kind, label in (("html", "Download as a page"), ("png", "Figure, PNG"), ("svg", "Figure, SVG"))
+            }
             self.open = gr.UploadButton(
                 "Open a bundle", file_types=[".zip"], size="sm", elem_id="open-bundle", min_width=130
             )
@@ -342,6 +349,11 @@ class InspectPage:
             "fn": self.on_asked, "inputs": [self.view, self.labelled, *inputs], "outputs": [*shown, self.wanted],
             "concurrency_limit": 8, **quiet,
         }  # fmt: skip
+
+        def said(event: Any, text: str) -> Any:
+            """Tells at once what goes on, while it waits for the model, so that it can be cancelled."""
+            return event(lambda: _working(text), None, [self.status], queue=False, show_progress="hidden", **PRIVATE)  # fmt: skip
+
         # One event shows everything: each further one is a request or two, and a person waits for all of them.
         asks = [self.judge_button.click, self.prompt.submit, *(box.submit for box in self.responses)]
         opened = [*fields, *shown, self.wanted]
@@ -351,7 +363,7 @@ class InspectPage:
             self.gallery.select(self.on_example, None, opened, **quiet),
             self.wanted.change(self.on_wanted, [self.wanted], [*shown, self.wanted], **LANE, **quiet),
             self.pair.input(self.on_pair, [self.view, self.pair], shown, **LANE, **quiet),
-            self.flip.click(self.on_flip, [self.view], opened, **LANE, **quiet),
+            said(self.flip.click, FLIPPING).then(self.on_flip, [self.view], opened, **LANE, **quiet),
             self.heat.select(self.on_painted, [self.view], opened, **quiet),
             self.undo.click(self.on_undo, [self.view, self.example], opened, **quiet),
         ]
@@ -371,12 +383,16 @@ class InspectPage:
         for control in (c for c in choice[2:] if not isinstance(c, gr.State)):
             control.input(self.on_choice, choice, [self.cost], show_progress="hidden", **LANE, **PRIVATE)
         self.method.change(self.on_method, [self.method], [self.seconds], show_progress="hidden", **PRIVATE)
-        exact = self.exact.click(self.on_exact, [*choice, self.seconds], explained, **LANE, **quiet)
+        exact = said(self.exact.click, EXPLAINING).then(
+            self.on_exact, [*choice, self.seconds], explained, **LANE, **quiet
+        )
         self.cancel.click(
             self.on_cancel, [self.view], [self.view, self.heat, self.map, self.status], cancels=[*judged, exact], queue=False,
             show_progress="hidden", **PRIVATE,
         )  # fmt: skip
         self.files.offer(self.bundle, self.on_bundle, [self.view])
+        for kind, button in self.exports.items():
+            self.files.offer(button, partial(self.on_export, kind), [self.view])
         self.open.upload(self.on_open_bundle, [self.open], [*fields, *shown], **LANE, **quiet)
         shared = self.link_button.click(
             self.on_link, [self.view, self.example, *inputs], [self.link], **PRIVATE
@@ -513,6 +529,8 @@ class InspectPage:
                 return (*self._show(view.coming_from(before, step)), gr.skip())
             if self.quick:
                 view = views.verdict_view(self.looks, comparison).coming_from(before, step)
+                if views.is_long(comparison):
+                    return (*self._show(replace(view, awaited=False), _alert(LONG)), gr.skip())
                 return (*self._show(view, _working(MAPPING)), Wanted(number, comparison, view))
         except (ImageError, RecordError) as error:
             return (*self._kept(_alert(error)), gr.skip())
@@ -542,6 +560,8 @@ class InspectPage:
         if view is None:
             view = views.verdict_view(self.looks, wanted.comparison)
             view = view.coming_from(wanted.before, wanted.step)
+            if views.is_long(wanted.comparison):
+                return (*self._show(replace(view, awaited=False), _alert(LONG)), gr.skip())
             return (*self._show(view, _working(MAPPING)), replace(wanted, view=view))
         if view.explanation is None:
             stop = time.monotonic() + UNASKED
@@ -662,11 +682,13 @@ class InspectPage:
 
     # -- flipping it -------------------------------------------------------------------------------------------
 
-    def on_flip(self, view: views.View | None, request: gr.Request) -> tuple:
+    def on_flip(self, view: views.View | None, request: gr.Request | None) -> tuple:
         """The smallest change found that turns the verdict, made and judged."""
         if view is None:
             return self._unchanged("Judge something first.")
         self._number(request)
+        if views.is_long(view.comparison):
+            return self._unchanged("These texts are too long to search for a flip: strike a word or erase a part yourself.")  # fmt: skip
         try:
             found = lane.run_on_model(
                 flipped,
@@ -706,7 +728,7 @@ class InspectPage:
         shown = self._judged(number, comparison, before, None)
         return (*self._filled(comparison, example), *shown)
 
-    def _stepped(self, view: views.View, step: Step, request: gr.Request) -> tuple:
+    def _stepped(self, view: views.View, step: Step, request: gr.Request | None) -> tuple:
         number = self._number(request)
         comparison = views.edited(view.comparison, step)
         return (*self._filled(comparison, None), *self._judged(number, comparison, view, step))
@@ -736,6 +758,16 @@ class InspectPage:
         )
         path = downloads.folder() / f"rewardscope-{view.comparison.id}.zip"
         path.write_bytes(write(v))
+        return str(path)
+
+    def on_export(self, kind: str, view: views.View | None) -> str:
+        """kind: "html" the whole comparison as a page of its own; "png", "svg" its map and contributions as a figure."""
+        with _told():
+            v = needed(view)
+            shown = export.Exported(v.comparison, v.judgement, v.explanation, v.pair, self.judge.card, v.image_ablation)
+            data = export.page(shown).encode() if kind == "html" else export.figure(shown, kind)
+        path = downloads.folder() / export.name(shown, kind)
+        path.write_bytes(data)
         return str(path)
 
     def on_open_bundle(self, path: str) -> tuple:

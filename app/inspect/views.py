@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 MAX_PROMPT = 4_000
 MAX_RESPONSE = 12_000
+LONG = 600  # words of prompt and responses, from which a map is made only where somebody asks for it
 
 
 class Invalid(RecordError):
@@ -143,6 +144,10 @@ def _check_lengths(prompt: str, responses: Sequence[str]) -> None:
                 response_field(i),
                 f"Response {letter(i)} has {len(response):,} characters: at most {MAX_RESPONSE:,} are read.",
             )
+
+
+def is_long(comparison: Comparison) -> bool:
+    return sum(len(t.split()) for t in (comparison.prompt, *comparison.responses)) > LONG
 
 
 def edited(comparison: Comparison, step: Step) -> Comparison:

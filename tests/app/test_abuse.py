@@ -157,7 +157,7 @@ def test_a_decompression_bomb_is_refused_in_plain_words(server):
         page = Page(server, client)
         judge = page.find("", "judge", "click")
         picture = {"path": path, "meta": {"_type": "gradio.FileData"}, "orig_name": "b.png"}
-        said = queued(client, server, judge["id"], [None, picture, "What?", "a", "b", "", ""])
+        said = queued(client, server, judge["id"], [None, None, picture, "What?", "a", "b", "", ""])
         assert "megapixels are opened" in said and "Traceback" not in said
 
 
@@ -290,3 +290,83 @@ def test_events_of_the_desk_refuse_strangers_one_and_all(server):
                 page.call(
                     event, *["x" * 43] + [None] * sum(page.kinds[i] != "state" for i in event["inputs"][1:])
                 )
+
+
+HOSTILE = (
+    "<img src=x onerror=\"document.title='owned'\">",
+    "\"><script>document.title='owned'</script>",
+    "' onmouseover='document.title=`owned`' x='",
+    "{{7*7}} ${document.title='owned'} {%raw%} &lt;b&gt; <!-- <svg/onload=document.title='owned'>",
+)
+
+
+@pytest.mark.browser
+def test_hostile_texts_in_cards_hints_menus_and_the_path_do_nothing(browser, server):
+    """Judged, pointed at, struck, replaced, taken back and forgotten: what a person typed is text everywhere."""
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    broken = []
+    page.on("pageerror", lambda e: broken.append(str(e)))
+    page.goto(server)
+    page.locator("#contributions .strip-row").first.wait_for(timeout=60_000)
+    title, scripts = page.title(), page.locator("script").count()
+    for field, text in zip(
+        ("prompt", "response-a", "response-b"), (HOSTILE[0], HOSTILE[1], " ".join(HOSTILE)), strict=True
+    ):
+        page.locator(f"#said-{field} [data-edit]").click()
+        page.locator(f"#{field} textarea").fill(text)
+    page.locator("#judge").click()
+    page.locator("#said-response-b .word", has_text="onerror").first.wait_for(timeout=60_000)
+    page.locator("#said-response-b .word[data-unit]").first.wait_for(timeout=60_000)
+    page.locator("#said-response-b .word", has_text="onerror").first.hover()
+    assert "onerror" in page.locator("#hint").inner_text()
+    page.locator("#said-response-b .word", has_text="onerror").first.click()
+    page.locator(".word-menu input").fill(HOSTILE[0])
+    page.keyboard.press("Enter")
+    page.locator("#path li").nth(2).wait_for(timeout=60_000)
+    assert "onerror" in page.locator("#path").inner_text()
+    page.locator("#flip").click()
+    page.wait_for_timeout(1500)
+    page.locator("#said-response-a [data-edit]").click()
+    page.locator("#response-a textarea").fill(" ")
+    page.locator("#judge").click()
+    page.locator(".problem").wait_for(timeout=60_000)
+    assert page.title() == title and page.locator("script").count() == scripts and not broken
+    inside = "#answer :is(script, iframe, object, embed, [onerror], [onload], [onmouseover], img[src='x'], svg[onload])"
+    assert page.locator(inside).count() == 0
+    assert "49" not in page.locator("#said-response-b .card-text").inner_text()
+    page.close()
+
+
+@pytest.mark.parametrize(
+    "value", ["erase:" + "g" * 256, "erase:ff", "<script>:" + "f" * 256, "erase:" + "0" * 256, "blur", ":", "erase:" + "f" * 10**6, 5, ["erase"], {"a": 1}]
+)  # fmt: skip
+def test_a_forged_mask_is_a_sentence(server, value):
+    with httpx.Client(timeout=60) as client:
+        page = Page(server, client)
+        painted = page.find("", "heat", "select")
+        judge = page.find("", "judge", "click")
+        picture = {
+            "path": next(iter(_uploaded(client, server))),
+            "meta": {"_type": "gradio.FileData"},
+            "orig_name": "a.png",
+        }
+        session = f"painter{abs(hash(str(value)))}"
+        queued(client, server, judge["id"], [None, None, picture, "How many?", "1", "2", "", ""], session)
+        body = {
+            "data": [None],
+            "fn_index": painted["id"],
+            "session_hash": session,
+            "event_data": {"index": 0, "value": value},
+        }
+        answer = client.post(f"{server}gradio_api/run/predict", json=body)
+        assert "Traceback" not in answer.text and "<script>" not in answer.text and len(answer.text) < 100_000
+
+
+def _uploaded(client, server):
+    from PIL import Image
+
+    out = io.BytesIO()
+    Image.new("RGB", (64, 64), (200, 30, 30)).save(out, "PNG")
+    return client.post(
+        f"{server}gradio_api/upload", files={"files": ("a.png", out.getvalue(), "image/png")}
+    ).json()

@@ -92,7 +92,7 @@ def test_one_click_to_inspect_with_everything_filled_in(page, server):
     page.locator(".inspect-link").click()
     expect(page.locator(".verdict")).to_contain_text("The model prefers", timeout=60_000)
     assert page.locator("#prompt textarea").input_value() == prompt
-    assert page.locator("#heat img").count() == 2
+    expect(page.locator("#heat img")).to_have_count(2, timeout=30_000)
 
 
 def test_strange_links_get_a_sentence_and_nothing_breaks(page, server):

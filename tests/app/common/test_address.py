@@ -29,7 +29,9 @@ STEPS = st.one_of(
 def of_form(f):
     if f.name in "abcd" or f.name == "prompt":
         return st.text(max_size=80)
-    return st.from_regex(f.metadata["pattern"], fullmatch=True).filter(lambda v: len(v) <= f.metadata["longest"])
+    return st.from_regex(f.metadata["pattern"], fullmatch=True).filter(
+        lambda v: len(v) <= f.metadata["longest"]
+    )
 
 
 ADDRESSES = st.fixed_dictionaries(

@@ -139,7 +139,9 @@ def test_the_page_works_on_a_fork(judge, view, tmp_path):
     *nothing, wanted = page.on_asked(None, None, None, c.image, c.prompt, *c.responses)
     first = page.on_wanted(None, wanted)[0]
     assert first.judgement.rewards == pytest.approx(view.judgement.rewards, abs=1e-4)
-    again = page.on_asked(None, None, None, c.image, c.prompt, *c.responses)[0]  # known by now, in this process
+    again = page.on_asked(None, None, None, c.image, c.prompt, *c.responses)[
+        0
+    ]  # known by now, in this process
     assert again.judgement == first.judgement and not again.fresh
     for target in [key for _, key in views.targets_of(first, judge)][:3]:
         assert page.on_target(first, target, "ablation", "word")[0].explanation.target_key == target

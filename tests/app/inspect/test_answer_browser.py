@@ -54,20 +54,35 @@ def settled(page):
 
 
 @pytest.mark.parametrize(("width", "height", "screens"), [(1440, 900, 1), (390, 844, 2)])
-def test_verdict_both_responses_and_contributions_stand_on_the_first_screen(browser, server, width, height, screens):
+def test_verdict_both_responses_and_contributions_stand_on_the_first_screen(
+    browser, server, width, height, screens
+):
     page = browser.new_page(viewport={"width": width, "height": height})
     page.goto(server)
     expect(page.locator(".verdict").first).to_contain_text("The model prefers", timeout=60_000)
     page.locator("#contributions .strip-row").first.wait_for()
-    wanted = [".verdict", ".needle", "#said-prompt", "#said-response-a", "#said-response-b", "#heat .stage-frame", "#contributions"]
+    wanted = [
+        ".verdict",
+        ".needle",
+        "#said-prompt",
+        "#said-response-a",
+        "#said-response-b",
+        "#heat .stage-frame",
+        "#contributions",
+    ]
     if screens == 1:
         wanted += ["#judge", "#flip"]
     for what in wanted:
         box = page.locator(what).first.bounding_box()
         assert box["y"] + box["height"] <= height * screens, (what, box)
-    assert page.locator("#said-response-a .badge.won").count() == 1 and page.locator(".badge.won").count() == 1
+    assert (
+        page.locator("#said-response-a .badge.won").count() == 1 and page.locator(".badge.won").count() == 1
+    )
     if width == 390:  # verdict and responses before the picture
-        tops = [page.locator(w).first.bounding_box()["y"] for w in (".verdict", "#card-a", "#card-b", "#card-picture")]
+        tops = [
+            page.locator(w).first.bounding_box()["y"]
+            for w in (".verdict", "#card-a", "#card-b", "#card-picture")
+        ]
         assert tops == sorted(tops)
     page.close()
 
@@ -109,7 +124,9 @@ def test_every_region_and_word_carries_its_ablation(page, first):
     shown = page.locator("#heat .region").evaluate_all("all => all.map(r => Number(r.dataset.margin))")
     assert shown == pytest.approx([e.target_value - v for v in flat], abs=2e-3)
     for n, side in enumerate("ab"):
-        words = page.locator(f"#said-response-{side} .word").evaluate_all("all => all.map(r => Number(r.dataset.margin))")
+        words = page.locator(f"#said-response-{side} .word").evaluate_all(
+            "all => all.map(r => Number(r.dataset.margin))"
+        )
         assert words == pytest.approx([e.target_value - v for v in e.token_values[n]], abs=2e-3)
 
 
@@ -157,6 +174,10 @@ def test_what_was_typed_and_not_judged_dims_the_old_result(page):
     edit(page, "response-a", "Something else.")
     expect(page.locator("#stale-note")).to_be_visible()
     assert page.locator("#answer").get_attribute("data-stale") is not None
+    page.locator("#flip").click()  # would start from the judged text, and throw this one away
+    expect(page.locator("#stale-note")).to_contain_text("Press Judge first")
+    expect(area(page, "response-a")).to_have_value("Something else.")
+    area(page, "response-a").focus()
     page.keyboard.press("Escape")
     expect(page.locator("#stale-note")).to_be_hidden()
     expect(page.locator("#said-response-a .card-text")).to_be_visible()
@@ -168,7 +189,9 @@ def test_what_was_typed_and_not_judged_dims_the_old_result(page):
     expect(area(page, "response-a")).to_be_hidden()
 
 
-@pytest.mark.parametrize(("field", "said"), [("response-a", "Response A is empty"), ("prompt", "The prompt is empty")])
+@pytest.mark.parametrize(
+    ("field", "said"), [("response-a", "Response A is empty"), ("prompt", "The prompt is empty")]
+)
 def test_a_forgotten_field_is_told_once_at_the_field_and_the_old_verdict_stays(page, field, said):
     verdict, rewards = page.locator(".verdict").first.inner_text(), page.locator(".rewards").inner_text()
     edit(page, field, "  ")
@@ -193,7 +216,9 @@ def test_a_forgotten_field_is_told_once_at_the_field_and_the_old_verdict_stays(p
 def test_a_forgotten_picture_is_told_at_the_picture(page):
     verdict = page.locator(".verdict").first.inner_text()
     page.locator("#change-picture").click()
-    page.locator("#picture button[aria-label='Clear'], #picture button[aria-label='Remove Image']").first.click()
+    page.locator(
+        "#picture button[aria-label='Clear'], #picture button[aria-label='Remove Image']"
+    ).first.click()
     expect(page.locator("#stale-note")).to_be_visible()
     page.locator("#judge").click()
     expect(page.locator("#problem-picture .problem")).to_contain_text("There is no picture", timeout=20_000)

@@ -42,11 +42,14 @@ def test_a_served_judge_is_asked_explained_and_tried_with_edits(tmp_path, browse
             expect(page.locator("#verdict")).to_contain_text("The model prefers B", timeout=60_000)
             expect(page.locator("#both-orders .badge")).to_have_text("B wins in both orders")
             expect(page.locator("#both-orders")).to_contain_text("You sent Bearer [key].")
+            page.get_by_role("button", name="Another map").click()
             expect(page.locator("#cost")).to_contain_text("requests, about", timeout=60_000)
             assert server.asked == 2
             page.locator("#exact").click()
             expect(page.locator("#heat .legend")).to_contain_text("speaks for A", timeout=60_000)
-            expect(page.locator("#heat")).to_contain_text("words cut out, regions made grey")
+            expect(page.locator("#map-details")).to_contain_text("words cut out, regions made grey")
+            page.locator("#said-response-a .word").first.hover()  # what was asked for is what is told
+            expect(page.locator("#hint")).to_contain_text("removed: margin A − B")
             page.locator("#edits button").first.click()
             page.locator("#try-edits").click()
             page.locator("#strip .chart").first.wait_for(timeout=60_000)

@@ -136,7 +136,9 @@ def test_stored_numbers_are_what_the_model_gives_now(embedded_judge):
             assert ours == pytest.approx(theirs, abs=1e-4)
         assert kept.explanation.tokens == now.explanation.tokens and kept.plan == now.plan
         assert kept.parts.dimensions == now.parts.dimensions
-        for ours, theirs in zip(sum(kept.parts.words, kept.parts.regions), sum(now.parts.words, now.parts.regions), strict=True):
+        for ours, theirs in zip(
+            sum(kept.parts.words, kept.parts.regions), sum(now.parts.words, now.parts.regions), strict=True
+        ):
             assert ours == pytest.approx(theirs, abs=1e-4)
         assert kept.image_ablation.other == pytest.approx(now.image_ablation.other, abs=1e-4)
         assert kept.judgement.ood.score == pytest.approx(now.judgement.ood.score, abs=1e-4)

@@ -254,10 +254,23 @@ def test_a_map_that_nobody_asked_for_stops_in_time_and_says_so(embedded_judge, m
     assert "others need not wait" in shown[-1] and "press Explain" in found["heat"]
 
 
+def test_a_long_text_is_judged_and_its_map_waits_until_it_is_asked_for(embedded_judge):
+    page, _ = page_of(embedded_judge)
+    c = example()
+    text = "There are two purple shapes. " * 130
+    *shown, wanted = page.on_asked(None, None, None, c.image, c.prompt, text, c.responses[1])
+    assert wanted == gr.skip() and "unless you ask" in shown[-1] and shown[0].judgement.rewards
+    assert shown[0].explanation is None and not shown[0].awaited
+    *kept, said, wanted = page.on_flip(shown[0], None)
+    assert "too long" in said and wanted == gr.skip() and all(v == gr.skip() for v in kept[:10])
+
+
 def test_cancelling_drops_what_is_still_to_come(embedded_judge):
     page, _ = page_of(embedded_judge)
     c = example()
-    *shown, wanted = page.on_asked(None, None, None, c.image, c.prompt, c.responses[0] + " Stop.", c.responses[1])
+    *shown, wanted = page.on_asked(
+        None, None, None, c.image, c.prompt, c.responses[0] + " Stop.", c.responses[1]
+    )
     view, heat, details, said = page.on_cancel(shown[0], None)
     assert not view.awaited and "press Explain" in heat and "No map yet" in details and "Cancelled" in said
     assert all(v == gr.skip() for v in page.on_wanted(None, wanted))

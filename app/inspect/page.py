@@ -310,7 +310,11 @@ class InspectPage:
             self.bundle = gr.Button("Download as a bundle", size="sm", elem_id="bundle", min_width=130)
             self.exports = {
                 kind: gr.Button(label, size="sm", elem_id=f"export-{kind}", min_width=130)
-                for kind, label in (("html", "Download as a page"), ("png", "Figure, PNG"), ("svg", "Figure, SVG"))
+                for kind, label in (
+                    ("html", "Download as a page"),
+                    ("png", "Figure, PNG"),
+                    ("svg", "Figure, SVG"),
+                )
             }
             self.open = gr.UploadButton(
                 "Open a bundle", file_types=[".zip"], size="sm", elem_id="open-bundle", min_width=130
@@ -764,7 +768,9 @@ class InspectPage:
         """kind: "html" the whole comparison as a page of its own; "png", "svg" its map and contributions as a figure."""
         with _told():
             v = needed(view)
-            shown = export.Exported(v.comparison, v.judgement, v.explanation, v.pair, self.judge.card, v.image_ablation)
+            shown = export.Exported(
+                v.comparison, v.judgement, v.explanation, v.pair, self.judge.card, v.image_ablation
+            )
             data = export.page(shown).encode() if kind == "html" else export.figure(shown, kind)
         path = downloads.folder() / export.name(shown, kind)
         path.write_bytes(data)

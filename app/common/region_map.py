@@ -44,12 +44,13 @@ Values = Sequence[Sequence[float]]
 @dataclass(frozen=True)
 class Legend:
     """What a target's two colours mean. up, down: of positive and negative values, "" on a tie. unit: what the numbers are.
-    note: what else has to be said."""
+    note: what else has to be said. pair: whether they are the two responses, of which the first stands on the left."""
 
     up: str
     down: str
     unit: str
     note: str = ""
+    pair: bool = False
 
 
 def is_tie(explanation: Explanation) -> bool:
@@ -186,7 +187,7 @@ def legend(explanation: Explanation, a: int, b: int) -> Legend:
         note = "This is a tie, so there is no preference to explain, and nothing is coloured."
         return Legend("", "", unit, note)
     note = NEITHER if kind in ("verdict", "critique") else ""
-    return Legend(f"speaks for {first}", f"speaks for {second}", unit, note)
+    return Legend(f"speaks for {first}", f"speaks for {second}", unit, note, pair=True)
 
 
 def map_img(image: Image.Image, explanation: Explanation) -> Markup:
@@ -219,13 +220,14 @@ def bar_html(full: float, said: Legend) -> Markup:
     """The colour bar with its numbers; nothing on a tie."""
     if not said.up:
         return Markup("")
+    shares, first = (-1, -0.5, 0, 0.5, 1), said.pair
     return html(
         """
-        <div class="colour-bar" role="img" aria-label="Colour bar, {{ unit }}: {{ ticks[0] }} {{ down }}, {{ ticks[-1] }} {{ up }}">
-        <div class="ends"><span>{{ down }}</span><span class="unit">{{ unit }}</span><span class="up">{{ up }}</span></div>
+        <div class="colour-bar" role="img" aria-label="Colour bar, {{ unit }}: {{ ticks[0] }} {{ left }}, {{ ticks[-1] }} {{ right }}">
+        <div class="ends"><span>{{ left }}</span><span class="unit">{{ unit }}</span><span class="up">{{ right }}</span></div>
         <div class="bar" style="background: linear-gradient(to right, {{ colours|join(", ") }})"></div>
         <div class="ends">{% for t in ticks %}<span>{{ t }}</span>{% endfor %}</div></div>
         """,
-        up=said.up, down=said.down, unit=said.unit, colours=colours(),
-        ticks=[signed(full * share) for share in (-1, -0.5, 0, 0.5, 1)],
+        left=said.up if first else said.down, right=said.down if first else said.up, unit=said.unit,
+        colours=colours()[::-1] if first else colours(), ticks=[signed(full * share) for share in (shares[::-1] if first else shares)],
     )  # fmt: skip

@@ -165,7 +165,7 @@ class InspectPage:
     def build(self, demo: gr.Blocks) -> None:
         gr.HTML(
             html(
-                "<header><h1>Rewardscope</h1><p>Why did the reward model prefer this response? {{ what }}</p></header>",
+                "<header><h1>Why did the reward model prefer this response?</h1><p>{{ what }}</p></header>",
                 what=WHAT["gated" if self.gate else self.judge.card.kind],
             ),
             elem_id="inspect-title",

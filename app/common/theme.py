@@ -1,4 +1,4 @@
-"""How every page looks, and what lets it be used without a mouse or without eyes: theme, style sheet, two scripts."""
+"""How every page looks, and what lets it be used without a mouse or without eyes: theme, style sheet, scripts."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from app.common.early import script
 
 ASSETS = Path(__file__).parents[2] / "assets"
 CSS = ASSETS / "style.css"
+SCRIPTS = ("keys.js", "accessible.js", "tour.js")
 FONTS = [
     "system-ui",
     "-apple-system",
@@ -166,5 +167,4 @@ THEME = gr.themes.Base(
 
 def head() -> str:
     """The scripts inside the page itself: they come with it whatever address a proxy gives it."""
-    names = ("keys.js", "accessible.js", "tour.js")
-    return "".join(script(ASSETS / name) for name in names)
+    return "".join(script(ASSETS / name) for name in SCRIPTS)

@@ -8,6 +8,7 @@ by labels and roles and not by layout. A step whose place is not found is named 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import re
 import subprocess
@@ -130,10 +131,12 @@ def moving(browser: Browser, url: str, path: Path) -> None:
     page.context.close()
 
 
-def _field(page: Page) -> Locator:
-    """Where response B is written."""
-    b = re.compile(r"^(edit )?(response )?B\b", re.IGNORECASE)
-    return first(page.get_by_role("textbox", name=b), page.get_by_label(b))
+def _field(page: Page, letter: str) -> Locator:
+    """Where a response is written; behind its Edit button, where it has one."""
+    name = re.compile(rf"^(edit )?(response )?{letter}\b", re.IGNORECASE)
+    with contextlib.suppress(LookupError):
+        first(page.get_by_role("button", name=re.compile(f"^edit response {letter}", re.IGNORECASE))).click()
+    return first(page.get_by_role("textbox", name=name), page.get_by_label(name))
 
 
 def _judge(page: Page) -> None:
@@ -166,7 +169,7 @@ def _said(page: Page) -> str:
 
 def judge(page: Page, film: Film) -> None:
     """A word is taken out, and the pair judged."""
-    field, before = _field(page), _said(page)
+    field, before = _field(page, "B"), _said(page)
     field.scroll_into_view_if_needed()
     field.hover()
     film.take(500)
@@ -192,15 +195,24 @@ def hover(page: Page, film: Film) -> None:
 
 
 def flip(page: Page, film: Film) -> None:
-    """The wrong number is made right and the right one wrong: the verdict turns."""
+    """One button turns the verdict, where there is one; else the wrong number is made right and the right one wrong."""
     before = _said(page)
-    a = re.compile(r"^(edit )?(response )?A\b", re.IGNORECASE)
-    for field, text in ((_field(page), "The number of purple shapes is 2."), (first(page.get_by_role("textbox", name=a), page.get_by_label(a)), "The number of purple shapes is 1.")):  # fmt: skip
-        field.scroll_into_view_if_needed()
-        field.hover()
-        field.fill(text)
-        film.take(800)
-    _judge(page)
+    try:
+        button = first(page.get_by_role("button", name=re.compile("^flip", re.IGNORECASE)))
+        button.hover()
+        film.take(700)
+        button.click()
+    except LookupError:
+        for letter, text in (
+            ("B", "The number of purple shapes is 2."),
+            ("A", "The number of purple shapes is 1."),
+        ):
+            field = _field(page, letter)
+            field.scroll_into_view_if_needed()
+            field.hover()
+            field.fill(text)
+            film.take(800)
+        _judge(page)
     _changed(page, before)
     first(page.get_by_text(VERDICT)).scroll_into_view_if_needed()
     film.take(2600)

@@ -139,6 +139,5 @@ def _gaps(frame: pd.DataFrame) -> np.ndarray:
 def _sure(run: Run, shared: Shared) -> float | None:
     if rule_column(run.manifest) is None:
         return None
-    found = parts(run)
-    index = next(iter(shared.frames.values())).index
-    return float((found.reindex(index) == DECIDES).mean())
+    rows = next(iter(shared.frames.values()))["row"]
+    return float((parts(run).droplevel("key").reindex(rows) == DECIDES).mean())

@@ -25,8 +25,8 @@ UNJUDGED = ("missing", "unlabelled")
 
 @dataclass(frozen=True)
 class Shared:
-    """frames: per judge's name in links its records, the same (row, key) in the same order; columns as of `records`. left_out:
-    judges that did not judge all of these."""
+    """frames: per judge's name in links its records, the same in the same order; columns as of `records`. left_out: judges that did
+    not judge all of these."""
 
     runs: dict[str, Run]
     frames: dict[str, pd.DataFrame]
@@ -52,8 +52,8 @@ def is_baseline(run: Run) -> bool:
 
 @damage_told
 def records(run: Run) -> pd.DataFrame:
-    """(row, key) -> outcome, margin, subgroup, answers (how many it wrote), critique (whether there is one), of the labelled rows
-    that were judged."""
+    """Of the labelled rows that were judged: row, outcome, margin, subgroup, answers (how many it wrote), critique (whether there is
+    one). Index: 64 bits of a hash of row and content, which two of a million records share once in thirty million runs."""
     return _read(run.file, run.file.stat().st_mtime_ns)
 
 
@@ -65,11 +65,11 @@ def _read(file: Path, version: int) -> pd.DataFrame:
     critique = "coalesce(critique, '') <> ''" if "critique" in there else "false"
     with duckdb.connect() as db:
         frame = db.execute(
-            f"SELECT row, key, outcome, margin, subgroup, {answers} AS answers, {critique} AS critique "
+            f"SELECT row, hash(row, key) AS record, outcome, margin, subgroup, {answers} AS answers, {critique} AS critique "
             "FROM read_parquet(?) ORDER BY row",
             [str(file)],
         ).df()
-    frame = frame.astype({"outcome": object, "subgroup": object, "key": object}).set_index(["row", "key"])
+    frame = frame.astype({"outcome": object, "subgroup": object}).set_index("record")
     return frame[~frame["outcome"].isin(UNJUDGED)]
 
 
@@ -94,7 +94,7 @@ def _shared(
     if not frames:
         return None
     long = {name: frame for name, frame in frames.items() if len(frame) >= ENOUGH} or frames
-    sets = {(len(f), int(pd.util.hash_pandas_object(f.index.to_frame()).sum())): f.index for f in long.values()}  # fmt: skip
+    sets = {(len(f), int(f.index.to_numpy().sum())): f.index for f in long.values()}
     choices = []
     for index in sets.values():
         members = {n: judges[n] for n, f in frames.items() if len(f) >= len(index) and index.isin(f.index).all()}  # fmt: skip

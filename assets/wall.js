@@ -90,7 +90,7 @@ watch('value', () => {
   row ??= element.querySelector('[aria-current]')?.dataset.row ?? null;
   if (!shots().length) return;
   wall.scrollTo(0, 0); // other pictures
-  mark(!pending);
+  mark(!pending && shots()[0].dataset.row !== row);
   if (!pending) return;
   const place = pending;
   pending = null;

@@ -19,18 +19,27 @@ def picture_of(run: Run, stored: dict[str, Any]) -> Image.Image | None:
     """The stored thumbnail, or the picture of a built-in benchmark drawn anew; None where there is neither."""
     if stored["image"]:
         return open_image(stored["image"])
+    return _drawn(run, stored["row"])
+
+
+def _drawn(run: Run, row: int) -> Image.Image | None:
     known = BENCHMARKS.get(run.manifest.benchmark)
     if known and known.built_in_record and run.manifest.condition is Condition.AS_GIVEN:
-        return known.built_in_record(stored["row"]).load_image()
+        return known.built_in_record(row).load_image()
     return None
 
 
 @damage_told
 def small_picture(run: Run, row: int, longest: int) -> Image.Image | None:
     """At most `longest` pixels on the longer side; None where there is no such row or no picture of it. Raises ImageError."""
-    with duckdb.connect() as db:
-        found = db.execute("SELECT image FROM read_parquet(?) WHERE row = ?", [str(run.file), row]).fetchone()
-    picture = picture_of(run, {"row": row, "image": found[0]}) if found else None
+    rows = run.manifest.stats.get("rows") or 0
+    picture = _drawn(run, row) if row < rows else None  # a fifth of the time that finding one row takes
+    if picture is None:
+        with duckdb.connect() as db:
+            found = db.execute(
+                "SELECT image FROM read_parquet(?) WHERE row = ?", [str(run.file), row]
+            ).fetchone()
+        picture = picture_of(run, {"row": row, "image": found[0]}) if found else None
     return small_copy(picture, longest) if picture else None
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import gradio as gr
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from app.common import address, downloads, export, lane, privately, words
 from app.common.downloads import Downloads
@@ -638,7 +638,7 @@ class InspectPage:
                 view = after.coming_from(view, step)
             edited = views.edited(view.comparison, last)
         except (ImageError, RecordError) as error:
-            gr.Warning(str(error))
+            gr.Warning(escape(str(error)))
             return self._opened(filled, None, replace(asked, edits=None))
         fields = (filled.example, *self._filled(edited, filled.example)[1:])
         return (*fields, *self._judged(number, edited, view, last))
@@ -650,7 +650,7 @@ class InspectPage:
         if asked.judge and asked.judge != self.judge.card.id and view:
             problems.append(f"This address was made with the judge {asked.judge}; here {self.judge.card.id} judges.")
         for said in filter(None, [*problems, problem]):
-            gr.Warning(said)
+            gr.Warning(escape(said))  # Gradio shows its messages as HTML
         if view is None:
             return self._opened(_of_example(gallery()[0]), request)
         return self._opened(view, request, asked)

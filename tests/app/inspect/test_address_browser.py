@@ -87,6 +87,7 @@ def test_hostile_addresses_are_said_in_a_sentence_and_do_nothing(browser, server
     page.goto(server + f"?example=count&target={evil}&pair=AA&edits=%20&a={evil}&judge={evil}")
     expect(page.locator("#said-response-a")).to_contain_text("<img src=x onerror=alert(1)>", timeout=60_000)
     expect(page.get_by_text("The target of this address cannot be read and is left out.")).to_be_visible(timeout=20_000)
+    expect(page.get_by_text("made with the judge <img src=x onerror=alert(1)>")).to_be_visible()
     page.wait_for_timeout(500)
     assert not dialogs and page.locator("img[src=x]").count() == 0
     page.close()

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from core.explain.refine import EVALUATIONS, refine
+from core.explain.refine import EVALUATIONS, refine, wave
 from core.explain.targets import Target
 from core.judges.conditions import FINER
 from core.judges.protocols import DecomposesHead, MaskedForward
@@ -41,11 +41,12 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Method:
-    """pixels: whether its regions are cells of the picture itself, painted grey before the model looks (core.judges.repainted).
-    steps: how many it takes unless told (0: it takes none). complete: whether its attributions must add up to
+    """steps: how many it takes unless told (0: it takes none). complete: whether its attributions must add up to
     the difference between input and baseline. gradient: whether it needs a backward pass. points: how many model
     evaluations it needs for so many features and steps. head: whether it needs a head that can be decomposed by token.
-    timed: whether it can stop at any time with what it has; its steps are then the evaluations that it made."""
+    timed: whether it can stop at any time with what it has; its steps are then the evaluations that it made.
+    pixels: whether its regions are cells of the picture itself, painted grey before the model looks
+    (core.judges.repainted). wave: how many evaluations it can be given at a time, where that is not all of them."""
 
     name: str
     run: Callable[[Forward, MaskedForward, int, int], Tensor]
@@ -56,6 +57,7 @@ class Method:
     head: bool = False
     timed: bool = False
     pixels: bool = False
+    wave: Callable[[Features], int] | None = None
 
     @property
     def help(self) -> str:
@@ -189,7 +191,7 @@ METHODS: dict[str, Method] = {
         "Pixel windows", windows, 0, False, False, lambda u, n: _positions(u, FINER), pixels=True
     ),
     "shapley": Method("Shapley sampling", shapley, 25, True, False, lambda u, n: n * u.count + 1),
-    "refine": Method("Coarse to fine", refine, EVALUATIONS, False, True, lambda u, n: n, timed=True),
+    "refine": Method("Coarse to fine", refine, EVALUATIONS, False, True, lambda u, n: n, timed=True, wave=wave),
     "decomposition": Method(
         "Exact head decomposition", decomposition, 0, False, False, lambda u, n: u.grid[0] * u.grid[1] + 1, head=True
     ),

@@ -82,6 +82,7 @@
       word.focus();
     });
     word.closest('.shown-text').append(menu);
+    if (matchMedia('(pointer: coarse)').matches) return; // its keyboard would cover what the word does
     field.focus();
     field.select();
   }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from app.common.html import signed
 from core.labels.records import Queue
@@ -122,6 +123,18 @@ def warning(ood: OODScore | None) -> str | None:
     )
 
 
+def unknown_words(found: Sequence[str], most: int = 6) -> str | None:
+    """Said where a text holds words that the embedded model was never shown (core.model.vocabulary)."""
+    if not found:
+        return None
+    named = ", ".join(f"“{w[:30]}”" for w in found[:most])
+    more = f" and {len(found) - most} more" if len(found) > most else ""
+    return (
+        f"Words that this demo model has never seen: {named}{more}. It only knows the sentences of its own scene world: do "
+        "not trust what it makes of others."
+    )
+
+
 def outside_share(outside: int, measured: int) -> str | None:
     """Of a run: how many of its pictures its judge was not made for."""
     if not outside:
@@ -175,8 +188,9 @@ def about(card: JudgeCard) -> str:
         lines.append(
             "It is small, real and narrow: the same classes as a 7B checkpoint, trained on shapes, charts, tables, "
             "signs, bottles and arrow diagrams that this project draws. It knows nothing else, and on anything else its "
-            "numbers mean nothing. The page warns of nearly all photographs; it does not warn of wordings that the model "
-            "has never seen, nor of drawings moved by a few pixels, and both cost it 10 to 30 points of accuracy."
+            "numbers mean nothing. The page warns of nearly all photographs and of words that the model has never "
+            "seen; it does not warn of known words in sentences of another kind, nor of drawings moved by a few pixels, and both "
+            "cost it 10 to 30 points of accuracy."
         )
     if card.dimensions == DIMENSIONS:
         lines.append(

@@ -444,8 +444,8 @@ class InspectPage:
         """One value an output. first: whether it is another comparison than before, so that edits and changed weights of the
         one before are gone."""
         values = self._values(view)
-        if not first:
-            values["link"] = gr.skip()  # a link that was copied meanwhile is still of this comparison
+        if not first:  # a link that was made meanwhile is still right
+            values["link"] = gr.skip()
         cost = self._said(ASKED.method, ASKED.level, view.plan) if view.plan else NOTHING
         afresh = self._afresh(view) if first else tuple(gr.skip() for _ in self._afresh(None))
         return (

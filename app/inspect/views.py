@@ -26,6 +26,7 @@ from core.explain import Plan, methods_for, targets_for
 from core.explain.edits import applied
 from core.images import ImageError, open_image, to_png_bytes
 from core.judges.protocols import Estimates, Explainable, Judge, Writes
+from core.model.vocabulary import unknown_words
 from core.records import (
     Comparison,
     Explanation,
@@ -86,6 +87,7 @@ class View:
     parts: Parts | None = None
     start: Comparison | None = None
     path: EditPath | None = None
+    unknown: tuple[str, ...] = ()
 
     def explained_by(self, explanation: Explanation | None, parts: Parts | None = None) -> View:
         """With another map. An ablation of the margin stays known under whatever map comes after it."""
@@ -160,15 +162,16 @@ def edited(comparison: Comparison, step: Step) -> Comparison:
 def known_view(looks: Looks, comparison: Comparison) -> View | None:
     """The view where nothing has to be computed for it."""
     look = looks.known(comparison)
-    return _view(comparison, look, fresh=False) if look else None
+    return _view(looks.judge, comparison, look, fresh=False) if look else None
 
 
 def verdict_view(looks: Looks, comparison: Comparison) -> View:
     """What one forward pass says, before any map. Raises what judging raises."""
     judgement = lane.run_on_model(judged, looks.judge, comparison)
     return View(
-        comparison, judgement, None, default_pair(judgement), None, another_picture(comparison), awaited=True
-    )
+        comparison, judgement, None, default_pair(judgement), None, another_picture(comparison), awaited=True,
+        unknown=_unknown(looks.judge, comparison),
+    )  # fmt: skip
 
 
 def mapped_view(looks: Looks, view: View, cancelled: Callable[[], bool]) -> View:
@@ -180,20 +183,28 @@ def mapped_view(looks: Looks, view: View, cancelled: Callable[[], bool]) -> View
 def full_view(looks: Looks, view: View) -> View:
     """With all that follows the map. Raises what computing it raises."""
     look = looks.checked(view.comparison, view.judgement, view.explanation, view.other)
-    found = _view(view.comparison, look, fresh=True)
+    found = _view(looks.judge, view.comparison, look, fresh=True)
     return replace(found, start=view.start, path=view.path)
 
 
 def judge_view(looks: Looks, comparison: Comparison) -> View:
     """Raises what judging and explaining raise."""
     known = known_view(looks, comparison)
-    return known or _view(comparison, looks.of(comparison, another_picture(comparison)), fresh=True)
+    return known or _view(
+        looks.judge, comparison, looks.of(comparison, another_picture(comparison)), fresh=True
+    )
 
 
-def _view(comparison: Comparison, look: FirstLook, fresh: bool) -> View:
+def _unknown(judge: Judge, comparison: Comparison) -> tuple[str, ...]:
+    if not judge.card.embedded:
+        return ()
+    return unknown_words(comparison.prompt, *comparison.responses)
+
+
+def _view(judge: Judge, comparison: Comparison, look: FirstLook, fresh: bool) -> View:
     view = View(
         comparison, look.judgement, None, default_pair(look.judgement), look.image_ablation,
-        another_picture(comparison), look.plan, fresh,
+        another_picture(comparison), look.plan, fresh, unknown=_unknown(judge, comparison),
     )  # fmt: skip
     return view.explained_by(look.explanation, look.parts)
 
@@ -205,7 +216,9 @@ def checked_view(judge: Explainable, bundle: Bundle) -> tuple[View, Verdict]:
     _check_lengths(c.prompt, c.responses)
     other = another_picture(c)
     found, ood, ablated = lane.run_on_model(check_bundle, judge, bundle, other)
-    view = View(c, replace(bundle.judgement, ood=ood), None, e.pair, ablated, other)
+    view = View(
+        c, replace(bundle.judgement, ood=ood), None, e.pair, ablated, other, unknown=_unknown(judge, c)
+    )
     return view.explained_by(e), found
 
 
@@ -258,6 +271,7 @@ def verdict_html(view: View) -> Markup:
     return html(
         """
         {%- if warning %}<div class="warning" role="alert">{{ warning }}</div>{% endif %}
+        {%- if unknown %}<div class="warning" role="alert">{{ unknown }}</div>{% endif %}
         <div class="verdict-row"><div class="verdict-said"><p class="verdict" role="status">{{ verdict }}</p>
         {%- if others %}<ul class="others">{% for other in others %}<li>{{ other }}</li>{% endfor %}</ul>{% endif %}
         <p class="rewards">reward {{ rewards }} · judged in {{ j.seconds|f(".2f") }} s{{ ", live" if fresh else ", cached" }}
@@ -265,7 +279,7 @@ def verdict_html(view: View) -> Markup:
         {{- decided }}
         """,
         decided=item_view.critique_html(j) if j.critique and not j.votes else "",  # which part of a hybrid judge said what
-        warning=words.warning(j.ood), verdict=words.verdict(view.comparison, j, *view.pair),
+        warning=words.warning(j.ood), unknown=words.unknown_words(view.unknown), verdict=words.verdict(view.comparison, j, *view.pair),
         others=[words.verdict(view.comparison, j, *pair) for pair in pairs], rewards=words.reward_line(j), j=j,
         needle=answer.needle_html(j, *view.pair), fresh=view.fresh, use=item_view.IMAGE_USE[ablated.use] if ablated else "",
     )  # fmt: skip
@@ -373,6 +387,7 @@ def as_dict(view: View, judge: Judge) -> dict[str, Any]:
         "model": judge.card.to_row(),
         "verdict": words.verdict(view.comparison, view.judgement, *view.pair),
         "warning": words.warning(view.judgement.ood),
+        "unknown_words": list(view.unknown),
         "prompt": view.comparison.prompt,
         "responses": list(view.comparison.responses),
         "dimensions": [d.key for d in view.judgement.dimensions],

@@ -36,6 +36,8 @@ def start(port: int) -> tuple[subprocess.Popen, float]:
 def judged(page: Page) -> float:
     """Seconds from the click on Judge to a new verdict with its first map."""
     field = page.locator("#response-b textarea")
+    if not field.is_visible():
+        page.locator("#said-response-b [data-edit]").click()
     field.fill(field.input_value() + " ")
     page.evaluate("document.querySelector('.rewards').dataset.old = '1'")
     begun = time.perf_counter()
@@ -48,8 +50,10 @@ def explained(page: Page) -> float:
     """Seconds from the click on integrated gradients (32 steps) to its map."""
     judged(page)
     begun = time.perf_counter()
+    if not page.locator("#exact").is_visible():
+        page.get_by_role("button", name="Another map").click()
     page.locator("#exact").click()
-    expect(page.locator("#heat .small")).to_contain_text("Integrated gradients", timeout=60_000)
+    expect(page.locator("#map-details .small")).to_contain_text("Integrated gradients", timeout=60_000)
     return time.perf_counter() - begun
 
 
@@ -83,7 +87,7 @@ def main() -> None:
                     for theme in ("light", "dark"):
                         page = browser.new_page(viewport={"width": width, "height": 1000})
                         page.goto(f"http://127.0.0.1:{port}/?__theme={theme}")
-                        page.wait_for_selector("#gates .chart")
+                        page.wait_for_selector("#contributions .strip-row")
                         page.wait_for_timeout(1500)
                         page.screenshot(
                             path=args.screenshots / f"inspect-{width}-{theme}.png", full_page=True

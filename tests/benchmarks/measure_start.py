@@ -77,6 +77,8 @@ def visit(browser: Browser, url: str) -> dict[str, float]:
     times, models, hops = [], [], []
     field = page.locator("#response-b textarea")
     for _ in range(4):
+        if not field.is_visible():  # a card: an earlier version has a field
+            page.locator("#said-response-b [data-edit]").click()
         field.fill(field.input_value() + " and more")
         page.evaluate("document.querySelector('.rewards').dataset.old = '1'")
         before, begun = len(sent), time.perf_counter()

@@ -113,7 +113,7 @@ def figure(shown: Exported, kind: str) -> bytes:
     from matplotlib.figure import Figure
 
     # Fixed ids, so that the same figure is the same file; texts as they are.
-    settings: dict[Any, Any] = {
+    settings: Any = {
         "svg.fonttype": "none",
         "svg.hashsalt": "rewardscope",
         "font.size": 8,

@@ -27,6 +27,7 @@ from core.images import to_png_bytes
 from core.records import DeletionCheck, Explanation, Judgement, Passed, letter
 
 MOST_TIMES = 100  # more than so many times a random move is not told apart
+STRONGEST = 0.65  # opacity of a word in full colour: its letters are readable on it (WCAG 2.2 AA)
 LEAST = 0.04  # share of the scale below which nothing is coloured
 
 
@@ -97,7 +98,7 @@ def _coloured(name: str, parts: list[tuple[str, float]], scale: float) -> Markup
 def _rgba(share: float) -> str:
     colour = FIRST if share > 0 else SECOND
     r, g, b = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
-    return f"rgba({r},{g},{b},{min(abs(share), 1) * 0.75:.2f})"
+    return f"rgba({r},{g},{b},{min(abs(share), 1) * STRONGEST:.2f})"
 
 
 def img(image: Image.Image, alt: str) -> Markup:

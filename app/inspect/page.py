@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import gradio as gr
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from app.common import address, downloads, export, lane, privately, words
 from app.common.downloads import Downloads
@@ -455,6 +455,8 @@ class InspectPage:
         """One value an output. first: whether it is another comparison than before, so that edits and changed weights of the
         one before are gone."""
         values = self._values(view)
+        if not first:  # a link that was made meanwhile is still right
+            values["link"] = gr.skip()
         cost = self._said(ASKED.method, ASKED.level, view.plan) if view.plan else NOTHING
         afresh = self._afresh(view) if first else tuple(gr.skip() for _ in self._afresh(None))
         return (
@@ -660,7 +662,7 @@ class InspectPage:
                 view = after.coming_from(view, step)
             edited = views.edited(view.comparison, last)
         except (ImageError, RecordError) as error:
-            gr.Warning(str(error))
+            gr.Warning(escape(str(error)))
             return self._opened(filled, None, replace(asked, edits=None))
         fields = (filled.example, *self._filled(edited, filled.example)[1:])
         return (*fields, *self._judged(number, edited, view, last))
@@ -674,7 +676,7 @@ class InspectPage:
                 f"This address was made with the judge {asked.judge}; here {self.judge.card.id} judges."
             )
         for said in filter(None, [*problems, problem]):
-            gr.Warning(said)
+            gr.Warning(escape(said))  # Gradio shows its messages as HTML
         if view is None:
             return self._opened(_of_example(gallery()[0]), request)
         return self._opened(view, request, asked)

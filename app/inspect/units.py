@@ -14,6 +14,7 @@ from core.records.what_if import Gate, apply
 LEAST = 0.05  # of the margin: a smaller part links nothing
 SHARE = 0.25  # of the strongest part in a dimension, from which a word or region is a partner there
 MOST = 6  # partners of one unit
+LONGEST = 40  # characters of a word or sentence in what is said of it
 TARGETS = ("margin", "verdict")  # of which an ablation says what the margin is without a unit
 
 
@@ -60,7 +61,7 @@ def units_of(judgement: Judgement, pair: tuple[int, int], ablation: Explanation 
     e = ablation
     columns = len(e.patch_values[0])
     given = [
-        (word_key(n, i), f"“{text}” removed", value)
+        (word_key(n, i), f"“{_short(text)}” removed", value)
         for n in (0, 1)
         for i, ((text, *_), value) in enumerate(zip(e.tokens[n], e.token_values[n], strict=True))
     ] + [
@@ -88,6 +89,11 @@ def moved(before: float, after: float, pair: tuple[int, int]) -> str:
     turns = before * after < 0 and min(abs(before), abs(after)) >= TIE
     end = ", the verdict turns." if turns else f" ({signed(after - before)})."
     return f"margin {a} − {b} {signed(before)} → {signed(after)}{end}"
+
+
+def _short(text: str) -> str:
+    """A word is short; a sentence, where an ablation went by sentences, need not be."""
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
 def _listed(names: list[str]) -> str:

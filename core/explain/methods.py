@@ -41,12 +41,12 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Method:
-    """pixels: whether its regions are cells of the picture itself, painted grey before the model looks (core.judges.repainted).
-    steps: how many it takes unless told (0: it takes none). complete: whether its attributions must add up to
+    """steps: how many it takes unless told (0: it takes none). complete: whether its attributions must add up to
     the difference between input and baseline. gradient: whether it needs a backward pass. points: how many model
     evaluations it needs for so many features and steps. head: whether it needs a head that can be decomposed by token.
     timed: whether it can stop at any time with what it has; its steps are then the evaluations that it made.
-    wave: how many evaluations it can be given at a time, where that is not all of them."""
+    pixels: whether its regions are cells of the picture itself, painted grey before the model looks
+    (core.judges.repainted). wave: how many evaluations it can be given at a time, where that is not all of them."""
 
     name: str
     run: Callable[[Forward, MaskedForward, int, int], Tensor]
@@ -56,8 +56,8 @@ class Method:
     points: Callable[[Features, int], int]
     head: bool = False
     timed: bool = False
-    wave: Callable[[Features], int] | None = None
     pixels: bool = False
+    wave: Callable[[Features], int] | None = None
 
     @property
     def help(self) -> str:

@@ -370,3 +370,37 @@ def _uploaded(client, server):
     return client.post(
         f"{server}gradio_api/upload", files={"files": ("a.png", out.getvalue(), "image/png")}
     ).json()
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "example=%22%3E%3Cscript%3Ealert(1)%3C/script%3E", "target=%22%3E%3Cscript%3Ealert(1)%3C/script%3E&example=count",
+        "run=../../../etc/passwd&row=1", "run=%00&row=1", "view=../../etc/passwd", "edits=" + "A" * 2900, "a=" + "%F0%9F%92%A9" * 900,
+        "example=count&" + "&".join(f"x{i}=%3Cscript%3E" for i in range(300)), "%ff%fe=%ff", "example=count%0d%0aset-cookie:%20x=1",
+    ],
+)  # fmt: skip
+def test_a_hostile_address_does_nothing_in_the_head_of_the_page_or_to_its_preview(server, query):
+    status, body = raw_get(server, f"/?{query}")
+    head = body.partition(b"</head>")[0]
+    assert status == 200 and b"<script>alert" not in body and b"root:x" not in body
+    # Every script is the page's own: marked by the server with this answer's number.
+    assert head.count(b"<script") == head.count(b"<script nonce=") and head.count(b'property="og:title"') == 1
+    status, body = raw_get(server, f"/preview.jpg?{query}")
+    assert status in (200, 404) and len(body) < 300_000 and (status == 404 or body.startswith(b"\xff\xd8"))
+
+
+def test_previews_are_no_way_to_keep_the_server_busy(server):
+    """Hundreds at once, all of different records: some are drawn, the others are told to come back, and pages still come."""
+    answers = []
+
+    def ask(row):
+        answers.append(raw_get(server, f"/preview.jpg?run=scene/vl-mdr&row={row}")[0])
+
+    threads = [threading.Thread(target=ask, args=(row,)) for row in range(60)]
+    for thread in threads:
+        thread.start()
+    assert httpx.get(server, timeout=30).status_code == 200
+    for thread in threads:
+        thread.join(60)
+    assert set(answers) <= {200, 404, 503, 0} and 200 in answers

@@ -157,7 +157,7 @@ def test_the_keys_can_be_turned_off(tab, server):
 FOCUS = """() => {
     const e = document.activeElement, box = e.getBoundingClientRect(), style = getComputedStyle(e);
     return {
-        id: e.id || e.closest('[id]')?.id || '', seen: box.width > 0 && box.height > 0,
+        id: e.id || e.closest('[id]:not([id^="html-"])')?.id || '', seen: box.width > 0 && box.height > 0,
         ring: style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2,
     };
 }"""

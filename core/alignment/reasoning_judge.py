@@ -79,7 +79,8 @@ def _cold_start(job: Job, questions: list[Question], written: dict[str, dict[str
         "remove_unused_columns": False, "completion_only_loss": True, "max_length": None,  # TRL cuts long thoughts off otherwise
         **job.settings.sft,
     })  # fmt: skip
-    texts, facts = ({k: r.get(field) for k, r in written.items()} for field in ("text", "facts"))
+    texts = {k: str(r["text"]) for k, r in written.items()}
+    facts = {k: r.get("facts") for k, r in written.items()}
     rows = dataset(questions, find_prompt(job.settings.prompt), processor, job.pictures, texts, facts)
     trainer = ColdStartTrainer(
         model=model,
@@ -193,6 +194,15 @@ def _consistency(asked: str) -> Consistency:
     if asked == "none":
         return lambda thought, choice, picture: 0
     return by_conclusion if asked == "conclusion" else by_judge(open_judge(asked))
+
+
+def export(folder: Path, to: Path, about: dict[str, str]) -> None:
+    """The judge in half precision, with what it is and how it was made in its config."""
+    model, processor = open_policy(str(folder), "cpu")
+    model.config.about = about
+    model.half().save_pretrained(to)
+    processor.image_processor.save_pretrained(to)
+    processor.tokenizer.save_pretrained(to)
 
 
 def _save(trainer: Any, processor: Any, folder: Path) -> None:

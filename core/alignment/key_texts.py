@@ -1,9 +1,9 @@
-"""Thoughts by the scene world's answer key, for the cold start: what the picture shows, what each response says, what is wrong
-with one of them, and the verdict, in many wordings.
+"""Thoughts by the scene world's answer key, for the cold start: what the picture shows, which response says so, what the other
+says or what is wrong with it, and the verdict, in many wordings.
 
 Only training lessons are ever written about. Looking comes first, in the words in which the backbone already answers the
-question itself, so that what it has learnt to see carries over; then the two responses are held against it, which is
-copying. Answers that take steps (sums, arrows, comparisons) show them. The sentence that decides is one that
+question itself, so that what it has learnt to see carries over. Then the response is found that says so: from words to the number of the response
+that they stand in, which attention learns sooner than from a number to its words. Answers that take steps (sums, arrows, comparisons) show them. The sentence that decides is one that
 core.judges.verdicts.prose reads.
 """
 
@@ -22,20 +22,18 @@ from core.world.pictures import Bottle, Chart, Diagram, Scene, Table
 from core.world.splits import lesson
 
 SEES = ("I see: {what}.", " The picture shows: {what}.", " In the picture: {what}.")
+AGREES = (" Response [{n}] says so.", " So says Response [{n}].", " That is Response [{n}].")
 SAYS = (" Response {n} says {what}.", " Response {n} gives {what}.", " Response {n}: {what}.")
+BOTH = (" Both say so.", " Both agree.", " The same in both.")
+# The words at fault come before the number of the response that they are found in.
 FAULT = {
-    "format": (
-        " Response [{n}] is not in the form that you want.",
-        " Response [{n}] is not the form you want.",
-    ),
-    "relevance": (" Response [{n}] leaves the topic.", " Response [{n}] does not stay on the topic."),
-    "conciseness": (" Response [{n}] is padded.", " Response [{n}] is not brief."),
-    "fluency": (
-        " Response [{n}] is not correct English: {what}.",
-        " Response [{n}] is broken English: {what}.",
-    ),
-    "respect": (" Response [{n}] is rude: {what}.", " Response [{n}] is not polite: {what}."),
-}
+    "format": (" But Response [{n}] is not in the form that you want.", " But Response [{n}] is not the form you want."),
+    "relevance": (" But {what} leaves the topic: Response [{n}].", " But {what} is not on the topic: Response [{n}]."),
+    "conciseness": (" But {what} is padded: Response [{n}].", " But {what} is not brief: Response [{n}]."),
+    "fluency": (" But {what} is not correct English: Response [{n}].", " But {what} is broken English: Response [{n}]."),
+    "respect": (" But {what} is rude: Response [{n}].", " But {what} is not polite: Response [{n}]."),
+}  # fmt: skip
+QUOTED = 3  # words of what is at fault
 SO = (
     " So Response [{n}] is better.",
     " Therefore Response [{n}] is better.",
@@ -81,15 +79,13 @@ def thought(pair: Pair, right_first: bool, rng: random.Random) -> tuple[str, Spa
     carry a fact, which only the picture or the comparison can tell."""
     right, wrong = pair.item.answers[0], pair.item.answers[pair.wrong]
     first, second = (1, 2) if right_first else (2, 1)
-    manner = wrong.spoils in MANNER
-    said = {
-        first: _said(right, None if manner else wrong),
-        second: _said(right, None) if manner else _said(wrong, right),
-    }
     sentences = [rng.choice(SEES).format(what=_steps(pair.item) + _claim(right))]
-    sentences += [rng.choice(SAYS).format(n=n, what=f"[{said[n]}]") for n in (1, 2)]
-    if manner:
-        sentences.append(rng.choice(FAULT[wrong.spoils or ""]).format(n=second, what=f"[{_marked(wrong)}]"))
+    if wrong.spoils in MANNER:
+        fault = " ".join(_marked(wrong).split()[:QUOTED])
+        sentences += [rng.choice(BOTH), rng.choice(FAULT[wrong.spoils]).format(n=second, what=f"[{fault}]")]
+    else:
+        agrees = rng.choice(AGREES).format(n=first)
+        sentences += [agrees, rng.choice(SAYS).format(n=second, what=f"[{_said(wrong, right)}]")]
     sentences.append(rng.choice(SO).format(n=first))
     return unmark(f"<think>{''.join(sentences)}</think><answer>[{first}]</answer>")
 

@@ -23,6 +23,7 @@ from core.judges.verdicts import SIDES, prose
 THOUGHT = re.compile(r"<think>(.*?)(?:</think>|<answer>|$)", re.DOTALL)
 NAMED = re.compile(r"\b(?:response|answer|assistant)\s+(1|2|a|b|one|two)\b", re.IGNORECASE)
 FAULT = re.compile(
+    r"\b(?:leaves the topic|not on the topic|padded|not brief|not correct English|broken English|rude|not polite): Response (?P<m>1|2)\b|"
     r"\b(?:response|answer|assistant)\s+(?P<n>1|2|a|b|one|two)\s+(?:is\s+(?:not\b|wrong|incorrect|false|padded|rude|broken|"
     r"inaccurate|impolite|off)|leaves the topic|does not\b|ignores\b|insults\b|invents\b|omits\b|misses\b|hallucinates\b)",
     re.IGNORECASE,
@@ -62,6 +63,8 @@ def seen_in(thought: str) -> str:
     """The last sentence before the thoughts turn to one of the responses, without its opener: what the judge says it sees."""
     named = NAMED.search(thought)
     before = (thought[: named.start()] if named else thought).strip()
+    if named:  # what stands before its name in the same sentence belongs to the response
+        before = before[: max((before.rfind(end) for end in ".!?"), default=-1) + 1]
     before = OPENER.sub("", before)
     sentences = [s for s in SENTENCE.split(before) if s.strip()]
     return sentences[-1].strip() if sentences else ""
@@ -71,7 +74,7 @@ def said_in(text: str, first: str, second: str) -> tuple[int | None, str]:
     """(place, rule): which of the responses, as they were shown, the text speaks for: 0, 1 or None."""
     thought = thought_of(text)
     if fault := FAULT.search(thought):
-        return 1 - SIDES[fault["n"].lower()], FAULT_FOUND
+        return 1 - SIDES[(fault["n"] or fault["m"]).lower()], FAULT_FOUND
     by_sight = _nearer(seen_in(thought), first, second)
     if by_sight is not None:
         return by_sight, SIGHT

@@ -49,12 +49,21 @@ def run(training: Path, name: str, rate: float, seed: int, updates: int, scratch
     from core.judges.prompts import find_prompt
 
     settings = read_settings("embedded")
-    overrides = {"max_steps": updates, "learning_rate": rate, "logging_steps": 1, "save_strategy": "no", "warmup_steps": 0, "disable_tqdm": True}
+    overrides = {
+        "max_steps": updates,
+        "learning_rate": rate,
+        "logging_steps": 1,
+        "save_strategy": "no",
+        "warmup_steps": 0,
+        "disable_tqdm": True,
+    }
     settings = replace(settings, rl={**settings.rl, **overrides})
     recipe = "stable-reinforce" if name == "no-consistency" else name
     consistency = "none" if name == "no-consistency" else settings.consistency
     tried = {r["id"]: r["attempts"] for r in read_rows(training / "attempts.jsonl")}
-    questions = [q for q in read_questions(training / "data.jsonl") if tried.get(q.id, 0) >= settings.hard_from]
+    questions = [
+        q for q in read_questions(training / "data.jsonl") if tried.get(q.id, 0) >= settings.hard_from
+    ]
     set_seed(seed)
     model, processor = _policy(Job("scene", training, settings), str(training / "sft" / "model"))
     prompt = find_prompt(settings.prompt)
@@ -86,7 +95,9 @@ def table(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for r in runs:
         groups[r["recipe"], r["learning_rate"]].append(r)
     out = []
-    for (recipe, rate), members in sorted(groups.items(), key=lambda g: (g[0][1], (*MAIN, *LEFT_OUT).index(g[0][0]))):
+    for (recipe, rate), members in sorted(
+        groups.items(), key=lambda g: (g[0][1], (*MAIN, *LEFT_OUT).index(g[0][0]))
+    ):
         logs = [m["log"] for m in members]
         out.append({
             "recipe": recipe, "learning rate": rate, "seeds": len(members),
@@ -131,14 +142,26 @@ def curves(runs: list[dict[str, Any]]) -> str:
     parts, y = [], 0
     rows = math.ceil(len(CURVES) / COLUMNS)
     for rate, names in blocks:
-        parts.append(f'<text x="8" y="{y + 20}" font-size="14" font-weight="600">learning rate {rate:g}</text>')
+        parts.append(
+            f'<text x="8" y="{y + 20}" font-size="14" font-weight="600">learning rate {rate:g}</text>'
+        )
         x = 170
         for name in names:
-            parts.append(f'<rect x="{x}" y="{y + 10}" width="14" height="4" fill="{COLOURS[name]}"/><text x="{x + 18}" y="{y + 19}">{name}</text>')
+            parts.append(
+                f'<rect x="{x}" y="{y + 10}" width="14" height="4" fill="{COLOURS[name]}"/><text x="{x + 18}" y="{y + 19}">{name}</text>'
+            )
             x += 30 + 7 * len(name)
         for i, (key, title) in enumerate(CURVES.values()):
             left, top = (i % COLUMNS) * WIDE, y + 34 + (i // COLUMNS) * HIGH
-            parts.append(panel([r for r in runs if r["learning_rate"] == rate and r["recipe"] in names], key, title, left, top))
+            parts.append(
+                panel(
+                    [r for r in runs if r["learning_rate"] == rate and r["recipe"] in names],
+                    key,
+                    title,
+                    left,
+                    top,
+                )
+            )
         y += 44 + rows * HIGH
     width = COLUMNS * WIDE + 10
     return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{y}" viewBox="0 0 {width} {y}" role="img" '
@@ -169,15 +192,23 @@ def panel(runs: list[dict[str, Any]], key: str, title: str, left: int, top: int)
         x = left + EDGE + (step - 1) / max(1, last - 1) * (WIDE - EDGE - 14)
         return f"{x:.1f},{top + HIGH - 34 - (scale(value) - a) / (b - a) * (HIGH - 62):.1f}"
 
-    parts = [f'<text x="{left + EDGE}" y="{top + 14}" font-weight="600">{title}{" (log)" if log_scale else ""}</text>']
+    parts = [
+        f'<text x="{left + EDGE}" y="{top + 14}" font-weight="600">{title}{" (log)" if log_scale else ""}</text>'
+    ]
     for value, y in ((low, top + HIGH - 34), (high, top + 28)):
         parts.append(f'<line x1="{left + EDGE}" x2="{left + WIDE - 14}" y1="{y}" y2="{y}" stroke="#d1d5db"/>'
                      f'<text x="{left + EDGE - 5}" y="{y + 4}" text-anchor="end">{value:.3g}</text>')  # fmt: skip
-    parts.append(f'<text x="{left + EDGE}" y="{top + HIGH - 18}">1</text><text x="{left + WIDE - 14}" y="{top + HIGH - 18}" text-anchor="end">update {last}</text>')
+    parts.append(
+        f'<text x="{left + EDGE}" y="{top + HIGH - 18}">1</text><text x="{left + WIDE - 14}" y="{top + HIGH - 18}" text-anchor="end">update {last}</text>'
+    )
     for name, points in series.items():
-        band = " ".join([at(s, hi) for s, _, _, hi in points] + [at(s, lo) for s, _, lo, _ in reversed(points)])
+        band = " ".join(
+            [at(s, hi) for s, _, _, hi in points] + [at(s, lo) for s, _, lo, _ in reversed(points)]
+        )
         line = " ".join(at(s, m) for s, m, _, _ in points)
-        parts.append(f'<polygon points="{band}" fill="{COLOURS[name]}" opacity="0.15"/><polyline points="{line}" fill="none" stroke="{COLOURS[name]}" stroke-width="1.6"/>')
+        parts.append(
+            f'<polygon points="{band}" fill="{COLOURS[name]}" opacity="0.15"/><polyline points="{line}" fill="none" stroke="{COLOURS[name]}" stroke-width="1.6"/>'
+        )
     return "".join(parts)
 
 
@@ -187,13 +218,24 @@ def main() -> None:
     parser.add_argument("output", type=Path)
     parser.add_argument("--updates", type=int, default=30)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--rates", type=float, nargs="+", default=[2e-5, 1e-3], help="the normal one, and one where plain training breaks")
+    parser.add_argument(
+        "--rates",
+        type=float,
+        nargs="+",
+        default=[2e-5, 1e-3],
+        help="the normal one, and one where plain training breaks",
+    )
     parser.add_argument("--recipes", nargs="+", default=[*MAIN, *LEFT_OUT])
     parser.add_argument("--only-report", action="store_true")
     args = parser.parse_args()
     folder = args.output / "runs"
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = [(recipe, rate, seed) for seed in range(args.seeds) for rate in reversed(args.rates) for recipe in args.recipes]
+    wanted = [
+        (recipe, rate, seed)
+        for seed in range(args.seeds)
+        for rate in reversed(args.rates)
+        for recipe in args.recipes
+    ]
     for recipe, rate, seed in () if args.only_report else wanted:
         file = folder / f"{recipe}_{rate:g}_{seed}.json"
         if not file.exists():

@@ -169,7 +169,11 @@ def test_log_odds_after_a_critique_are_read_where_it_decides(judge, folder):
 
 def test_a_batch_of_comparisons_is_judged_as_each_alone(judge):
     """Answers that are drawn too: each question has its own stream of random numbers, whatever it stands beside."""
-    asked = [comparison(), comparison(("one", "another, which is longer than that")), comparison(("x", "y", "z"))]
+    asked = [
+        comparison(),
+        comparison(("one", "another, which is longer than that")),
+        comparison(("x", "y", "z")),
+    ]
     for votes in (0, 1, 3):
         one = with_prompt(judge, replace(PROMPTS["think"], max_new_tokens=12), votes)
         together, alone = one.judge_batch(asked), [one.judge(c) for c in asked]

@@ -33,8 +33,7 @@ class Settings:
     core.alignment.stable_reinforce. consistency: "conclusion", "none", or a judge (a name, folder, hub id or address). tries:
     attempts by which difficulty is measured. hard_from: RL sees what took so many attempts, or failed. rl_questions: so many are
     tried, the last of the data; 0 for all. fact_weight: in the cold
-    start, of words that the writer marks as facts; others weigh 1. freeze_vision: the vision tower keeps what it has learnt to
-    see. sft, rl: fields of trl.SFTConfig and trl.GRPOConfig."""
+    start, of words that the writer marks as facts; others weigh 1. freeze_vision: the vision tower keeps what it has learnt to see. sft, rl: fields of trl.SFTConfig and trl.GRPOConfig."""
 
     model: str | None = None
     prompt: str = "brief-think"

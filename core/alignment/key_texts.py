@@ -1,10 +1,9 @@
-"""Thoughts by the scene world's answer key, for the cold start: what the picture shows, which response says so, what the other
-says or what is wrong with it, and the verdict, in many wordings.
+"""Thoughts by the scene world's answer key, for the cold start: what the picture shows, what is wrong with the other response,
+and the verdict in the words of the better one, in many wordings.
 
 Only training lessons are ever written about. Looking comes first, in the words in which the backbone already answers the
-question itself, so that what it has learnt to see carries over. Then the response is found that says so: from words to the number of the response
-that they stand in, which attention learns sooner than from a number to its words. Answers that take steps (sums, arrows, comparisons) show them. The sentence that decides is one that
-core.judges.verdicts.prose reads.
+question itself, so that what it has learnt to see carries over; answers that take steps (sums, arrows, comparisons) show them.
+The verdict names no number: core.judges.verdicts.nearest finds the response that says the same (docs/reasoning.md tells why).
 """
 
 from __future__ import annotations
@@ -22,23 +21,17 @@ from core.world.pictures import Bottle, Chart, Diagram, Scene, Table
 from core.world.splits import lesson
 
 SEES = ("I see: {what}.", " The picture shows: {what}.", " In the picture: {what}.")
-AGREES = (" Response [{n}] says so.", " So says Response [{n}].", " That is Response [{n}].")
-SAYS = (" Response {n} says {what}.", " Response {n} gives {what}.", " Response {n}: {what}.")
-BOTH = (" Both say so.", " Both agree.", " The same in both.")
-# The words at fault come before the number of the response that they are found in.
+OTHER = (" One says {wrong}.", " One gives {wrong}.", " But one says {wrong}.")
+MORE = (" One leaves out {right}.", " But one leaves out {right}.")
+ADDED = (" One adds {wrong}.", " But {wrong} is not there.")
 FAULT = {
-    "format": (" But Response [{n}] is not in the form that you want.", " But Response [{n}] is not the form you want."),
-    "relevance": (" But {what} leaves the topic: Response [{n}].", " But {what} is not on the topic: Response [{n}]."),
-    "conciseness": (" But {what} is padded: Response [{n}].", " But {what} is not brief: Response [{n}]."),
-    "fluency": (" But {what} is not correct English: Response [{n}].", " But {what} is broken English: Response [{n}]."),
-    "respect": (" But {what} is rude: Response [{n}].", " But {what} is not polite: Response [{n}]."),
-}  # fmt: skip
+    "format": (" But one is not in the form that you want.", " One is not the form you want."),
+    "relevance": (" But {wrong} is not on the topic.", " But {wrong} leaves the topic."),
+    "conciseness": (" But {wrong} is padded.", " But {wrong} is not brief."),
+    "fluency": (" But {wrong} is not correct English.", " But {wrong} is broken English."),
+    "respect": (" But {wrong} is rude.", " But {wrong} is not polite."),
+}
 QUOTED = 3  # words of what is at fault
-SO = (
-    " So Response [{n}] is better.",
-    " Therefore Response [{n}] is better.",
-    " Response [{n}] is better.",
-)
 INSULT = re.compile(r", (you fool|you idiot|stupid)(?=\.?$)")
 MARKED = re.compile(r"\[([^]]*)]")
 
@@ -74,20 +67,23 @@ def training_pairs(seed: int, start: int = 0) -> Iterator[Pair]:
         index += 1
 
 
-def thought(pair: Pair, right_first: bool, rng: random.Random) -> tuple[str, Spans]:
-    """(text, spans): the whole answer of a judge, <think>...</think><answer>1</answer> or 2, and the characters of the words that
-    carry a fact, which only the picture or the comparison can tell."""
+def thought(pair: Pair, rng: random.Random) -> tuple[str, Spans]:
+    """(text, spans): the whole answer of a judge, <think>...</think><answer>what the better response says</answer>, and the
+    characters of the words that carry a fact, which only the picture or the comparison can tell."""
     right, wrong = pair.item.answers[0], pair.item.answers[pair.wrong]
-    first, second = (1, 2) if right_first else (2, 1)
-    sentences = [rng.choice(SEES).format(what=_steps(pair.item) + _claim(right))]
     if wrong.spoils in MANNER:
-        fault = " ".join(_marked(wrong).split()[:QUOTED])
-        sentences += [rng.choice(BOTH), rng.choice(FAULT[wrong.spoils]).format(n=second, what=f"[{fault}]")]
+        then = FAULT[wrong.spoils]
     else:
-        agrees = rng.choice(AGREES).format(n=first)
-        sentences += [agrees, rng.choice(SAYS).format(n=second, what=f"[{_said(wrong, right)}]")]
-    sentences.append(rng.choice(SO).format(n=first))
-    return unmark(f"<think>{''.join(sentences)}</think><answer>[{first}]</answer>")
+        then = OTHER if right.spans and wrong.spans else MORE if right.spans else ADDED
+    claim = _claim(right)
+    sees = rng.choice(SEES).format(what=_steps(pair.item) + claim)
+    against = rng.choice(then).format(right=_quoted(right), wrong=_quoted(wrong))
+    return unmark(f"<think>{sees}{against}</think><answer> {claim}</answer>")  # a blank: words are single tokens behind one
+
+
+def _quoted(answer: Answer) -> str:
+    """The words that carry the fact or the fault, as they stand, in brackets; of several words the first."""
+    return f"[{' '.join(_marked(answer).split()[:QUOTED])}]"
 
 
 def _claim(right: Answer) -> str:
@@ -98,19 +94,6 @@ def _claim(right: Answer) -> str:
         at = b
     sentence = INSULT.sub("", re.split(r"(?<=\.) ", marked + text[at:])[0]).removesuffix(".")
     return sentence if "[" in sentence else f"[{sentence}]"
-
-
-def _said(answer: Answer, other: Answer | None) -> str:
-    """In few words: red, 3, bottom left, yes, no star, a green star. other: the answer that it is an edit of."""
-    words = [answer.text[a:b] for a, b in answer.spans]
-    if not words:
-        if other is None or not other.spans:
-            return _claim(answer).strip("[]")
-        return f"no {re.sub(r'^an? ', '', _marked(other))}"  # a list that leaves out what the other names
-    if words[0].lower() in ("yes", "no"):
-        thing = re.match(r" \w+", answer.text[answer.spans[0][1] :])
-        return words[0].lower() + (thing[0] if thing else "")
-    return " ".join(words)
 
 
 def _marked(answer: Answer) -> str:

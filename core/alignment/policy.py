@@ -24,8 +24,8 @@ from core.model.processor import RewardProcessor, _plain
 # Words of prompt and thoughts that the embedded tokenizer cuts into letters: each becomes one token of the reasoning judge, so
 # that it reads and writes half as many.
 NEW_WORDS = (
-    "<think>", "</think>", "<answer>", "</answer>", " Question", " Response", " So Response", " Which", " better",
-    " Therefore", " says", " gives", " leaves", " leads", " padded", " rude", " broken",
+    "<think>", "</think>", "<answer>", "</answer>", " Question", " Response", " Which", " better", " gives", " leaves", " leads",
+    " adds", " padded", " rude", " broken", " brief", " wrong",
 )  # fmt: skip
 
 _CHAT = List({"role": Value("string"), "content": List({"type": Value("string"), "text": Value("string")})})
@@ -104,15 +104,18 @@ def dataset(
     texts: dict[str, str] | None = None,
     facts: dict[str, Any] | None = None,
 ) -> Dataset:
-    """Rows for TRL: prompt, images (decoded when they are needed), answer, id; with `texts` (by id) also the completion, and
+    """Rows for TRL: prompt, images (decoded when they are needed), answer, id, first and second response; with `texts` (by id) also the completion, and
     facts, the characters [start, end) of it that carry one."""
     columns: dict[str, list[Any]] = {
         "prompt": [asked(q, prompt, processor) for q in questions],
         "images": [[str(images / q.image)] for q in questions],
         "answer": [q.answer for q in questions],
         "id": [q.id for q in questions],
+        "first": [q.first for q in questions],
+        "second": [q.second for q in questions],
     }
-    features = {"prompt": _CHAT, "images": List(Image()), "answer": Value("int64"), "id": Value("string")}
+    features = {"prompt": _CHAT, "images": List(Image()), "answer": Value("int64"),
+                **dict.fromkeys(("id", "first", "second"), Value("string"))}  # fmt: skip
     if texts is not None:
         columns["completion"] = [
             [{"role": "assistant", "content": [{"type": "text", "text": _plain(processor, texts[q.id])}]}]

@@ -39,7 +39,7 @@ from core.judges.generative import GenerativeJudge
 from core.judges.opening import open_judge
 from core.judges.options import Options
 from core.judges.prompts import find_prompt
-from core.judges.verdicts import RULES
+from core.judges.verdicts import read
 from core.model.processor import RewardProcessor
 from core.runs.manifest import write_whole
 
@@ -85,7 +85,7 @@ def _cold_start(job: Job, questions: list[Question], written: dict[str, dict[str
     trainer = ColdStartTrainer(
         model=model,
         args=args,
-        train_dataset=rows.remove_columns(["answer", "id"]),
+        train_dataset=rows.remove_columns(["answer", "id", "first", "second"]),
         processing_class=processor,
         data_collator=FactCollator(processor),
     )
@@ -135,12 +135,11 @@ def attempts(
         (open_image((images / q.image).read_bytes()), judge.prompt.fill(q.question, q.first, q.second))
         for q in questions
     ]
-    rule = RULES[judge.prompt.parsing]
     out = []
     for q, answers in zip(
         questions, sample(judge, asked, tries, judge.prompt.voting_temperature, seed), strict=True
     ):
-        right = [finished and rule(text).choice == q.answer - 1 for text, finished in answers]
+        right = [finished and read(judge.prompt.parsing, text, (q.first, q.second)).choice == q.answer - 1 for text, finished in answers]
         out.append(right.index(True) + 1 if any(right) else tries + 1)
     return out
 

@@ -29,7 +29,7 @@ from core.judges.pictures import Pictures
 from core.judges.prompts import Prompt, find_prompt
 from core.judges.side_by_side import log_odds_all, parting, together, written
 from core.judges.verdict_forward import VerdictForward, build_sides
-from core.judges.verdicts import RULES, problem_of
+from core.judges.verdicts import OWN_ANSWER, forms_of, problem_of, read
 from core.model.backbones import load_vlm, open_processor
 from core.model.files import CheckpointError, fingerprint
 from core.model.processor import RewardProcessor, _plain
@@ -48,6 +48,7 @@ class Asking:
     order: tuple[int, int]
     images: Sequence[Image.Image]
     text: str
+    shown: tuple[str, str]
 
 
 class GenerativeJudge:
@@ -86,8 +87,8 @@ class GenerativeJudge:
         for at, c in enumerate(comparisons):
             images, n = c.load_images(), len(c.responses)
             for order in ((i, j) for i in range(n) for j in range(n) if i != j):
-                text = self.prompt.fill(c.whole_prompt, *(c.responses[k] for k in order))
-                asked.append(Asking(at, order, images, text))
+                shown = (c.responses[order[0]], c.responses[order[1]])
+                asked.append(Asking(at, order, images, self.prompt.fill(c.whole_prompt, *shown), shown))
         cast: list[list[Vote]] = [[] for _ in comparisons]
         with self.lock, torch.inference_mode():
             for start in range(0, len(asked), size):
@@ -108,7 +109,7 @@ class GenerativeJudge:
 
     def _votes(self, asked: list[Asking], votes: int) -> list[list[Vote]]:
         if not votes:
-            odds = self._log_odds([(a.images, a.text, self.lead, self.prompt.verdicts) for a in asked])
+            odds = self._log_odds([(a.images, a.text, self.lead, self.verdicts(a.shown)) for a in asked])
             return [
                 [Vote(a.order, "", a.order[0] if o > 0 else a.order[1] if o < 0 else None, o)]
                 for a, o in zip(asked, odds, strict=True)
@@ -122,7 +123,7 @@ class GenerativeJudge:
         ]  # (question, vote, where its verdict stands)
         read = [(n, v, at) for n, v, at in drafts if v.choice is not None and at is not None]
         held = [
-            (asked[n].images, asked[n].text, v.text[:at], self.forms(v.text, at, v.order.index(v.choice)))
+            (asked[n].images, asked[n].text, v.text[:at], self.forms(v.text, at, v.order.index(v.choice), asked[n].shown))
             for n, v, at in read
         ]  # fmt: skip
         most = ROWS if len(asked) > 1 else 1
@@ -134,14 +135,20 @@ class GenerativeJudge:
         return out
 
     def _vote(self, asked: Asking, text: str, finished: bool) -> tuple[Vote, int | None]:
-        verdict = RULES[self.prompt.parsing](text)
+        verdict = read(self.prompt.parsing, text, asked.shown)
         problem = problem_of(text, verdict, finished)
         choice = None if problem or verdict.choice is None else asked.order[verdict.choice]
         return Vote(asked.order, text, choice, None, problem), verdict.at
 
-    def forms(self, text: str, at: int, choice: int | None) -> tuple[str, str]:
+    def verdicts(self, shown: tuple[str, str]) -> tuple[str, str]:
+        """The two that it may write. shown: the responses in their order."""
+        return forms_of(shown) if self.prompt.parsing == OWN_ANSWER else self.prompt.verdicts
+
+    def forms(self, text: str, at: int, choice: int | None, shown: tuple[str, str]) -> tuple[str, str]:
         """The two verdicts as they would stand at this place: the prompt's where the text has one of them, else the digits or
         letters that the judge used."""
+        if self.prompt.parsing == OWN_ANSWER:
+            return forms_of(shown)
         for forms in (self.prompt.verdicts, ("1", "2"), ("A", "B"), ("a", "b"), ("one", "two"), ("first", "second"), ("First", "Second")):  # fmt: skip
             if choice is not None and text.startswith(forms[choice], at):
                 return forms

@@ -9,7 +9,7 @@ from core.judges.generative import GenerativeJudge, open_generative
 from core.judges.options import Options
 from core.model.files import EMBEDDED_REASONING
 
-PROMPT = "brief-think"  # it was trained with
+PROMPT = "own-answer"  # it was trained with
 
 
 def load_reasoning(options: Options) -> GenerativeJudge:

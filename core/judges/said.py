@@ -13,22 +13,20 @@ answers 2, but it may describe the picture rightly and then choose the response 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from core.judges.verdicts import SIDES, prose
+from core.judges.verdicts import SENTENCE, SIDES, nearest, prose
 
 THOUGHT = re.compile(r"<think>(.*?)(?:</think>|<answer>|$)", re.DOTALL)
 NAMED = re.compile(r"\b(?:response|answer|assistant)\s+(1|2|a|b|one|two)\b", re.IGNORECASE)
 FAULT = re.compile(
-    r"\b(?:leaves the topic|not on the topic|padded|not brief|not correct English|broken English|rude|not polite): Response (?P<m>1|2)\b|"
     r"\b(?:response|answer|assistant)\s+(?P<n>1|2|a|b|one|two)\s+(?:is\s+(?:not\b|wrong|incorrect|false|padded|rude|broken|"
     r"inaccurate|impolite|off)|leaves the topic|does not\b|ignores\b|insults\b|invents\b|omits\b|misses\b|hallucinates\b)",
     re.IGNORECASE,
 )
-SENTENCE = re.compile(r"(?<=[.!?])\s+")
+ASIDE = re.compile(r"^(?:but|one)\b", re.IGNORECASE)  # a sentence that turns to a response without naming it
 OPENER = re.compile(r"^[^:.]{0,40}:\s*")
 FAULT_FOUND, SIGHT, CONCLUSION = "fault", "sight", "conclusion"
 
@@ -66,7 +64,7 @@ def seen_in(thought: str) -> str:
     if named:  # what stands before its name in the same sentence belongs to the response
         before = before[: max((before.rfind(end) for end in ".!?"), default=-1) + 1]
     before = OPENER.sub("", before)
-    sentences = [s for s in SENTENCE.split(before) if s.strip()]
+    sentences = [s for s in SENTENCE.split(before) if s.strip() and not ASIDE.match(s)]
     return sentences[-1].strip() if sentences else ""
 
 
@@ -74,32 +72,12 @@ def said_in(text: str, first: str, second: str) -> tuple[int | None, str]:
     """(place, rule): which of the responses, as they were shown, the text speaks for: 0, 1 or None."""
     thought = thought_of(text)
     if fault := FAULT.search(thought):
-        return 1 - SIDES[(fault["n"] or fault["m"]).lower()], FAULT_FOUND
-    by_sight = _nearer(seen_in(thought), first, second)
+        return 1 - SIDES[fault["n"].lower()], FAULT_FOUND
+    by_sight = nearest(seen_in(thought), first, second)
     if by_sight is not None:
         return by_sight, SIGHT
     concluded = prose(thought).choice
     return concluded, CONCLUSION if concluded is not None else ""
-
-
-def _nearer(seen: str, first: str, second: str) -> int | None:
-    """The response with the sentence that holds more of the seen words; among equals the one of whose sentence more was seen."""
-    words = _words(seen)
-    if not words:
-        return None
-    ranks = [max(_shared(words, _words(s)) for s in SENTENCE.split(r)) for r in (first, second)]
-    if not (ranks[0][0] or ranks[1][0]) or ranks[0] == ranks[1]:
-        return None
-    return int(ranks[1] > ranks[0])
-
-
-def _shared(seen: Counter[str], sentence: Counter[str]) -> tuple[int, float]:
-    n = (seen & sentence).total()
-    return n, n / max(1, sentence.total())
-
-
-def _words(text: str) -> Counter[str]:
-    return Counter(re.findall(r"\w+", text.lower()))
 
 
 def of_row(row: Mapping[str, Any]) -> Said:

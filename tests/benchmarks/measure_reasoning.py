@@ -25,7 +25,6 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from core.alignment.key_texts import training_pairs  # noqa: E402
 from core.alignment.reasoning_data import read_rows, write_rows  # noqa: E402
-from core.alignment.rewards import by_conclusion, thoughts  # noqa: E402
 from core.alignment.sampling import sample  # noqa: E402
 from core.evaluation.scene_world import with_other_images  # noqa: E402
 from core.judges.conditions import blanked  # noqa: E402
@@ -33,7 +32,7 @@ from core.judges.generative import GenerativeJudge  # noqa: E402
 from core.judges.opening import open_judge  # noqa: E402
 from core.judges.options import Options  # noqa: E402
 from core.judges.said import SIGHT, of_vote, said_in  # noqa: E402
-from core.judges.verdicts import RULES, problem_of  # noqa: E402
+from core.judges.verdicts import problem_of, read  # noqa: E402
 from core.records import Comparison, Vote  # noqa: E402
 from core.runs.votes import Cast, order_effects, share, share_of_rows, voting_curve  # noqa: E402
 from core.world.items import to_comparison  # noqa: E402
@@ -64,9 +63,11 @@ def answers_to(
     return [found[i : i + 2] for i in range(0, len(found), 2)]
 
 
-def vote_of(judge: GenerativeJudge, text: str, finished: bool, order: tuple[int, int]) -> Vote:
+def vote_of(
+    judge: GenerativeJudge, text: str, finished: bool, order: tuple[int, int], responses: Sequence[str]
+) -> Vote:
     """As GenerativeJudge reads an answer, without the log-odds."""
-    verdict = RULES[judge.prompt.parsing](text)
+    verdict = read(judge.prompt.parsing, text, (responses[order[0]], responses[order[1]]))
     problem = problem_of(text, verdict, finished)
     choice = None if problem or verdict.choice is None else order[verdict.choice]
     return Vote(order, text, choice, None, problem)
@@ -104,7 +105,7 @@ def ask(
                 }  # fmt: skip
                 if i < len(sampled):
                     row["sampled"] = [
-                        [_short(judge, a, order) for a in o]
+                        [_short(judge, a, order, r.responses) for a in o]
                         for o, order in zip(sampled[i], ORDERS, strict=True)
                     ]
                 row |= {
@@ -117,8 +118,8 @@ def ask(
     return rows
 
 
-def _short(judge: GenerativeJudge, answer: tuple[str, bool], order: tuple[int, int]) -> dict[str, Any]:
-    vote = vote_of(judge, *answer, order)
+def _short(judge: GenerativeJudge, answer: tuple[str, bool], order: tuple[int, int], responses: Sequence[str]) -> dict[str, Any]:
+    vote = vote_of(judge, *answer, order, responses)
     return {"choice": vote.choice, "problem": vote.problem, "tokens": _tokens(judge, answer[0])}
 
 
@@ -150,8 +151,6 @@ def measured(judge: GenerativeJudge, rows: list[dict[str, Any]]) -> dict[str, An
         "prefers the first shown": plain(order.first),
         "unparsed": plain(share(sum(v.choice is None for v in every), len(every))),
         "tokens of an answer": {"mean": float(np.mean(lengths)), "p95": float(np.quantile(lengths, 0.95)), "most": max(lengths)},
-        "conclusion follows": plain(share(sum(_concludes(v) == 1 for _, v in spoken if v.choice is not None),
-                                          sum(v.choice is not None for _, v in spoken))),
         "names the truth": per_record(*families(rows, votes["greedy"], VISUAL_FAMILIES), right=names_truth),
         "verdict agrees with what it says": plain(follows(spoken)),
         "says right, decides wrong": plain(share(*_against(spoken, "says right, decides wrong"))),
@@ -171,7 +170,7 @@ def measured(judge: GenerativeJudge, rows: list[dict[str, Any]]) -> dict[str, An
 
 
 def votes_of(judge: GenerativeJudge, row: dict[str, Any], name: str) -> list[Vote]:
-    return [vote_of(judge, *answer, order) for answer, order in zip(row[name], ORDERS, strict=True)]
+    return [vote_of(judge, *answer, order, row["responses"]) for answer, order in zip(row[name], ORDERS, strict=True)]
 
 
 def families(rows: list[dict[str, Any]], votes: list[list[Vote]], names: Sequence[str]) -> tuple[Any, Any]:
@@ -208,11 +207,6 @@ def follows(spoken: list[tuple[dict[str, Any], Vote]]) -> Any:
 def _against(spoken: list[tuple[dict[str, Any], Vote]], what: str) -> tuple[int, int]:
     found = [of_vote(v.text, v.order, v.choice, r["responses"]).against(r["preferred"]) for r, v in spoken]
     return found.count(what), len(found)
-
-
-def _concludes(vote: Vote) -> int:
-    assert vote.choice is not None
-    return by_conclusion(thoughts(vote.text), vote.order.index(vote.choice))
 
 
 def voting(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -253,7 +247,7 @@ def main() -> None:
     parser.add_argument("--votes", type=int, default=0, help="sampled answers in each order")
     parser.add_argument("--vote-records", type=int, default=10**9, help="of so many records")
     parser.add_argument("--split", choices=("held-out", "training"), default="held-out")
-    parser.add_argument("--prompt", default="brief-think")
+    parser.add_argument("--prompt", default="own-answer")
     parser.add_argument("--no-controls", dest="controls", action="store_false")
     args = parser.parse_args()
     judge = open_judge(args.model, Options(device="cpu", prompt=args.prompt))

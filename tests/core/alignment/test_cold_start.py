@@ -28,7 +28,7 @@ def rows(tmp_path, policy):
     model, processor = open_policy(str(policy), "cpu")
     texts = {"0": TEXT, "1": "<think>x</think><answer>1</answer>"}
     made = dataset(questions, PROMPTS["brief-think"], processor, tmp_path, texts, {"0": FACTS})
-    return model, processor, made.remove_columns(["answer", "id"])
+    return model, processor, made.remove_columns(["answer", "id", "first", "second"])
 
 
 def test_the_marked_tokens_spell_the_facts(rows):

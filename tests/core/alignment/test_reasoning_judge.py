@@ -25,13 +25,13 @@ from core.alignment.job import Job  # noqa: E402
 from core.alignment.policy import dataset, open_policy  # noqa: E402
 from core.alignment.reasoning_data import from_rows, read_questions, read_rows  # noqa: E402
 from core.alignment.reasoning_judge import attempts, hard, train  # noqa: E402
-from core.alignment.rewards import by_conclusion, format_reward, thoughts  # noqa: E402
+from core.alignment.rewards import format_reward, thoughts  # noqa: E402
 from core.alignment.sampling import sample  # noqa: E402
 from core.benchmarks import BENCHMARKS  # noqa: E402
 from core.judges.opening import open_judge  # noqa: E402
 from core.judges.options import Options  # noqa: E402
 from core.judges.prompts import PROMPTS, find_prompt  # noqa: E402
-from core.judges.verdicts import answer_tag  # noqa: E402
+from core.judges.verdicts import OWN_ANSWER, read  # noqa: E402
 from core.records import Judgement, Vote  # noqa: E402
 from core.world.splits import is_training  # noqa: E402
 
@@ -109,22 +109,17 @@ def test_the_scene_worlds_pairs_are_training_lessons_only():
 
 def test_thoughts_of_the_answer_key_say_the_verdict_that_follows():
     seen, faults = set(), Counter()
-    for pair in islice(key_texts.training_pairs(1), 240):
-        for right_first in (True, False):
-            text, facts = key_texts.thought(pair, right_first, random.Random(f"{pair.id}{right_first}"))
-            choice = answer_tag(text).choice
-            assert choice == (0 if right_first else 1) and by_conclusion(thoughts(text), choice) == 1
-            assert format_reward([text]) == [1.0]
-            seen.add(thoughts(text).split(".")[0])
-        wrong = pair.item.answers[pair.wrong]
+    for pair in islice(key_texts.training_pairs(1), 480):
+        text, facts = key_texts.thought(pair, random.Random(pair.id))
+        for shown in (pair.texts, pair.texts[::-1]):
+            assert shown[read(OWN_ANSWER, text, shown).choice] == pair.texts[0]
+        assert format_reward([text]) == [1.0]
+        wrong, words = pair.item.answers[pair.wrong], [text[a:b] for a, b in facts]
         faults[wrong.spoils] += 1
-        words = [text[a:b] for a, b in facts]
-        assert words[-2:] == ["2", "2"]  # of the conclusion and of the answer: the right one stood second
-        if (
-            wrong.spoils not in key_texts.MANNER
-        ):  # the fact of the picture is named, and what each response says
-            told = key_texts._said(pair.item.answers[0], wrong), key_texts._said(wrong, pair.item.answers[0])
-            assert set(told) <= set(words) and told[0] != told[1]
+        seen.add(thoughts(text).split(".")[0])
+        assert all(pair.texts[0][a:b] in words for a, b in pair.item.answers[0].spans)
+        if wrong.spans and wrong.spoils != "format":
+            assert key_texts._quoted(wrong).strip("[]") in words
     assert len(seen) > 60 and len(faults) > 12
 
 

@@ -18,13 +18,13 @@ from core.alignment.key_texts import thought, training_pairs  # noqa: E402
 
 def test_the_answer_keys_thoughts_say_the_right_response():
     rules = Counter()
-    for n, pair in enumerate(islice(training_pairs(9), 1500)):
-        text, _ = thought(pair, n % 3 > 0, random.Random(n))
+    for n, pair in enumerate(islice(training_pairs(9), 1200)):
+        text, _ = thought(pair, random.Random(n))
         shown = pair.texts if n % 3 else pair.texts[::-1]
         place, by = said_in(text, *shown)
         assert shown[place] == pair.texts[0]
         rules[by] += 1
-    assert set(rules) == {SIGHT, FAULT_FOUND}
+    assert set(rules) == {SIGHT}
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,8 @@ def test_the_answer_keys_thoughts_say_the_right_response():
         ("I see: The star is red. Response 1 says red.", "The star is blue.", "The star is red.", (1, SIGHT)),
         ("I see: There is a red star. Response 1: more.", "There is a red star and a blue cross.", "There is a red star.", (1, SIGHT)),
         ("The picture shows 3. Response 2 is rude: stupid.", "3", "3, stupid.", (0, FAULT_FOUND)),
+        ("I see: The star is red. But one says blue.", "The star is blue.", "The star is red.", (1, SIGHT)),
+        ("I see: The star is red. That is Response 1.", "The star is blue.", "The star is red.", (1, SIGHT)),
         ("Response 1 is better.", "a", "b", (0, CONCLUSION)),
         ("Both are fine.", "a", "b", (None, "")),
         ("", "a", "b", (None, "")),

@@ -188,9 +188,14 @@ def about(card: JudgeCard) -> str:
         lines.append(
             "It is small, real and narrow: the same classes as a 7B checkpoint, trained on shapes, charts, tables, "
             "signs, bottles and arrow diagrams that this project draws. It knows nothing else, and on anything else its "
-            "numbers mean nothing. The page warns of nearly all photographs and of words that the model has never "
-            "seen; it does not warn of known words in sentences of another kind, nor of drawings moved by a few pixels, and both "
-            "cost it 10 to 30 points of accuracy."
+            "numbers mean nothing. "
+            + (
+                "The page warns of nearly all photographs and of words that the model has never seen; it does not warn of "
+                "known words in sentences of another kind, nor of drawings moved by a few pixels, and both cost it 10 to 30 "
+                "points of accuracy."
+                if card.kind == "gated"
+                else "With this judge the page does not warn of such pictures."
+            )
         )
     if card.dimensions == DIMENSIONS:
         lines.append(

@@ -14,6 +14,13 @@ from typing import Any
 
 CONFIGS = Path(__file__).parent / "configs"
 LARGEST = 1 << 20  # bytes of a file
+KINDS = {
+    "tries": int,
+    "hard_from": int,
+    "rl_questions": int,
+    "fact_weight": int,
+    "freeze_vision": bool,
+}  # of own settings; else str
 
 
 class TrainingError(ValueError):
@@ -24,8 +31,9 @@ class TrainingError(ValueError):
 class Settings:
     """model: a folder or hub id, None for the embedded one. prompt: how the judge is asked (core.judges.prompts). recipe: of
     core.alignment.stable_reinforce. consistency: "conclusion", "none", or a judge (a name, folder, hub id or address). tries:
-    attempts by which difficulty is measured. hard_from: RL sees what took so many attempts, or failed. sft, rl: fields of
-    trl.SFTConfig and trl.GRPOConfig."""
+    attempts by which difficulty is measured. hard_from: RL sees what took so many attempts, or failed. rl_questions: so many are
+    tried, the last of the data; 0 for all. fact_weight: in the cold
+    start, of words that the writer marks as facts; others weigh 1. freeze_vision: the vision tower keeps what it has learnt to see. sft, rl: fields of trl.SFTConfig and trl.GRPOConfig."""
 
     model: str | None = None
     prompt: str = "brief-think"
@@ -33,6 +41,9 @@ class Settings:
     consistency: str = "conclusion"
     tries: int = 3
     hard_from: int = 2
+    rl_questions: int = 0
+    fact_weight: int = 1
+    freeze_vision: bool = False
     sft: Mapping[str, Any] = field(default_factory=dict)
     rl: Mapping[str, Any] = field(default_factory=dict)
 
@@ -70,8 +81,8 @@ def checked(raw: Mapping[str, Any], file: str) -> Settings:
             raise TrainingError(f"'{file}' has [{table}] {strange[0]}, which is not a setting.")
         tables[table] = found
     for name, value in tables["run"].items():
-        wanted = int if name in ("tries", "hard_from") else str
-        if not isinstance(value, wanted) or isinstance(value, bool):
+        wanted = KINDS.get(name, str)
+        if not isinstance(value, wanted) or isinstance(value, bool) != (wanted is bool):
             raise TrainingError(f"'{file}' says {name} = {str(value)[:60]!r}, which cannot be read.")
     found_settings = Settings(**tables["run"], sft=tables["sft"], rl=tables["rl"])
     _check_values(found_settings, file)
@@ -87,6 +98,10 @@ def _check_values(settings: Settings, file: str) -> None:
         )
     if not 1 <= settings.tries <= 64 or not 1 <= settings.hard_from <= settings.tries + 1:
         raise TrainingError(f"'{file}': tries must be from 1 to 64, and hard_from from 1 to tries + 1.")
+    if settings.rl_questions < 0:
+        raise TrainingError(f"'{file}': rl_questions must be 0 or more.")
+    if not 1 <= settings.fact_weight <= 100:
+        raise TrainingError(f"'{file}': fact_weight must be from 1 to 100.")
 
 
 def _fields(config: type) -> set[str]:

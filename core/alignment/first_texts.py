@@ -78,7 +78,8 @@ def _by_key(job: Job) -> Iterator[dict[str, Any]]:
     for pair in islice(key_texts.training_pairs(job.seed), job.limit):
         for n in (1, 2):
             rng = random.Random(f"thought-{job.seed}-{pair.id}-{n}")
-            yield {"id": f"{pair.id}-{n}", "text": key_texts.thought(pair, n == 1, rng), "attempts": None}
+            text, facts = key_texts.thought(pair, rng)
+            yield {"id": f"{pair.id}-{n}", "text": text, "attempts": None, "facts": facts}
 
 
 def _by_writer(job: Job, questions: list[Question]) -> Iterator[dict[str, Any]]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from datasets import Dataset, Features, Image, List, Value
+from tokenizers import AddedToken
 from transformers import AutoConfig, AutoModelForImageTextToText
 
 from core.alignment.reasoning_data import Question
@@ -19,6 +20,13 @@ from core.judges.prompts import Prompt
 from core.model.backbones import SUPPORTED, load_vlm, open_processor
 from core.model.loading import EMBEDDED, CheckpointError, load_checkpoint
 from core.model.processor import RewardProcessor, _plain
+
+# Words of prompt and thoughts that the embedded tokenizer cuts into letters: each becomes one token of the reasoning judge, so
+# that it reads and writes half as many.
+NEW_WORDS = (
+    "<think>", "</think>", "<answer>", "</answer>", " Question", " Response", " Which", " better", " gives", " leaves", " leads",
+    " adds", " padded", " rude", " broken", " brief", " wrong",
+)  # fmt: skip
 
 _CHAT = List({"role": Value("string"), "content": List({"type": Value("string"), "text": Value("string")})})
 
@@ -35,8 +43,8 @@ def open_policy(
         model.model.load_state_dict(judge.backbone.state_dict())
         model.tie_weights()
         model.config.name_or_path = str(EMBEDDED)
-        model = model.to(judge.device)
         processor.tokenizer.chat_template = processor.chat_template
+        model = with_words(model, processor.tokenizer, NEW_WORDS).to(judge.device)
     else:
         contents = look_at(source)
         if contents.model_type not in SUPPORTED:
@@ -46,6 +54,18 @@ def open_policy(
         model = load_vlm(contents.local, contents.title, device, "float32")
         processor = open_processor(contents.local, contents.title, max_pixels)
     return model.train().requires_grad_(True), for_training(processor)  # judges are loaded without gradients
+
+
+def with_words(model: Any, tokenizer: Any, words: Sequence[str]) -> Any:
+    """The model with a token for each word, which begins as the mean of the pieces that it was cut into."""
+    pieces = [tokenizer(w, add_special_tokens=False)["input_ids"] for w in words]
+    before = len(tokenizer)
+    tokenizer.add_tokens([AddedToken(w, normalized=False, special=False) for w in words])
+    model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    table = model.get_input_embeddings().weight.data
+    for i, ids in enumerate(pieces):
+        table[before + i] = table[ids].mean(0)
+    return model
 
 
 def for_training(processor: RewardProcessor) -> RewardProcessor:
@@ -82,19 +102,25 @@ def dataset(
     processor: RewardProcessor,
     images: Path,
     texts: dict[str, str] | None = None,
+    facts: dict[str, Any] | None = None,
 ) -> Dataset:
-    """Rows for TRL: prompt, images (decoded when they are needed), answer, id; with `texts` (by id) also the completion."""
+    """Rows for TRL: prompt, images (decoded when they are needed), answer, id, first and second response; with `texts` (by id) also the completion, and
+    facts, the characters [start, end) of it that carry one."""
     columns: dict[str, list[Any]] = {
         "prompt": [asked(q, prompt, processor) for q in questions],
         "images": [[str(images / q.image)] for q in questions],
         "answer": [q.answer for q in questions],
         "id": [q.id for q in questions],
+        "first": [q.first for q in questions],
+        "second": [q.second for q in questions],
     }
-    features = {"prompt": _CHAT, "images": List(Image()), "answer": Value("int64"), "id": Value("string")}
+    features = {"prompt": _CHAT, "images": List(Image()), "answer": Value("int64"),
+                **dict.fromkeys(("id", "first", "second"), Value("string"))}  # fmt: skip
     if texts is not None:
         columns["completion"] = [
             [{"role": "assistant", "content": [{"type": "text", "text": _plain(processor, texts[q.id])}]}]
             for q in questions
         ]
-        features["completion"] = _CHAT
+        columns["facts"] = [[list(f) for f in (facts or {}).get(q.id) or ()] for q in questions]
+        features |= {"completion": _CHAT, "facts": List(List(Value("int64")))}
     return Dataset.from_dict(columns, features=Features(features))

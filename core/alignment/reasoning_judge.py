@@ -15,31 +15,35 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from accelerate import PartialState
 from transformers import set_seed
 from transformers.trainer_utils import get_last_checkpoint
 from trl import GRPOConfig, SFTConfig
 
+from core.alignment.cold_start import ColdStartTrainer, FactCollator
 from core.alignment.config import Settings, TrainingError
 from core.alignment.first_texts import make_data, make_texts
 from core.alignment.job import Job, claim
 from core.alignment.policy import dataset, open_policy
 from core.alignment.reasoning_data import Question, read_questions, read_rows, write_rows
-from core.alignment.resuming import ColdStartTrainer
 from core.alignment.rewards import Consistency, by_conclusion, by_judge, reasoning_rewards
+from core.alignment.sampling import sample
 from core.alignment.stable_reinforce import RECIPES, StableReinforceTrainer
 from core.images import open_image
 from core.judges.generative import GenerativeJudge
 from core.judges.opening import open_judge
 from core.judges.options import Options
 from core.judges.prompts import find_prompt
-from core.judges.verdicts import RULES
+from core.judges.verdicts import read
+from core.model.processor import RewardProcessor
 from core.runs.manifest import write_whole
+
+SIDE_BY_SIDE = 64  # questions whose difficulty is tried at once
 
 
 def train(job: Job) -> Path:
@@ -51,15 +55,16 @@ def train(job: Job) -> Path:
         make_texts(job)
     state.wait_for_everyone()
     questions = read_questions(job.output / "data.jsonl")
-    texts = {r["id"]: r["text"] for r in read_rows(job.output / "texts.jsonl") if r["text"]}
-    _cold_start(job, [q for q in questions if q.id in texts], texts)
+    written = {r["id"]: r for r in read_rows(job.output / "texts.jsonl") if r["text"]}
+    _cold_start(job, [q for q in questions if q.id in written], written)
+    tried = questions[-job.settings.rl_questions :]  # the last, which the cold start has seen least of
     if state.is_main_process:
-        _difficulty(job, questions)
+        _difficulty(job, tried)
     state.wait_for_everyone()
-    return _rl(job, hard(job, questions))
+    return _rl(job, hard(job, tried))
 
 
-def _cold_start(job: Job, questions: list[Question], texts: dict[str, str]) -> None:
+def _cold_start(job: Job, questions: list[Question], written: dict[str, dict[str, Any]]) -> None:
     folder = job.output / "sft"
     if (folder / "model" / "config.json").exists():
         return
@@ -68,19 +73,23 @@ def _cold_start(job: Job, questions: list[Question], texts: dict[str, str]) -> N
             "No question has a right thought to begin with: choose another --writer, or more tries."
         )
     set_seed(job.seed)
-    model, processor = open_policy(job.settings.model, _device(job))
+    model, processor = _policy(job, job.settings.model)
     args = SFTConfig(**{
         "output_dir": str(folder), "seed": job.seed, "data_seed": job.seed, "report_to": "none", "save_total_limit": 1,
         "remove_unused_columns": False, "completion_only_loss": True, "max_length": None,  # TRL cuts long thoughts off otherwise
         **job.settings.sft,
     })  # fmt: skip
-    rows = dataset(questions, find_prompt(job.settings.prompt), processor, job.pictures, texts)
+    texts = {k: str(r["text"]) for k, r in written.items()}
+    facts = {k: r.get("facts") for k, r in written.items()}
+    rows = dataset(questions, find_prompt(job.settings.prompt), processor, job.pictures, texts, facts)
     trainer = ColdStartTrainer(
         model=model,
         args=args,
-        train_dataset=rows.remove_columns(["answer", "id"]),
+        train_dataset=rows.remove_columns(["answer", "id", "first", "second"]),
         processing_class=processor,
+        data_collator=FactCollator(processor),
     )
+    trainer.fact_weight = job.settings.fact_weight
     trainer.train(resume_from_checkpoint=_begun(folder))
     _save(trainer, processor, folder / "model")
     job.say(f"cold start: {trainer.state.global_step:,} steps on {len(questions):,} thoughts")
@@ -104,26 +113,35 @@ def _difficulty(job: Job, questions: list[Question]) -> None:
     longest = job.settings.rl.get("max_completion_length", judge.prompt.max_new_tokens)
     judge.prompt = replace(judge.prompt, max_new_tokens=min(longest, judge.prompt.max_new_tokens))
     known = {r["id"] for r in done}
+    left = [q for q in questions if q.id not in known]
     with file.open("a", encoding="utf-8") as out:
-        for q in questions:
-            if q.id not in known:
-                out.write(
-                    json.dumps({"id": q.id, "attempts": attempts(judge, q, job.pictures, job.settings.tries)})
-                    + "\n"
-                )
-                out.flush()
+        for start in range(0, len(left), SIDE_BY_SIDE):
+            some = left[start : start + SIDE_BY_SIDE]
+            seed = (
+                job.seed + len(done) + start
+            )  # another one for each batch, the same after a kill between two
+            for q, took in zip(
+                some, attempts(judge, some, job.pictures, job.settings.tries, seed), strict=True
+            ):
+                out.write(json.dumps({"id": q.id, "attempts": took}) + "\n")
+            out.flush()
 
 
-def attempts(judge: GenerativeJudge, question: Question, images: Path, tries: int) -> int:
-    """How many sampled answers it takes until one is right; tries + 1 where none is."""
-    image = open_image((images / question.image).read_bytes())
-    asked = judge.prompt.fill(question.question, question.first, question.second)
-    with judge.lock, torch.inference_mode():
-        # two at least: a single answer is the greedy one
-        answers = judge.write([image], asked, max(tries, 2))[:tries]
-    rule = RULES[judge.prompt.parsing]
-    right = [finished and rule(text).choice == question.answer - 1 for text, finished in answers]
-    return right.index(True) + 1 if any(right) else tries + 1
+def attempts(
+    judge: GenerativeJudge, questions: Sequence[Question], images: Path, tries: int, seed: int = 0
+) -> list[int]:
+    """Per question, how many sampled answers it takes until one is right; tries + 1 where none is."""
+    asked = [
+        (open_image((images / q.image).read_bytes()), judge.prompt.fill(q.question, q.first, q.second))
+        for q in questions
+    ]
+    out = []
+    for q, answers in zip(
+        questions, sample(judge, asked, tries, judge.prompt.voting_temperature, seed), strict=True
+    ):
+        right = [finished and read(judge.prompt.parsing, text, (q.first, q.second)).choice == q.answer - 1 for text, finished in answers]
+        out.append(right.index(True) + 1 if any(right) else tries + 1)
+    return out
 
 
 def hard(job: Job, questions: list[Question]) -> list[Question]:
@@ -146,7 +164,7 @@ def _rl(job: Job, questions: list[Question]) -> Path:
     if (final / "config.json").exists():
         return final
     set_seed(job.seed)
-    model, processor = open_policy(str(job.output / "sft" / "model"), _device(job))
+    model, processor = _policy(job, str(job.output / "sft" / "model"))
     prompt = find_prompt(job.settings.prompt)
     functions, weights = reasoning_rewards(prompt, _consistency(job.settings.consistency))
     trainer = StableReinforceTrainer(
@@ -177,6 +195,15 @@ def _consistency(asked: str) -> Consistency:
     return by_conclusion if asked == "conclusion" else by_judge(open_judge(asked))
 
 
+def export(folder: Path, to: Path, about: dict[str, str]) -> None:
+    """The judge in half precision, with what it is and how it was made in its config."""
+    model, processor = open_policy(str(folder), "cpu")
+    model.config.about = about
+    model.half().save_pretrained(to)
+    processor.image_processor.save_pretrained(to)
+    processor.tokenizer.save_pretrained(to)
+
+
 def _save(trainer: Any, processor: Any, folder: Path) -> None:
     """Under a name that is not the final one first: a kill in the middle leaves no model that looks whole."""
     trainer.accelerator.wait_for_everyone()
@@ -190,6 +217,17 @@ def _save(trainer: Any, processor: Any, folder: Path) -> None:
         processor.tokenizer.save_pretrained(half)
         half.rename(folder)
     trainer.accelerator.wait_for_everyone()
+
+
+def _policy(job: Job, source: str | None) -> tuple[Any, RewardProcessor]:
+    model, processor = open_policy(source, _device(job))
+    if job.settings.freeze_vision:
+        model.model.visual.requires_grad_(False)
+    if _device(job) == "cpu":
+        model.set_attn_implementation(
+            "eager"
+        )  # for short texts in bfloat16 the plain form takes a third less time there
+    return model, processor
 
 
 def _begun(folder: Path) -> str | None:

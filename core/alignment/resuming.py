@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from trl import SFTTrainer
 
 
 class ReadsItsCheckpoints:
@@ -26,7 +25,3 @@ class ReadsItsCheckpoints:
         into = trainer.accelerator.unwrap_model(model or trainer.model)
         found = type(into).from_pretrained(resume_from_checkpoint, dtype=torch.float32, use_safetensors=True)
         into.load_state_dict(found.state_dict())
-
-
-class ColdStartTrainer(ReadsItsCheckpoints, SFTTrainer):
-    """SFTTrainer that continues from its checkpoints."""

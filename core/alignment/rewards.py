@@ -22,7 +22,8 @@ from core.images import ImageError
 from core.judges.aspects import Rewards, known_of, text_of
 from core.judges.prompts import Prompt
 from core.judges.protocols import Judge
-from core.judges.verdicts import RULES, TAG, Verdict, prose
+from core.judges.said import said_in
+from core.judges.verdicts import OWN_ANSWER, TAG, prose, read
 from core.records import Comparison, RecordError
 
 log = logging.getLogger(__name__)
@@ -58,15 +59,20 @@ def label_of(answer: Any) -> int:
 
 
 class Accuracy:
-    """1 where the verdict is the label of the column `answer`, else 0, also where there is none."""
+    """1 where the verdict is the label of the column `answer`, else 0, also where there is none. first, second: the responses."""
 
     def __init__(self, prompt: Prompt) -> None:
-        self.rule: Callable[[str], Verdict] = RULES[prompt.parsing]
+        self.rule = prompt.parsing
         self.__name__ = "accuracy"
 
-    def __call__(self, completions: Sequence[Any], answer: Sequence[Any], **_: Any) -> Rewards:
-        pairs = zip(completions, answer, strict=True)
-        return [float(self.rule(text_of(c)).choice == label_of(a)) for c, a in pairs]
+    def __call__(self, completions: Sequence[Any], answer: Sequence[Any], **columns: Any) -> Rewards:
+        rows = zip(completions, answer, _shown(columns, len(completions)), strict=True)
+        return [float(read(self.rule, text_of(c), shown).choice == label_of(a)) for c, a, shown in rows]
+
+
+def _shown(columns: dict[str, Any], n: int) -> list[tuple[str, str]]:
+    """The responses of each row, where the data has them."""
+    return list(zip(columns.get("first") or [""] * n, columns.get("second") or [""] * n, strict=True))
 
 
 class ConsistentAccuracy:
@@ -77,23 +83,28 @@ class ConsistentAccuracy:
     """
 
     def __init__(self, prompt: Prompt, consistency: Consistency, penalise: bool = True) -> None:
-        self.rule, self.consistency, self.penalise = RULES[prompt.parsing], consistency, penalise
+        self.rule, self.consistency, self.penalise = prompt.parsing, consistency, penalise
         self.__name__ = "consistency"
 
     def __call__(
-        self, completions: Sequence[Any], answer: Sequence[Any], images: Sequence[Any] | None = None, **_: Any
+        self, completions: Sequence[Any], answer: Sequence[Any], images: Sequence[Any] | None = None, **columns: Any
     ) -> Rewards:
         pictures = images if images is not None else [None] * len(completions)
+        shown = _shown(columns, len(completions))
         return [
-            self._one(text_of(c), label_of(a), p)
-            for c, a, p in zip(completions, answer, pictures, strict=True)
+            self._one(text_of(c), label_of(a), p, s)
+            for c, a, p, s in zip(completions, answer, pictures, shown, strict=True)
         ]
 
-    def _one(self, text: str, label: int, pictures: Any) -> float:
-        choice = self.rule(text).choice
-        if choice != label:
+    def _one(self, text: str, label: int, pictures: Any, shown: tuple[str, str]) -> float:
+        choice = read(self.rule, text, shown).choice
+        if choice is None or choice != label:
             return 0.0
-        found = self.consistency(thoughts(text), choice, first_picture(pictures))
+        if self.rule == OWN_ANSWER and self.consistency is by_conclusion:  # its thoughts conclude by what they see
+            said = said_in(text, *shown)[0]
+            found = 0 if said is None else 1 if said == choice else -1
+        else:
+            found = self.consistency(thoughts(text), choice, first_picture(pictures))
         return float(found if self.penalise else max(found, 0))
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from core.benchmarks import BenchmarkError
 from core.commands.options import Format, folder, refuse, saying
+
+if TYPE_CHECKING:
+    from core.alignment.job import Job
 
 
 def train_reasoning_judge(
@@ -24,6 +27,9 @@ def train_reasoning_judge(
     images: Annotated[Path | None, typer.Option(metavar="FOLDER", help="the image files, if they are not beside the data")] = None,
     limit: Annotated[int | None, typer.Option(metavar="N", min=1, help="at most so many pairs")] = None,
     seed: Annotated[int, typer.Option(metavar="N")] = 0,
+    export_to: Annotated[
+        Path | None, typer.Option("--export", metavar="FOLDER", callback=folder, help="write the trained judge in half precision here")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="build everything but the weights, and say what would be trained")] = False,
     launch: Annotated[Path | None, typer.Option(metavar="FILE", help="with --dry-run: accelerate's settings of the real start")] = None,
 ) -> None:  # fmt: skip
@@ -36,7 +42,7 @@ def train_reasoning_judge(
         from core.alignment.config import TrainingError, read_settings
         from core.alignment.dry_run import dry_run as without_weights
         from core.alignment.job import Job
-        from core.alignment.reasoning_judge import train
+        from core.alignment.reasoning_judge import export, train
     except ImportError as error:
         raise refuse(f"Cannot train: {error}. Install what requirements-train.txt lists.") from error
     from dataclasses import replace
@@ -52,4 +58,18 @@ def train_reasoning_judge(
         if dry_run:
             print("\n".join(without_weights(job, launch)))
         else:
-            print(f"trained: {train(job)}")
+            trained = train(job)
+            print(f"trained: {trained}")
+            if export_to:
+                name = f"{'Rewardscope scene model' if data == 'scene' else output.name}, reasoning"
+                export(trained, export_to, {"name": name, "trained_on": trained_on(data), "command": command(job, config)})
+                print(f"exported to {export_to}")
+
+
+def trained_on(data: str) -> str:
+    return "the scene world's training split, thoughts of the answer key, then StableReinforce" if data == "scene" else Path(data).name
+
+
+def command(job: Job, config: str) -> str:
+    limit = f" --limit {job.limit}" if job.limit else ""
+    return f"python -m core train reasoning-judge --config {config} --data {job.data}{limit} --seed {job.seed}"

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any
 
 import torch
 from PIL import Image
 from torch import Tensor
-from transformers import BatchFeature, GenerationConfig
+from transformers import BatchFeature
 
 from core.images import image_hash
 from core.judges.contents import Contents
@@ -27,16 +27,28 @@ from core.judges.options import Options
 from core.judges.pairs import chosen, rewards_of, shown_critique
 from core.judges.pictures import Pictures
 from core.judges.prompts import Prompt, find_prompt
+from core.judges.side_by_side import log_odds_all, parting, together, written
 from core.judges.verdict_forward import VerdictForward, build_sides
-from core.judges.verdicts import RULES, problem_of
+from core.judges.verdicts import OWN_ANSWER, forms_of, problem_of, read
 from core.model.backbones import load_vlm, open_processor
 from core.model.files import CheckpointError, fingerprint
 from core.model.processor import RewardProcessor, _plain
 from core.model.readers import reader_of
 from core.records import Comparison, JudgeCard, Judgement, RecordError, Vote, content_hash
 
-SECONDS = 600.0  # that one answer may take
 MOST_VOTES = 64
+ROWS = 128  # answers of a small model that are written side by side
+
+
+@dataclass(frozen=True)
+class Asking:
+    """One order of one pair of comparison number `of`. text: the prompt filled in."""
+
+    of: int
+    order: tuple[int, int]
+    images: Sequence[Image.Image]
+    text: str
+    shown: tuple[str, str]
 
 
 class GenerativeJudge:
@@ -61,51 +73,82 @@ class GenerativeJudge:
         return self.critique(comparison, self.votes)
 
     def judge_batch(self, comparisons: list[Comparison]) -> list[Judgement]:
-        return [self.judge(c) for c in comparisons]
+        if len(comparisons) == 1 or not together(self):
+            return [self.judge(c) for c in comparisons]
+        return self._critiques(comparisons, self.votes, max(1, ROWS // max(1, self.votes)))
 
     def critique(self, comparison: Comparison, votes: int = 1) -> Judgement:
         """Writes `votes` answers in each order of each pair, and then judges."""
-        started, images, n = time.perf_counter(), comparison.load_images(), len(comparison.responses)
-        cast: list[Vote] = []
-        with self.lock, torch.inference_mode():
+        return self._critiques([comparison], votes, 1)[0]
+
+    def _critiques(self, comparisons: Sequence[Comparison], votes: int, size: int) -> list[Judgement]:
+        """size: questions that are asked at once. One alone gives the same numbers whatever else is asked, to the last digit."""
+        started, asked = time.perf_counter(), []
+        for at, c in enumerate(comparisons):
+            images, n = c.load_images(), len(c.responses)
             for order in ((i, j) for i in range(n) for j in range(n) if i != j):
-                asked = self.prompt.fill(comparison.whole_prompt, *(comparison.responses[k] for k in order))
-                cast += (
-                    self._written(images, asked, order, votes)
-                    if votes
-                    else [self._at_once(images, asked, order)]
-                )
+                shown = (c.responses[order[0]], c.responses[order[1]])
+                asked.append(Asking(at, order, images, self.prompt.fill(c.whole_prompt, *shown), shown))
+        cast: list[list[Vote]] = [[] for _ in comparisons]
+        with self.lock, torch.inference_mode():
+            for start in range(0, len(asked), size):
+                some = asked[start : start + size]
+                for one, answers in zip(some, self._votes(some, votes), strict=True):
+                    cast[one.of] += answers
+        seconds = (time.perf_counter() - started) / len(comparisons)
+        return [self._judgement(c, found, seconds) for c, found in zip(comparisons, cast, strict=True)]
+
+    def _judgement(self, comparison: Comparison, cast: list[Vote], seconds: float) -> Judgement:
         cast.sort(key=lambda v: (min(v.order), max(v.order), v.order))
-        rewards = rewards_of(n, cast)
+        rewards = rewards_of(len(comparison.responses), cast)
         choice = chosen(rewards)
         return Judgement(
-            comparison.id, self.card.id, rewards, seconds=time.perf_counter() - started,
-            critique=shown_critique(cast, choice), choice=choice, votes=tuple(cast),
+            comparison.id, self.card.id, rewards, seconds=seconds, critique=shown_critique(cast, choice), choice=choice,
+            votes=tuple(cast),
         )  # fmt: skip
 
-    def _at_once(self, images: Sequence[Image.Image], asked: str, order: tuple[int, int]) -> Vote:
-        odds = self.log_odds(images, asked, self.lead)
-        return Vote(order, "", order[0] if odds > 0 else order[1] if odds < 0 else None, odds)
-
-    def _written(
-        self, images: Sequence[Image.Image], asked: str, order: tuple[int, int], votes: int
-    ) -> list[Vote]:
-        out = []
-        for text, finished in self.write(images, asked, votes):
-            verdict = RULES[self.prompt.parsing](text)
-            problem = problem_of(text, verdict, finished)
-            choice = None if problem or verdict.choice is None else order[verdict.choice]
-            odds = None
-            if choice is not None and verdict.at is not None:
-                odds = self.log_odds(
-                    images, asked, text[: verdict.at], self.forms(text, verdict.at, verdict.choice)
-                )
-            out.append(Vote(order, text, choice, odds, problem))
+    def _votes(self, asked: list[Asking], votes: int) -> list[list[Vote]]:
+        if not votes:
+            odds = self._log_odds([(a.images, a.text, self.lead, self.verdicts(a.shown)) for a in asked])
+            return [
+                [Vote(a.order, "", a.order[0] if o > 0 else a.order[1] if o < 0 else None, o)]
+                for a, o in zip(asked, odds, strict=True)
+            ]
+        answers = (
+            [self.write(asked[0].images, asked[0].text, votes)] if len(asked) == 1
+            else self._write_all([(a.images, a.text) for a in asked], votes)
+        )  # fmt: skip
+        drafts = [
+            (n, *self._vote(a, *answer)) for n, a in enumerate(asked) for answer in answers[n]
+        ]  # (question, vote, where its verdict stands)
+        read = [(n, v, at) for n, v, at in drafts if v.choice is not None and at is not None]
+        held = [
+            (asked[n].images, asked[n].text, v.text[:at], self.forms(v.text, at, v.order.index(v.choice), asked[n].shown))
+            for n, v, at in read
+        ]  # fmt: skip
+        most = ROWS if len(asked) > 1 else 1
+        odds = [o for i in range(0, len(held), most) for o in self._log_odds(held[i : i + most])]
+        known = {id(v): o for (_, v, _), o in zip(read, odds, strict=True)}
+        out: list[list[Vote]] = [[] for _ in asked]
+        for n, vote, _ in drafts:
+            out[n].append(replace(vote, log_odds=known.get(id(vote))))
         return out
 
-    def forms(self, text: str, at: int, choice: int | None) -> tuple[str, str]:
+    def _vote(self, asked: Asking, text: str, finished: bool) -> tuple[Vote, int | None]:
+        verdict = read(self.prompt.parsing, text, asked.shown)
+        problem = problem_of(text, verdict, finished)
+        choice = None if problem or verdict.choice is None else asked.order[verdict.choice]
+        return Vote(asked.order, text, choice, None, problem), verdict.at
+
+    def verdicts(self, shown: tuple[str, str]) -> tuple[str, str]:
+        """The two that it may write. shown: the responses in their order."""
+        return forms_of(shown) if self.prompt.parsing == OWN_ANSWER else self.prompt.verdicts
+
+    def forms(self, text: str, at: int, choice: int | None, shown: tuple[str, str]) -> tuple[str, str]:
         """The two verdicts as they would stand at this place: the prompt's where the text has one of them, else the digits or
         letters that the judge used."""
+        if self.prompt.parsing == OWN_ANSWER:
+            return forms_of(shown)
         for forms in (self.prompt.verdicts, ("1", "2"), ("A", "B"), ("a", "b"), ("one", "two"), ("first", "second"), ("First", "Second")):  # fmt: skip
             if choice is not None and text.startswith(forms[choice], at):
                 return forms
@@ -173,16 +216,20 @@ class GenerativeJudge:
         pixels = self.processor.pictures(list(images))
         whole = self._with_images(text, pixels, len(images))
         ids = self.processor.tokenizer([whole], return_tensors="pt", add_special_tokens=False)["input_ids"]
-        limit = self.model.config.get_text_config().max_position_embeddings
-        if ids.shape[1] >= limit:
-            raise RecordError(
-                f"Question, picture and responses are {ids.shape[1]:,} tokens long; this model reads at most {limit:,}. "
-                "Shorten the text, or use a smaller --max-pixels."
-            )
+        self.check_length(ids.shape[1])
         at_image = (ids == self.model.config.image_token_id).int()
         return BatchFeature({
             **pixels, "input_ids": ids, "attention_mask": torch.ones_like(ids), "mm_token_type_ids": at_image,
         }).to(self.model.device)  # fmt: skip
+
+    def check_length(self, tokens: int) -> None:
+        """Raises RecordError where a conversation is longer than the model's context."""
+        limit = self.model.config.get_text_config().max_position_embeddings
+        if tokens >= limit:
+            raise RecordError(
+                f"Question, picture and responses are {tokens:,} tokens long; this model reads at most {limit:,}. "
+                "Shorten the text, or use a smaller --max-pixels."
+            )
 
     def _own(self, inputs: BatchFeature) -> dict[str, Tensor]:
         """What the model's own forward takes of them."""
@@ -193,11 +240,17 @@ class GenerativeJudge:
         self, images: Sequence[Image.Image], asked: str, written: str, verdicts: tuple[str, str] | None = None
     ) -> float:
         """Of the first verdict against the second after what the judge has written."""
-        inputs, (first, second) = self.before_verdict(
-            images, asked, written, verdicts or self.prompt.verdicts
-        )
-        logits = self.model(**self._own(inputs), logits_to_keep=1).logits[0, -1].double()
-        return float(logits[first] - logits[second])
+        return self._log_odds([(images, asked, written, verdicts or self.prompt.verdicts)])[0]
+
+    def _log_odds(
+        self, asked: Sequence[tuple[Sequence[Image.Image], str, str, tuple[str, str]]]
+    ) -> list[float]:
+        """(pictures, question, what is written, verdicts) each."""
+        talks = [
+            (images, self.conversation(text, len(images)) + _plain(self.processor, said))
+            for images, text, said, _ in asked
+        ]
+        return log_odds_all(self, talks, [forms for *_, forms in asked])
 
     def before_verdict(
         self, images: Sequence[Image.Image], asked: str, written: str, verdicts: tuple[str, str]
@@ -205,7 +258,7 @@ class GenerativeJudge:
         """The conversation up to the first token in which the two verdicts differ, and that token of each."""
         start = self.conversation(asked, len(images)) + _plain(self.processor, written)
         inputs, other = (self.inputs(images, start + v) for v in verdicts)
-        place = _parting(inputs["input_ids"][0], other["input_ids"][0])
+        place = parting(inputs["input_ids"][0].tolist(), other["input_ids"][0].tolist())
         first, second = (int(i["input_ids"][0, place]) for i in (inputs, other))
         for name in ("input_ids", "attention_mask", "mm_token_type_ids"):
             inputs[name] = inputs[name][:, :place]
@@ -213,47 +266,15 @@ class GenerativeJudge:
 
     def write(self, images: Sequence[Image.Image], asked: str, votes: int) -> list[tuple[str, bool]]:
         """(text, finished) of each answer. Never runs past the prompt's limit, the model's context or SECONDS."""
-        inputs = self.inputs(images, self.conversation(asked, len(images)))
-        room = self.model.config.get_text_config().max_position_embeddings - inputs["input_ids"].shape[1]
-        tokenizer, p = self.processor.tokenizer, self.prompt
-        temperature = p.voting_temperature if votes > 1 else p.temperature
-        ends = _ends(self.model, tokenizer)
-        how: Any = GenerationConfig(  # type: ignore[no-untyped-call]
-            max_new_tokens=min(p.max_new_tokens, room), max_time=SECONDS, do_sample=temperature > 0,
-            temperature=temperature or None, top_p=p.top_p if temperature else None, top_k=0 if temperature else None,
-            num_return_sequences=votes if temperature else 1, eos_token_id=ends, pad_token_id=tokenizer.pad_token_id or ends[0],
-            stop_strings=list(p.stop) or None,
-        )  # fmt: skip
-        devices = [self.model.device] if self.model.device.type == "cuda" else []
-        with torch.random.fork_rng(devices=devices):
-            torch.manual_seed(int(content_hash(*map(image_hash, images), asked), 16) % 2**31)
-            out = self.model.generate(**self._own(inputs), generation_config=how, tokenizer=tokenizer)
-        rows = out[:, inputs["input_ids"].shape[1] :].tolist()
-        return [self._read(row, ends) for row in rows] * (votes // len(rows))
+        return self._write_all([(images, asked)], votes)[0]
 
-    def _read(self, row: list[int], ends: list[int]) -> tuple[str, bool]:
-        end = next((i for i, token in enumerate(row) if token in ends), None)
-        text = str(
-            self.processor.tokenizer.decode(row if end is None else row[:end], skip_special_tokens=True)
-        )
-        return text, end is not None or any(text.rstrip().endswith(s) for s in self.prompt.stop)
-
-
-def _parting(a: Tensor, b: Tensor) -> int:
-    """Where two rows of ids first differ. Raises RecordError where one only continues the other."""
-    n = min(len(a), len(b))
-    different = (a[:n] != b[:n]).nonzero()
-    if not len(different):
-        raise RecordError("The prompt's two verdicts are the same for this model's tokenizer: choose others.")
-    return int(different[0])
-
-
-def _ends(model: Any, tokenizer: Any) -> list[int]:
-    said = model.generation_config.eos_token_id
-    listed = [said] if isinstance(said, int) else list(said or [])
-    return list(
-        dict.fromkeys([*listed, *([tokenizer.eos_token_id] if tokenizer.eos_token_id is not None else [])])
-    )
+    def _write_all(
+        self, asked: Sequence[tuple[Sequence[Image.Image], str]], votes: int
+    ) -> list[list[tuple[str, bool]]]:
+        seeds = [int(content_hash(*map(image_hash, images), text), 16) % 2**31 for images, text in asked]
+        talks = [(images, self.conversation(text, len(images))) for images, text in asked]
+        temperature = self.prompt.voting_temperature if votes > 1 else self.prompt.temperature
+        return written(self, talks, seeds, votes, temperature)
 
 
 def open_generative(contents: Contents, options: Options) -> GenerativeJudge:

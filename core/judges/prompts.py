@@ -87,6 +87,11 @@ PROMPTS: dict[str, Prompt] = {
             max_new_tokens=256, stop=("</answer>",), about="the same in few words, for a small model that was trained with it",
         ),
         Prompt(
+            "own-answer", "Question: {prompt} Response 1: {first} Response 2: {second} Which is better?", "<answer>", ("1", "2"), "own-answer",
+            max_new_tokens=96, stop=("</answer>",),
+            about="the judge writes its own answer and the response that says the same wins; for a small model that was trained with it",
+        ),
+        Prompt(
             "r1-reward", _ASK + _ONE_TWO + _TAGGED.replace("{tail}", "Compare them side by side inside <think> and </think>; a tie is not permitted. "),
             "<answer>", ("1", "2"), "r1-reward", max_new_tokens=4096, stop=("</answer>",),
             about="R1-Reward's form and its script's reading: what is not the number 1 counts as the second response",

@@ -21,6 +21,12 @@ def _scalar(options: Options) -> Judge:
     return ScalarJudge.load(options.model, options.device, options.dtype, options.revision)
 
 
+def _reasoning(options: Options) -> Judge:
+    from core.judges.reasoning import load_reasoning  # as above
+
+    return load_reasoning(options)
+
+
 def _rules(options: Options) -> Judge:
     from core.judges.hybrid import HybridJudge
 
@@ -32,6 +38,7 @@ __all__ = ["JUDGES", "Options"]
 JUDGES: dict[str, Callable[[Options], Judge]] = {
     "vl-mdr": _vlmdr,
     "scalar": _scalar,
+    "reasoning": _reasoning,
     "always-first": lambda _: always_first(),
     "longer": lambda _: longer(),
     "shorter": lambda _: shorter(),

@@ -29,7 +29,7 @@ from core.judges.features import TargetFunction
 from core.judges.options import Options
 from core.judges.pairs import chosen, rewards_of, shown_critique
 from core.judges.prompts import Prompt, find_prompt
-from core.judges.verdicts import REFUSED, RULES, TRUNCATED, problem_of
+from core.judges.verdicts import OWN_ANSWER, REFUSED, RULES, TRUNCATED, problem_of
 from core.model.files import CheckpointError
 from core.records import Comparison, JudgeCard, Judgement, Vote
 
@@ -434,6 +434,10 @@ def open_remote(address: str, options: Options) -> RemoteJudge:
         raise CheckpointError(f"'{address}' is not an address: it should look like http://localhost:8000/v1.")
     base = address.rstrip("/") if parts.path.strip("/") else f"{address.rstrip('/')}/v1"
     prompt = find_prompt(options.prompt)
+    if prompt.parsing == OWN_ANSWER:
+        raise CheckpointError(
+            f"The prompt '{prompt.name}' is read beside the responses, which a judge behind an address does not do: choose another --prompt."
+        )
     _library()
     served = options.served or _only_model(base, _to_the_end(_models(base, base)))
     votes = prompt.votes if options.votes is None else options.votes

@@ -23,7 +23,7 @@ from core.judges.inputs import BASELINE
 from core.judges.masked import regions_of
 from core.judges.pieces import SCOPES, Piece, pieces
 from core.judges.prompts import PLACES, Prompt
-from core.judges.verdicts import RULES
+from core.judges.verdicts import read
 from core.model.need import Pass
 from core.model.reader import Reader
 from core.records import Comparison, RecordError, Vote
@@ -124,7 +124,7 @@ def build_sides(
     image, texts = comparison.load_image(), (comparison.responses[a], comparison.responses[b])
     split = (tuple(pieces(texts[0], level)), tuple(pieces(texts[1], level)))
     blank = blank_image(image)
-    held = held_fixed(judge, votes, a, b)
+    held = held_fixed(judge, votes, a, b, comparison.responses)
     orders = [h.order for h in held]
     sides, features = [], None
     for h in held:
@@ -142,20 +142,23 @@ def build_sides(
     return sides, features
 
 
-def held_fixed(judge: Any, votes: Sequence[Vote], a: int, b: int) -> list[Held]:
+def held_fixed(judge: Any, votes: Sequence[Vote], a: int, b: int, responses: Sequence[str]) -> list[Held]:
     """Of each answer about these two that was read at its verdict. Raises RecordError where there is none among votes."""
     if not votes:
-        return [Held(order, judge.lead, judge.prompt.verdicts) for order in ((a, b), (b, a))]
+        return [
+            Held(order, judge.lead, judge.verdicts(_shown(order, responses))) for order in ((a, b), (b, a))
+        ]
     out = []
     for vote in votes:
         if vote.order not in ((a, b), (b, a)) or vote.log_odds is None:
             continue
         if not vote.text:
-            out.append(Held(vote.order, judge.lead, judge.prompt.verdicts))
+            out.append(Held(vote.order, judge.lead, judge.verdicts(_shown(vote.order, responses))))
             continue
-        found = RULES[judge.prompt.parsing](vote.text)
+        shown = _shown(vote.order, responses)
+        found = read(judge.prompt.parsing, vote.text, shown)
         if found.at is not None:
-            forms = judge.forms(vote.text, found.at, found.choice)
+            forms = judge.forms(vote.text, found.at, found.choice, shown)
             out.append(Held(vote.order, vote.text[: found.at], forms, vote.text))
     if not out or len(votes) > 1 and len({h.order for h in out}) < 2:
         raise RecordError(
@@ -163,6 +166,10 @@ def held_fixed(judge: Any, votes: Sequence[Vote], a: int, b: int) -> list[Held]:
             "regions to fall on: explain the verdict at once ('verdict') or one critique ('critique:0')."
         )
     return out
+
+
+def _shown(order: Sequence[int], responses: Sequence[str]) -> tuple[str, str]:
+    return responses[order[0]], responses[order[1]]
 
 
 def sentences_before(text: str, at: int) -> list[Piece]:

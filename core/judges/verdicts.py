@@ -8,9 +8,12 @@ numbers depend on them; each says so. All others give None where the text does n
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
+SENTENCE = re.compile(r"(?<=[.!?])\s+")
 TRUNCATED, REFUSED, UNPARSED = "cut off", "refused", "no verdict"
 
 
@@ -127,6 +130,34 @@ def prose(text: str) -> Verdict:
     return Verdict(SIDES[found[-1][group].lower()], found[-1].start(group))
 
 
+def own_answer(text: str) -> Verdict:
+    """Where a judge writes what the better response should say, the responses decide which it is: see `read`."""
+    del text
+    return NONE
+
+
+def nearest(answer: str, first: str, second: str) -> int | None:
+    """The response with the sentence that holds more of the answer's words and pairs of words; among equals the one of whose sentence, then the one
+    of which as a whole, more is in the answer. None where that is the same."""
+    words = _words(answer)
+    ranks = [
+        (*max(_shared(words, _words(s)) for s in SENTENCE.split(r)), _shared(words, _words(r))[1]) for r in (first, second)
+    ]
+    return None if ranks[0] == ranks[1] or not any(n for n, *_ in ranks) else int(ranks[1] > ranks[0])
+
+
+def _shared(said: Counter[tuple[str, ...]], sentence: Counter[tuple[str, ...]]) -> tuple[int, float]:
+    n = (said & sentence).total()
+    return n, n / max(1, sentence.total())
+
+
+def _words(text: str) -> Counter[tuple[str, ...]]:
+    """Words, and pairs of neighbours: words that changed places are another text."""
+    words = re.findall(r"\w+", text.lower())
+    return Counter([*((w,) for w in words), *pairwise(words)])
+
+
+OWN_ANSWER = "own-answer"
 RULES: dict[str, Callable[[str], Verdict]] = {
     "answer-tag": answer_tag,
     "r1-reward": r1_reward,
@@ -136,7 +167,24 @@ RULES: dict[str, Callable[[str], Verdict]] = {
     "multimodal-rewardbench": multimodal_rewardbench,
     "bracketed": bracketed,
     "prose": prose,
+    OWN_ANSWER: own_answer,
 }
+
+
+def read(rule: str, text: str, shown: tuple[str, str]) -> Verdict:
+    """shown: the two responses in their order. By a rule of RULES; "own-answer" is the response that is nearest to what stands
+    in the last <answer>, which is where its verdict begins."""
+    if rule != OWN_ANSWER:
+        return RULES[rule](text)
+    found = list(TAG.finditer(text))
+    choice = nearest(found[-1][1], *shown) if found else None
+    return NONE if choice is None else Verdict(choice, found[-1].start(1))
+
+
+def forms_of(shown: tuple[str, str]) -> tuple[str, str]:
+    """The two verdicts of "own-answer" as they would stand in <answer>: what each response says."""
+    one, other = (f" {r.strip().removesuffix('.')}</answer>" for r in shown)
+    return one, other
 
 
 def problem_of(text: str, verdict: Verdict, finished: bool) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 ASSETS = Path(__file__).parents[2] / "assets"
 EMBEDDED = ASSETS / "model"
 EMBEDDED_SCALAR = ASSETS / "scalar_model"
+EMBEDDED_REASONING = ASSETS / "reasoning_model"
 
 
 class CheckpointError(ValueError):

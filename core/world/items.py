@@ -41,7 +41,7 @@ class Item:
     evidence: tuple[Box, ...]
 
 
-def _unmark(marked: str) -> tuple[str, Spans]:
+def unmark(marked: str) -> tuple[str, Spans]:
     """Text without [brackets], and the spans that stood in them."""
     text, spans, at = "", [], 0
     for match in re.finditer(r"\[([^]]*)]", marked):
@@ -72,7 +72,7 @@ def build_item(question: Question, seed: str) -> Item:
     )
 
     def write(claim: Claim, as_short: bool) -> tuple[str, Spans]:
-        text, spans = _unmark(claim.short if as_short else claim.sentence)
+        text, spans = unmark(claim.short if as_short else claim.sentence)
         if quirk and quirk[0] is claim:
             text, _ = FAULTS[quirk[1]](random.Random(seed + text), text)
         return text, spans

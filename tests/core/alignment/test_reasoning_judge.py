@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections import Counter
 from dataclasses import replace
 from itertools import islice
@@ -24,12 +25,13 @@ from core.alignment.job import Job  # noqa: E402
 from core.alignment.policy import dataset, open_policy  # noqa: E402
 from core.alignment.reasoning_data import from_rows, read_questions, read_rows  # noqa: E402
 from core.alignment.reasoning_judge import attempts, hard, train  # noqa: E402
-from core.alignment.rewards import by_conclusion, format_reward, thoughts  # noqa: E402
+from core.alignment.rewards import format_reward, thoughts  # noqa: E402
+from core.alignment.sampling import sample  # noqa: E402
 from core.benchmarks import BENCHMARKS  # noqa: E402
 from core.judges.opening import open_judge  # noqa: E402
 from core.judges.options import Options  # noqa: E402
 from core.judges.prompts import PROMPTS, find_prompt  # noqa: E402
-from core.judges.verdicts import answer_tag  # noqa: E402
+from core.judges.verdicts import OWN_ANSWER, read  # noqa: E402
 from core.records import Judgement, Vote  # noqa: E402
 from core.world.splits import is_training  # noqa: E402
 
@@ -107,18 +109,36 @@ def test_the_scene_worlds_pairs_are_training_lessons_only():
 
 def test_thoughts_of_the_answer_key_say_the_verdict_that_follows():
     seen, faults = set(), Counter()
-    for pair in islice(key_texts.training_pairs(1), 240):
-        for right_first in (True, False):
-            text = key_texts.thought(pair, right_first, random.Random(f"{pair.id}{right_first}"))
-            choice = answer_tag(text).choice
-            assert choice == (0 if right_first else 1) and by_conclusion(thoughts(text), choice) == 1
-            assert format_reward([text]) == [1.0]
-            seen.add(thoughts(text).split(".")[0])
-        wrong = pair.item.answers[pair.wrong]
+    for pair in islice(key_texts.training_pairs(1), 480):
+        text, facts = key_texts.thought(pair, random.Random(pair.id))
+        for shown in (pair.texts, pair.texts[::-1]):
+            assert shown[read(OWN_ANSWER, text, shown).choice] == pair.texts[0]
+        assert format_reward([text]) == [1.0]
+        wrong, words = pair.item.answers[pair.wrong], [text[a:b] for a, b in facts]
         faults[wrong.spoils] += 1
-        if wrong.spoils not in key_texts.MANNER:  # the fact of the picture is named
-            assert key_texts._marked(pair.item.answers[0]) in text and key_texts._marked(wrong) in text
+        seen.add(thoughts(text).split(".")[0])
+        assert all(pair.texts[0][a:b] in words for a, b in pair.item.answers[0].spans)
+        if wrong.spans and wrong.spoils != "format":
+            assert key_texts._quoted(wrong).strip("[]") in words
     assert len(seen) > 60 and len(faults) > 12
+
+
+def test_steps_of_a_thought_are_true_of_the_picture():
+    """Against the picture itself, read anew from its own fields."""
+    steps = Counter()
+    for pair in islice(key_texts.training_pairs(2), 900):
+        said, picture = key_texts._steps(pair.item).replace("[", "").replace("]", ""), pair.item.picture
+        steps[pair.family] += bool(said)
+        for x, value in re.findall(r"\b([A-F]) is (\d)", said):
+            assert picture.values[picture.labels.index(x)] == int(value)
+        for name, value in re.findall(r"(\w+) has (\d)", said):
+            row = picture.cells[picture.names.index(name)]
+            assert int(value) == row[next(i for i, d in enumerate(picture.days) if d in pair.item.prompt)]
+        for a, b in re.findall(r"([A-F]) leads to ([A-F])", said):
+            assert picture.letters.index(b) == picture.letters.index(a) + 1
+        for shape, place in re.findall(r"The (\w+) is at the (\w+ \w+)", said):
+            assert [t.place for t in picture.things if t.shape == shape] == [place]
+    assert {f for f, n in steps.items() if n} == {"sum", "more", "path", "relation", "drink"}
 
 
 # -- what trains is what judges -------------------------------------------------------------------------------
@@ -170,7 +190,10 @@ def test_the_embedded_models_language_head_is_its_embeddings():
 
     judge, _ = load_checkpoint(None, "cpu")
     ours, its = model.model.state_dict(), judge.backbone.state_dict()
-    assert ours.keys() == its.keys() and all(torch.equal(v, its[k]) for k, v in ours.items())
+    # the table of words has rows for new ones
+    assert ours.keys() == its.keys() and all(
+        torch.equal(v[: len(its[k])], its[k]) for k, v in ours.items() if v.dim()
+    )
     assert processor.chat_template
 
 
@@ -271,7 +294,28 @@ def test_a_folder_belongs_to_one_training(job):
         reasoning_judge.claim(replace(j, seed=7))
 
 
-def test_difficulty_is_the_number_of_attempts(job, policy):
+def test_many_questions_at_once_are_answered_as_one_by_one(job, policy):
+    """Greedy answers of a padded batch against those that the judge writes to each question alone."""
+    j = job()
+    j.output.mkdir()
+    first_texts.make_data(j)
+    judge = open_judge(str(policy), Options(device="cpu", prompt="brief-think"))
+    judge.prompt = replace(judge.prompt, max_new_tokens=12)
+    asked = [
+        (
+            Image.open(j.pictures / q.image).convert("RGB"),
+            BRIEF.fill(q.question + " and more" * n, q.first, q.second),
+        )
+        for n, q in enumerate(read_questions(j.output / "data.jsonl"))
+    ]
+    alone = [judge.write([image], text, 1) for image, text in asked]
+    assert sample(judge, asked, 1, 0.0) == alone
+    drawn = sample(judge, asked, 3, 1.0, seed=5)
+    assert drawn == sample(judge, asked, 3, 1.0, seed=5) != sample(judge, asked, 3, 1.0, seed=6)
+    assert all(len(answers) == 3 for answers in drawn)
+
+
+def test_difficulty_is_the_number_of_attempts(job, policy, monkeypatch):
     j = job()
     j.output.mkdir()
     first_texts.make_data(j)
@@ -279,8 +323,8 @@ def test_difficulty_is_the_number_of_attempts(job, policy):
     judge = open_judge(str(policy), Options(device="cpu", prompt="brief-think"))
 
     def writes(*texts):
-        judge.write = lambda images, asked, votes: [(t, True) for t in texts]
-        return attempts(judge, question, j.pictures, 3)
+        monkeypatch.setattr(reasoning_judge, "sample", lambda *a: [[(t, True) for t in texts]])
+        return attempts(judge, [question], j.pictures, 3)[0]
 
     right, wrong = "<answer>1</answer>", "<answer>2</answer>"
     assert [

@@ -167,6 +167,23 @@ def test_log_odds_after_a_critique_are_read_where_it_decides(judge, folder):
     assert judged.critique == thought + "2</answer>" or judged.choice == 0
 
 
+def test_a_batch_of_comparisons_is_judged_as_each_alone(judge):
+    """Answers that are drawn too: each question has its own stream of random numbers, whatever it stands beside."""
+    asked = [
+        comparison(),
+        comparison(("one", "another, which is longer than that")),
+        comparison(("x", "y", "z")),
+    ]
+    for votes in (0, 1, 3):
+        one = with_prompt(judge, replace(PROMPTS["think"], max_new_tokens=12), votes)
+        together, alone = one.judge_batch(asked), [one.judge(c) for c in asked]
+        for a, b in zip(together, alone, strict=True):
+            assert [(v.order, v.text, v.choice, v.problem) for v in a.votes] == [
+                (v.order, v.text, v.choice, v.problem) for v in b.votes
+            ]
+            assert a.rewards == pytest.approx(b.rewards, abs=1e-4, nan_ok=True)
+
+
 def test_answers_without_a_verdict_are_kept_counted_and_say_why(judge):
     c = comparison()
     texts = {

@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 
 from core.judges.pairs import chosen, pair_margin, rewards_of
 from core.judges.prompts import PROMPTS, find_prompt
-from core.judges.verdicts import RULES, Verdict, problem_of, unified_reward_right
+from core.judges.verdicts import (
+    NONE,
+    OWN_ANSWER,
+    RULES,
+    Verdict,
+    forms_of,
+    problem_of,
+    read,
+    unified_reward_right,
+)
 from core.model.loading import CheckpointError
 from core.records import Vote
 
@@ -104,7 +113,7 @@ def test_why_there_is_no_verdict():
     assert problem_of("<answer>1</answer>", Verdict(0, 8), False) == ""
 
 
-@pytest.mark.parametrize("name", PROMPTS)
+@pytest.mark.parametrize("name", [p.name for p in PROMPTS.values() if p.parsing != OWN_ANSWER])
 def test_every_prompt_reads_its_own_verdicts(name):
     prompt = PROMPTS[name]
     close = {"<answer>": "</answer>", "<answer>Answer ": " is better</answer>", "Answer ": " is better", "[[": "]]",
@@ -172,3 +181,33 @@ def test_votes_by_hand():
     assert pair_margin(votes, 0, 1) == pytest.approx(expected)
     assert math.isnan(pair_margin([vote((0, 1), None)], 0, 1))
     assert chosen((0.5, -0.5)) == 0 and chosen((0.0, 0.0)) is None and chosen((math.nan,) * 2) is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "first", "second", "choice"),
+    [
+        ("The star is red", "The star is red.", "The star is blue.", 0),
+        ("The star is red", "The star is blue, you fool.", "The star is red.", 1),
+        ("There is a red star", "There is a red star and a blue cross.", "There is a red star.", 1),
+        ("3", "3.", "4.", 0),
+        ("The star is red", "The star is red, stupid.", "The star is red.", 1),
+        ("The star is red", "The star is red. Music is fun.", "The star is red.", 1),
+        ("The star is red", "star The is red.", "The star is red.", 1),  # words that changed places
+        ("above", "The star is above the cross.", "above", 1),
+        ("", "a", "b", None),
+        ("purple", "red", "blue", None),
+        ("red", "red", "red", None),
+    ],
+)
+def test_the_response_that_says_what_the_judge_would_answer(answer, first, second, choice):
+    text = f"<think>I see it.</think><answer> {answer}</answer>"
+    found = read(OWN_ANSWER, text, (first, second))
+    assert found.choice == choice and (choice is None or text[found.at :].startswith(f" {answer}"))
+    back = read(OWN_ANSWER, text, (second, first)).choice
+    assert back == (None if choice is None else 1 - choice)
+    assert RULES[OWN_ANSWER](text) == NONE == read(OWN_ANSWER, answer, (first, second))
+
+
+def test_the_two_forms_differ_though_one_response_continues_the_other():
+    one, other = forms_of(("There is a star.", "There is a star and a cross."))
+    assert not one.startswith(other) and not other.startswith(one)

@@ -78,7 +78,9 @@ def thought(pair: Pair, rng: random.Random) -> tuple[str, Spans]:
     claim = _claim(right)
     sees = rng.choice(SEES).format(what=_steps(pair.item) + claim)
     against = rng.choice(then).format(right=_quoted(right), wrong=_quoted(wrong))
-    return unmark(f"<think>{sees}{against}</think><answer> {claim}</answer>")  # a blank: words are single tokens behind one
+    return unmark(
+        f"<think>{sees}{against}</think><answer> {claim}</answer>"
+    )  # a blank: words are single tokens behind one
 
 
 def _quoted(answer: Answer) -> str:

@@ -128,6 +128,7 @@ def test_pages_and_charts_have_names_and_accordions_a_state(tab, server):
 
 
 def test_the_keys_can_be_turned_off(tab, server):
+    tab.set_viewport_size({"width": WIDTHS[0], "height": 1000})
     tab.goto(server + "failures")
     row = tab.locator("#item .small").first
     expect(row).to_contain_text("row", timeout=60_000)
@@ -193,6 +194,7 @@ def test_the_keyboard_alone_reaches_judge(tab, server):
 
 
 def test_a_dropdown_left_by_keyboard_closes(tab, server):
+    tab.set_viewport_size({"width": WIDTHS[0], "height": 1000})
     tab.goto(server + "failures")
     expect(tab.locator("#item .small").first).to_contain_text("row", timeout=60_000)
     tab.locator("#subgroup input").focus()  # opens it; its list is long enough to scroll

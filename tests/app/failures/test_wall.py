@@ -73,7 +73,8 @@ def inside(page, what, box):
 
 def test_three_clicks_from_the_front_page_to_a_failure_explained(page, server):
     page.goto(server)
-    page.get_by_role("link", name="Failures").click()  # 1
+    expect(page.locator(".verdict").first).to_be_visible(timeout=60_000)
+    page.get_by_role("link", name="Failures", exact=True).click()  # 1
     row = worst(stored("vl-mdr"))[2]
     page.locator(f"#wall a[data-row='{row}']").click(timeout=60_000)  # 2
     expect(page.locator("#item .item-head")).to_contain_text(f"row {row} ")

@@ -354,9 +354,13 @@ def doors(hosts: Hosts, head: str, logins: Logins | None, find: Finder | None = 
         yield
 
     return {
-        "app_kwargs": {"middleware": [
-            Middleware(Policy, hashes=script_hashes(head)), Middleware(Previews, find=None if logins else find),
-        ], "lifespan": closed},
+        "app_kwargs": {
+            "middleware": [
+                Middleware(Policy, hashes=script_hashes(head)),
+                Middleware(Previews, find=None if logins else find),
+            ],
+            "lifespan": closed,
+        },
         "max_threads": THREADS,
         "auth": logins,
     }

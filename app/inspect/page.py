@@ -310,7 +310,11 @@ class InspectPage:
             self.bundle = gr.Button("Download as a bundle", size="sm", elem_id="bundle", min_width=130)
             self.exports = {
                 kind: gr.Button(label, size="sm", elem_id=f"export-{kind}", min_width=130)
-                for kind, label in (("html", "Download as a page"), ("png", "Figure, PNG"), ("svg", "Figure, SVG"))
+                for kind, label in (
+                    ("html", "Download as a page"),
+                    ("png", "Figure, PNG"),
+                    ("svg", "Figure, SVG"),
+                )
             }
             self.open = gr.UploadButton(
                 "Open a bundle", file_types=[".zip"], size="sm", elem_id="open-bundle", min_width=130
@@ -394,8 +398,12 @@ class InspectPage:
         for kind, button in self.exports.items():
             self.files.offer(button, partial(self.on_export, kind), [self.view])
         self.open.upload(self.on_open_bundle, [self.open], [*fields, *shown], **LANE, **quiet)
-        shared = self.link_button.click(self.on_link, [self.view, self.example, *inputs], [self.link], **PRIVATE)
-        shared.success(None, [self.link], None, js="(link) => { window.rewardscopeAddress.copy(link); }", **PRIVATE)
+        shared = self.link_button.click(
+            self.on_link, [self.view, self.example, *inputs], [self.link], **PRIVATE
+        )
+        shared.success(
+            None, [self.link], None, js="(link) => { window.rewardscopeAddress.copy(link); }", **PRIVATE
+        )
         self.address.change(None, [self.address], None, js=address.SHOWN, **PRIVATE)
         demo.unload(self.on_leave)
 
@@ -424,7 +432,10 @@ class InspectPage:
         }  # fmt: skip
 
     def _address(self, view: views.View) -> str:
-        first = first_target(self.judge, view.judgement, view.pair), default_method(self.judge, view.comparison)
+        first = (
+            first_target(self.judge, view.judgement, view.pair),
+            default_method(self.judge, view.comparison),
+        )
         return query_of(view, self.origins, self.judge.card, first)
 
     def _map_values(self, view: views.View) -> dict[str, Any]:
@@ -584,15 +595,28 @@ class InspectPage:
             if max(pair) >= len(view.comparison.responses):
                 raise RecordError(f"There is no pair {asked.pair} here: this comparison has fewer responses.")
             if pair != view.pair:
-                found, parts = lane.run_on_model(checked_pair, self.judge, view.comparison, view.judgement, pair)
-                view = replace(view, pair=pair, ablation=None, parts=None, image_ablation=None).explained_by(found, parts)
+                found, parts = lane.run_on_model(
+                    checked_pair, self.judge, view.comparison, view.judgement, pair
+                )
+                view = replace(view, pair=pair, ablation=None, parts=None, image_ablation=None).explained_by(
+                    found, parts
+                )
             first = view.explanation
-            target, method = asked.target or (first.target_key if first else "margin"), asked.method or ASKED.method
-            if (asked.target or asked.method) and first and (target, method) != (first.target_key, first.method_key):
+            target, method = (
+                asked.target or (first.target_key if first else "margin"),
+                asked.method or ASKED.method,
+            )
+            if (
+                (asked.target or asked.method)
+                and first
+                and (target, method) != (first.target_key, first.method_key)
+            ):
                 stop = time.monotonic() + UNASKED
                 request = Request(pair, target, method, level=asked.level or ASKED.level)
                 watch = {"cancelled": lambda: time.monotonic() > stop}
-                found = lane.run_on_model(explained, self.judge, view.comparison, view.judgement, request, watch=watch)
+                found = lane.run_on_model(
+                    explained, self.judge, view.comparison, view.judgement, request, watch=watch
+                )
                 view = view.explained_by(found)
         except Cancelled:
             return self._show(view, _alert("The map of this address takes long: press Explain for it."))
@@ -627,9 +651,7 @@ class InspectPage:
             *_fill(view), *self._nothing("", view, _working(JUDGING)), Wanted(number, comparison, asked=more),
         )  # fmt: skip
 
-    def _replayed(
-        self, number: int, filled: links.View, comparison: Comparison, asked: Inspect
-    ) -> tuple:
+    def _replayed(self, number: int, filled: links.View, comparison: Comparison, asked: Inspect) -> tuple:
         """The edits of an address made again, each judged: what they did is measured here, not believed."""
         assert asked.edits
         try:
@@ -650,7 +672,9 @@ class InspectPage:
         asked, problems = address.read(Inspect, query)
         view, problem = links.open_link({k: v for k, v in vars(asked).items() if v is not None}, self.library)
         if asked.judge and asked.judge != self.judge.card.id and view:
-            problems.append(f"This address was made with the judge {asked.judge}; here {self.judge.card.id} judges.")
+            problems.append(
+                f"This address was made with the judge {asked.judge}; here {self.judge.card.id} judges."
+            )
         for said in filter(None, [*problems, problem]):
             gr.Warning(escape(said))  # Gradio shows its messages as HTML
         if view is None:
@@ -746,7 +770,9 @@ class InspectPage:
         """kind: "html" the whole comparison as a page of its own; "png", "svg" its map and contributions as a figure."""
         with _told():
             v = needed(view)
-            shown = export.Exported(v.comparison, v.judgement, v.explanation, v.pair, self.judge.card, v.image_ablation)
+            shown = export.Exported(
+                v.comparison, v.judgement, v.explanation, v.pair, self.judge.card, v.image_ablation
+            )
             data = export.page(shown).encode() if kind == "html" else export.figure(shown, kind)
         path = downloads.folder() / export.name(shown, kind)
         path.write_bytes(data)

@@ -86,7 +86,9 @@ def test_hostile_addresses_are_said_in_a_sentence_and_do_nothing(browser, server
     evil = "%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E"
     page.goto(server + f"?example=count&target={evil}&pair=AA&edits=%20&a={evil}&judge={evil}")
     expect(page.locator("#said-response-a")).to_contain_text("<img src=x onerror=alert(1)>", timeout=60_000)
-    expect(page.get_by_text("The target of this address cannot be read and is left out.")).to_be_visible(timeout=20_000)
+    expect(page.get_by_text("The target of this address cannot be read and is left out.")).to_be_visible(
+        timeout=20_000
+    )
     expect(page.get_by_text("made with the judge <img src=x onerror=alert(1)>")).to_be_visible()
     page.wait_for_timeout(500)
     assert not dialogs and page.locator("img[src=x]").count() == 0
@@ -117,7 +119,9 @@ def test_a_link_is_copied_and_opens_the_same(browser, server):
     context.close()
 
 
-@pytest.mark.parametrize(("kind", "start"), [("html", b"<!DOCTYPE html>"), ("png", b"\x89PNG"), ("svg", b"<?xml")])
+@pytest.mark.parametrize(
+    ("kind", "start"), [("html", b"<!DOCTYPE html>"), ("png", b"\x89PNG"), ("svg", b"<?xml")]
+)
 def test_a_comparison_is_taken_away(browser, server, tmp_path, kind, start):
     page = opened(browser, server)
     page.locator("#sharing").scroll_into_view_if_needed()

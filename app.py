@@ -38,9 +38,7 @@ from core.records.gallery import read as read_gallery
 from core.runs.library import Library
 
 
-def with_judge(
-    args: argparse.Namespace, desk: Desk
-) -> tuple[gr.Blocks, Callable[[], None], Finder]:
+def with_judge(args: argparse.Namespace, desk: Desk) -> tuple[gr.Blocks, Callable[[], None], Finder]:
     """The interface, what is to be done once it is served, and what its links are previewed by."""
     options = options_of(args)
     try:

@@ -6,10 +6,10 @@
   const NAME = 'rewardscope-tour';
   // Where a step points: the first of these that can be seen. A page names its places by data-tour-at; ids are the fallback.
   const PLACES = {
-    asked: ['#prompt'],
+    asked: ['#said-prompt'],
     won: ['#verdict'],
-    why: ['#heat', '#waterfall', '#both-orders'],
-    change: ['#response-b', '#judge'],
+    why: ['#heat', '#contributions', '#orders'],
+    change: ['#said-response-b', '#judge'],
   };
   let at = -1, marked = null;
 

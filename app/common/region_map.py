@@ -154,13 +154,11 @@ def grid_words(explanation: Explanation) -> str:
     rows, columns = len(explanation.patch_values), len(explanation.patch_values[0])
     what = "cells" if explanation.method_key == "windows" else "regions"
     side = {"windows": FINER, "occlusion": WINDOW}.get(explanation.method_key)
-    how = "one value each"
+    how = ""
     if side:
         sides = f"{min(side, rows)} × {min(side, columns)}"
-        how = f"each the mean over the grey windows of {sides} {what} that cover it"
-    return (
-        f"Measured on {rows} × {columns} {what}, {how}; smooth between their centres, nothing finer is known."
-    )
+        how = f", each the mean over the grey windows of {sides} {what} that cover it"
+    return f"Measured on {rows} × {columns} {what}{how}; smooth between their centres."
 
 
 def strongest(explanation: Explanation, full: float) -> str:
@@ -176,7 +174,7 @@ def strongest(explanation: Explanation, full: float) -> str:
 def legend(explanation: Explanation, a: int, b: int) -> Legend:
     kind = explanation.target_key.partition(":")[0]
     first, second = letter(a), letter(b)
-    unit = f"what a region adds to the {explanation.target}"
+    unit = f"adds to the {explanation.target}"
     if kind == "gate":
         what = explanation.target.removesuffix(" logit")
         note = "No response has a part in a gate: it reads image and prompt alone."

@@ -103,7 +103,7 @@ def test_full_colour_is_the_largest_region_but_never_next_to_nothing():
 def test_the_bar_has_numbers_and_the_targets_own_ends():
     page = str(region_map.map_html(WHITE, explanation(), (0, 2)))
     assert re.findall(r"<span>([-+]?[0-9.]+)</span>", page) == ["-0.50", "-0.25", "0.00", "+0.25", "+0.50"]
-    assert "what a region adds to the margin A − B" in page and "speaks for C" in page
+    assert "adds to the margin A − B" in page and "speaks for C" in page
     gate = explanation(target_key="gate:counting", target="Counting gate logit")
     page = str(region_map.map_html(WHITE, gate, (0, 1)))
     assert "raises the Counting gate" in page and "speaks for" not in page
@@ -112,7 +112,7 @@ def test_the_bar_has_numbers_and_the_targets_own_ends():
 
 
 def test_the_caption_says_the_grid_and_how_windows_are_spread():
-    assert "2 × 2 regions, one value each" in region_map.grid_words(explanation())
+    assert "2 × 2 regions; smooth between" in region_map.grid_words(explanation())
     fine = explanation(regions=tuple((0.1,) * 9 for _ in range(6)), method_key="windows")
     assert "6 × 9 cells, each the mean over the grey windows of 2 × 2 cells" in region_map.grid_words(fine)
     assert "windows of 2 × 2 regions" in region_map.grid_words(explanation(method_key="occlusion"))

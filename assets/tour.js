@@ -8,7 +8,7 @@
   const PLACES = {
     asked: ['#said-prompt'],
     won: ['#verdict'],
-    why: ['#heat', '#contributions', '#orders'],
+    why: ['#heat', '#contributions', '#both-orders'],
     change: ['#said-response-b', '#judge'],
   };
   let at = -1, marked = null;

@@ -10,19 +10,10 @@ from markupsafe import Markup
 
 from app.common.html import NOTHING, html
 from core.benchmarks import BENCHMARKS
-from core.benchmarks.audit import (
-    INFERRED,
-    NEAR,
-    SIGNS,
-    Audit,
-    Fit,
-    Mark,
-    decimals,
-    fewest_unscored,
-    passes_by_chance,
-)
+from core.benchmarks.audit import SIGNS, Audit, Mark
 from core.benchmarks.pasted import MACRO, OVERALL, PLUS
 from core.benchmarks.published import Published
+from core.benchmarks.readings import INFERRED, NEAR, Fit, decimals, fewest_unscored, passes_by_chance
 
 Audited = tuple[Published, Audit]
 CLASSES = {Mark.ADDS_UP: "yes", Mark.PARTLY: "partly", Mark.DOES_NOT: "no", Mark.UNCHECKED: "open"}
@@ -196,7 +187,7 @@ def limits_html() -> Markup:
         <li>Readings known here: VL-RewardBench as in its own script (183/749/318), as in R1-Reward's (484/448/318) and as in UnifiedReward's (631/301/318);
         MM-RLHF-RewardBench 42/37/34/32/25, 170 pairs, 46 questions; an overall over all questions or, where no macro is printed, as the mean of the columns.</li>
         <li>Multimodal RewardBench prints no sizes of safety and VQA. Those used here (1,004 and 1,202; 506 without toxicity) were inferred from the eight rows of its
-        README, so that those eight fit is no evidence, and no row of it is called more than “partly”.</li>
+        README, so it proves nothing that those eight fit, and every row of it is called “partly” at the most.</li>
         <li>Few decimals prove little: with one decimal and 749 questions every number is a whole count. How often a random number would pass stands beside each column.</li>
         <li>Swapped columns are looked for only where three columns are printed with two decimals.</li></ul>
         """,

@@ -1,36 +1,23 @@
-"""Does a published row add up? Which grouping, averaging and whole counts its printed numbers fit, if any.
-
-Three groupings of VL-RewardBench circulate, columns get swapped, "overall" is sometimes a plain mean. A row printed
-with d decimals fits a grouping if every column is some k/n after rounding or cutting off, and the overall is the sum of such
-k over the sum of n. Official scripts drop unscored rows, so a row may miss by a little: that is said, not hidden.
-"""
+"""Does a published row add up? A mark, and what the audit says. Each sentence is one that its numbers prove: it names the reading it
+speaks of, and says "fits", not "is", where another reading that is not known here could give the same numbers."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from fractions import Fraction
-from functools import lru_cache
-from itertools import permutations
 
-from core.benchmarks import BENCHMARKS
 from core.benchmarks.published import Published
-
-NEAR = 0.5  # points by which a row may miss where the official script drops unscored rows
-MISPRINT = 0.02  # with whole counts in every column, an overall this near is a slip of rounding
-INFERRED = {"multimodal-rewardbench"}  # its sizes are not all printed: whole counts prove nothing there
-
-# Multimodal RewardBench prints no sizes of safety and VQA: these reproduce all eight rows of Meta's README.
-MULTIMODAL_README = {
-    "correctness": 623, "preference": 654, "knowledge": 630, "reasoning": 1098, "safety": 1004, "vqa": 1202,
-}  # fmt: skip
-MULTIMODAL_SEVEN = {
-    "correctness": 623, "preference": 654, "knowledge": 630, "math": 514, "coding": 584, "safety": 506, "vqa": 1202,
-}  # fmt: skip
-# Printed beside the columns, by name: of how many it must be a whole count.
-BESIDE = {"mm-rlhf-rewardbench": {"Acc": 170, "Acc+": 46}}
+from core.benchmarks.readings import (
+    NEAR,
+    Fit,
+    MacroCheck,
+    fewest_unscored,
+    fits_of,
+    impossible_in,
+    macro_of,
+    sizes_of,
+)
 
 
 class Mark(StrEnum):
@@ -45,49 +32,6 @@ class Mark(StrEnum):
 
 
 SIGNS = {Mark.ADDS_UP: "✔", Mark.PARTLY: "~", Mark.DOES_NOT: "✖", Mark.UNCHECKED: "?"}
-
-
-@dataclass(frozen=True)
-class Fit:
-    """How a row fits one grouping, its columns read as `read_as` (printed column -> group).
-
-    counts: per group the k with k/n printed as the row has it. allowed: the overall, in percent, that those columns leave
-    room for under `average` ("micro", "plain mean"), before it is rounded; overall_gap: how far, in points, the printed
-    overall lies from what that range prints as; 0 is a fit. inferred: whether the sizes are.
-    """
-
-    grouping: str
-    sizes: dict[str, int]
-    read_as: dict[str, str]
-    counts: dict[str, tuple[int, ...]]
-    average: str
-    allowed: tuple[float, float]
-    overall_gap: float
-    inferred: bool
-
-    @property
-    def whole(self) -> int:
-        """Columns that are some k/n."""
-        return sum(bool(k) for k in self.counts.values())
-
-    @property
-    def exact(self) -> bool:
-        if self.inferred:
-            return self.overall_gap == 0
-        return self.whole == len(self.counts) and self.overall_gap <= MISPRINT
-
-    @property
-    def swapped(self) -> bool:
-        return any(a != b for a, b in self.read_as.items())
-
-
-@dataclass(frozen=True)
-class MacroCheck:
-    """allowed: the mean of the printed columns, in percent, however they were rounded or cut off. gap: how far, in points, the
-    printed macro lies from what that range may print as."""
-
-    allowed: tuple[float, float]
-    gap: float
 
 
 @dataclass(frozen=True)
@@ -113,160 +57,105 @@ class Audit:
         return self.sentences[0]
 
 
-def whole_counts(printed: str, n: int) -> tuple[int, ...]:
-    """All k whose 100 k/n, rounded or cut off at the printed decimals, is the printed number."""
-    value, half = float(printed), half_unit(printed)
-    low, high = math.ceil((value - half) * n / 100 - 1e-9), math.floor((value + half) * n / 100 + 1e-9)
-    cut = [k for k in (high + 1,) if k <= n and value <= 100 * k / n < value + 2 * half - 1e-9]
-    return tuple([*range(max(low, 0), min(high, n) + 1), *cut])
-
-
-@lru_cache(maxsize=256)
-def passes_by_chance(decimals: int, n: int) -> float:
-    """The share of all numbers from 0 to 100 with so many decimals that are some k/n: how little a whole count proves."""
-    unit = 10**decimals
-    found: set[int] = set()
-    for k in range(n + 1):
-        exact = Fraction(100 * k * unit, n)
-        half = Fraction(1, 2)
-        found |= {math.ceil(exact - half), math.floor(exact + half), math.floor(exact)}
-    return len(found) / (100 * unit + 1)
-
-
-def decimals(printed: str) -> int:
-    return len(printed.partition(".")[2])
-
-
-def half_unit(printed: str) -> float:
-    return 0.5 * 10.0 ** -decimals(printed)
-
-
-def interval(printed: str) -> tuple[float, float]:
-    """What may be printed so, rounded or cut off."""
-    value, half = float(printed), half_unit(printed)
-    return value - half, value + 2 * half
-
-
-def sizes_of(benchmark: str) -> dict[str, dict[str, int]]:
-    """Grouping name -> group -> number of rows; the official one first."""
-    if benchmark == "multimodal-rewardbench":
-        return {"official": MULTIMODAL_README, "seven columns": MULTIMODAL_SEVEN}
-    return {g.name: g.expected for g in BENCHMARKS[benchmark].groupings if g.expected}
-
-
 def audit(row: Published) -> Audit:
-    from core.benchmarks.audit_words import verdict
-
     official = next(iter(sizes_of(row.benchmark)))
-    fits = sorted(_fits(row), key=lambda f: (not f.exact, f.overall_gap, f.swapped, f.grouping != official))
-    return verdict(row, fits, _impossible(row, fits), _macro(row), official)
+    fits = sorted(fits_of(row), key=lambda f: (not f.exact, f.overall_gap, f.swapped, f.grouping != official))
+    return _verdict(row, fits, impossible_in(row, fits), macro_of(row), official)
 
 
-def _fits(row: Published) -> Iterator[Fit]:
-    for grouping, sizes in sizes_of(row.benchmark).items():
-        if set(sizes) != set(row.columns):
-            continue
-        columns = list(row.columns)
-        # Swapped columns are looked for only in rows of three columns with two decimals: elsewhere something
-        # always fits by chance.
-        precise = len(columns) == 3 and all(half_unit(v) < 0.01 for v in row.columns.values())
-        orders = permutations(columns) if precise else [tuple(columns)]
-        for order in orders:
-            read_as = dict(zip(columns, order, strict=True))
-            counts = {g: whole_counts(row.columns[c], sizes[g]) for c, g in read_as.items()}
-            # Where a macro is printed beside it, the overall is no plain mean.
-            for average in ("micro",) if row.macro else ("micro", "plain mean"):
-                if row.overall is not None:
-                    allowed = _allowed(row, sizes, read_as, counts, average)
-                    gap = _overall_gap(row.overall, *allowed, row.benchmark in INFERRED)
-                    yield Fit(
-                        grouping, sizes, read_as, counts, average, allowed, gap, row.benchmark in INFERRED
-                    )
-
-
-def _allowed(
-    row: Published, sizes: dict[str, int], read_as: dict[str, str], counts: dict[str, tuple[int, ...]], average: str
-) -> tuple[float, float]:  # fmt: skip
-    """Lowest and highest overall that the printed columns leave room for."""
-    low = high = 0.0
-    for column, group in read_as.items():
-        weight = sizes[group] / sum(sizes.values()) if average == "micro" else 1 / len(sizes)
-        value, half = float(row.columns[column]), half_unit(row.columns[column])
-        k = counts[group]
-        # Whole counts narrow a column; where there are none, its rounding interval stands in.
-        narrow = k and row.benchmark not in INFERRED
-        ends = (
-            (100 * k[0] / sizes[group], 100 * k[-1] / sizes[group])
-            if narrow
-            else (value - half, value + half)
+def _verdict(
+    row: Published, fits: Sequence[Fit], impossible: tuple[str, ...], macro: MacroCheck | None, official: str
+) -> Audit:
+    also: tuple[str, ...] = (f"Printed but impossible: {'; '.join(impossible)}.",) if impossible else ()
+    wrong_macro = macro is not None and macro.gap > 0
+    if macro is not None and wrong_macro:
+        also = (
+            f"The macro average {row.macro} is not the mean of the printed columns: it is {macro.gap:.1f} points off.",
+            *also,
         )
-        low, high = low + weight * ends[0], high + weight * ends[1]
-    return low, high
+    if not row.columns or not fits:
+        sentence = (
+            "No overall is given: nothing to check the columns against."
+            if row.columns and row.overall is None
+            else "Only an overall is given: nothing to check it against."
+        )
+        mark = Mark.DOES_NOT if wrong_macro else Mark.UNCHECKED
+        said = (*also, sentence) if wrong_macro else (sentence, *also)
+        return Audit(tuple(fits), None, mark, said, False, impossible, macro)
+    micro = any(f.exact and f.average == "micro" for f in fits)
+    exact = [f for f in fits if f.exact and (f.average == "micro" or not micro)]
+    if exact:
+        first, sentences = _exact(exact, official)
+        comparable = any(f.grouping == official and not f.swapped and f.average == "micro" for f in exact)
+        full = comparable and not first.inferred and not first.overall_gap and not impossible
+        mark = Mark.ADDS_UP if full else Mark.PARTLY
+    else:
+        first, mark, sentences, comparable = _inexact(row, fits, official)
+    if wrong_macro:
+        mark = Mark.DOES_NOT
+        sentences, also = (also[0], *sentences), also[1:]
+    return Audit(tuple(fits), first, mark, (*sentences, *also), comparable, impossible, macro)
 
 
-def _overall_gap(overall: str, low: float, high: float, inferred: bool) -> float:
-    """0 where the range has something that prints as the overall: rounded, or cut off as the columns may be."""
-    printed, half = float(overall), half_unit(overall) + 1e-9
-    if not inferred and low - 2 * half + 1e-8 < printed <= high:
-        return 0.0
-    return max(0.0, low - half - printed, printed - high - half)
+def _inexact(row: Published, fits: Sequence[Fit], official: str) -> tuple[Fit, Mark, tuple[str, ...], bool]:
+    plain = [f for f in fits if not f.swapped and f.average == "micro"]
+    near = [f for f in plain if f.overall_gap <= NEAR]
+    if not near:
+        best = min(plain, key=lambda f: f.overall_gap)
+        far = f"Fits no known grouping: the nearest, {_sizes(best)}, is {best.overall_gap:.2f} points off"
+        return best, Mark.DOES_NOT, (f"{far}, which takes {_unscored(row, best)}.",), False
+    nearest = min(near, key=lambda f: (-f.whole, f.overall_gap))
+    best = next(
+        (f for f in near if f.grouping == official), nearest
+    )  # what the row says it is, where that may be
+    gap = f"{best.overall_gap:.2f} points off" if best.overall_gap else "the overall fits"
+    if best.grouping != official:
+        return best, Mark.PARTLY, (f"Near {_named(best)}: {gap}. Not comparable.",), False
+    broken = [c for c, g in best.read_as.items() if not best.counts[g]]
+    but = "" if best.overall_gap else f", but not {' and '.join(broken)} in whole counts"
+    sentences = [f"Near the official groups: {gap}{but}, as when unscored rows are dropped."]
+    if nearest is not best:
+        sentences.append(f"Nearer to {_named(nearest)}, {nearest.overall_gap:.2f} points off.")
+    return best, Mark.PARTLY, tuple(sentences), True
 
 
-def _macro(row: Published) -> MacroCheck | None:
-    if row.macro is None or not row.columns:
-        return None
-    ends = [interval(v) for v in row.columns.values()]
-    low, high = (sum(e[i] for e in ends) / len(ends) for i in (0, 1))
-    least, most = interval(row.macro)
-    return MacroCheck(
-        (low, high), max(0.0, low - most, least - high) if (low > most or high < least) else 0.0
-    )
+def _unscored(row: Published, fit: Fit) -> str:
+    fewest = fewest_unscored(row, fit)
+    if fewest is None:
+        return "more than unscored rows"
+    return f"at least {fewest:,} unscored rows of {sum(fit.sizes.values()):,}"
 
 
-def _impossible(row: Published, fits: list[Fit]) -> tuple[str, ...]:
-    """Printed numbers that are not k/n of their own group under any reading."""
-    if row.benchmark in INFERRED:
-        return ()
-    out = [
-        f"{column} {printed} is not possible with {' or '.join(map(str, sorted({f.sizes[f.read_as[column]] for f in fits})))} questions"
-        for column, printed in row.columns.items()
-        if fits and not any(f.counts[f.read_as[column]] for f in fits)
-    ]
-    for name, n in BESIDE.get(row.benchmark, {}).items():
-        printed = row.plus if name == "Acc+" else row.overall
-        if printed and not whole_counts(printed, n):
-            out.append(f"{name} {printed} is not possible with {n} questions")
-    return tuple(out)
+def _exact(exact: Sequence[Fit], official: str) -> tuple[Fit, tuple[str, ...]]:
+    straight = [f for f in exact if not f.swapped]
+    chosen = straight or exact
+    first = next((f for f in chosen if f.grouping == official), chosen[0])
+    if first.inferred:
+        return first, (_inferred(first, official),)
+    counts = ", ".join(f"{k[0]}/{first.sizes[g]}" for g, k in first.counts.items() if len(k) == 1)
+    counts = f" ({counts})" if counts else ""
+    slip = ("The printed overall is off in its last digit.",) if first.overall_gap else ()
+    if first.grouping == official and not first.swapped and first.average == "micro":
+        others = sorted({_sizes(f) for f in chosen if f.sizes != first.sizes})
+        rest = (f"So would {', '.join(others)}.",) if others else ()
+        return first, (f"Fits the official groups {_sizes(first)} in whole counts{counts}.", *rest, *slip)
+    swapped = ", ".join(f"{c} read as {g}" for c, g in first.read_as.items() if c != g)
+    note = f" if columns are swapped: {swapped}" if first.swapped else ""
+    mean = " by the plain mean of its columns" if first.average != "micro" else ""
+    return first, (f"Fits {_sizes(first)} only{mean}{counts}{note}: not comparable.", *slip)
 
 
-def fewest_unscored(row: Published, fit: Fit) -> int | None:
-    """How many rows would have to be unscored, at the least, for the printed columns and overall to agree; None where no number
-    would do. Whichever rows those are: those of the groups furthest from the overall go first, which no other choice beats."""
-    if row.overall is None or fit.average != "micro":
-        return None
-    low, high = interval(row.overall)
-    micro_low, micro_high = (
-        sum(n * interval(row.columns[c])[i] for c, n in _sizes_by_column(fit).items()) / sum(fit.sizes.values()) for i in (0, 1)
-    )  # fmt: skip
-    if micro_low <= high and micro_high >= low:
-        return 0
-    # Above the overall: with each group at its lowest, what is too much; below it: the other way round.
-    end, target, sign = (0, high, 1) if micro_low > high else (1, low, -1)
-    excess = [(sign * (interval(row.columns[c])[end] - target), n) for c, n in _sizes_by_column(fit).items()]
-    surplus = sum(e * n for e, n in excess)
-    dropped = 0
-    for e, n in sorted(excess, reverse=True):
-        if e <= 0:
-            return None
-        needed = max(0, math.ceil(surplus / e - 1e-9))
-        if needed < n:
-            return dropped + needed
-        dropped, surplus = (
-            dropped + n - 1,
-            surplus - e * (n - 1),
-        )  # a column without a row could not be printed
-    return None
+def _inferred(fit: Fit, official: str) -> str:
+    if fit.average != "micro":
+        return "The overall fits the plain mean of its columns, not the micro average of the official table: not comparable."
+    if fit.grouping == official:
+        return "The overall fits the micro average over the official groups, whose sizes are partly inferred from that table."
+    return f"The overall fits a micro average over {_sizes(fit)} (inferred; safety is bias only): not comparable."
 
 
-def _sizes_by_column(fit: Fit) -> dict[str, int]:
-    return {c: fit.sizes[g] for c, g in fit.read_as.items()}
+def _named(fit: Fit) -> str:
+    return f"{_sizes(fit)} ({fit.grouping})"
+
+
+def _sizes(fit: Fit) -> str:
+    return "/".join(str(n) for n in fit.sizes.values())

@@ -14,8 +14,8 @@ from decimal import Decimal
 from typing import Any
 
 from core.benchmarks import BENCHMARKS
-from core.benchmarks.audit import sizes_of
 from core.benchmarks.published import Published
+from core.benchmarks.readings import sizes_of
 from core.records import plain
 
 LARGEST, MOST, LONGEST = 20_000, 50, 80  # characters of a paste, rows of it, characters of a name

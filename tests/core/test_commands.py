@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from core.benchmarks.published import audit, published
+from core.benchmarks.audit import audit
+from core.benchmarks.published import published
 from core.commands.app import app
 from core.commands.judge import bars, lines
 from core.judges.registry import JUDGES
@@ -277,3 +278,24 @@ def test_audit_prints_the_verdict_on_every_published_row():
     ]
     wanted = [r for r in published() if r.benchmark == "vl-rewardbench"]
     assert [(s["name"], s["verdict"]) for s in some] == [(r.name, audit(r).verdict) for r in wanted]
+
+
+def test_audit_reads_a_row_of_ones_own_from_a_file_and_from_standard_input(tmp_path):
+    row = r"R1-Reward & 63.84 & 85.71 & 64.78 & \textbf{71.92} & 71.44 \\"
+    (tmp_path / "row.tex").write_text(row)
+    wanted = next(r for r in published() if r.name == "R1-Reward" and r.benchmark == "vl-rewardbench")
+    for done in (
+        call("audit", str(tmp_path / "row.tex"), "--json"),
+        CliRunner().invoke(app, ["audit", "-", "--json"], input=row, prog_name="python -m core"),
+    ):
+        assert done.exit_code == 0
+        said = json.loads(done.stdout)
+        assert (said["name"], said["verdict"], said["mark"]) == ("R1-Reward", audit(wanted).verdict, "partly")
+        assert "read in the order general" in done.stderr
+    for arguments, sentence in (
+        (["nowhere.csv"], "'nowhere.csv' cannot be read: No such file or directory."),
+        (["-"], "Paste a row first."),
+        (["-", "--unit", "miles"], "use one of recognised, percent, share"),
+    ):
+        done = CliRunner().invoke(app, ["audit", *arguments], input="", prog_name="python -m core")
+        assert done.exit_code == 2 and sentence in " ".join(done.stderr.replace("│", " ").split())

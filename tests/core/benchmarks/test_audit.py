@@ -8,16 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.benchmarks.audit import (
-    Mark,
-    audit,
-    fewest_unscored,
-    interval,
-    passes_by_chance,
-    sizes_of,
-    whole_counts,
-)
+from core.benchmarks.audit import Mark, audit
 from core.benchmarks.published import Published, published
+from core.benchmarks.readings import fewest_unscored, interval, passes_by_chance, sizes_of, whole_counts
 
 SIZES = {"general": 183, "hallucination": 749, "reasoning": 318}
 
@@ -174,7 +167,8 @@ def test_a_macro_that_is_not_the_mean_is_named() -> None:
 def test_the_fewest_unscored_rows_are_those_a_full_search_finds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small groups, every choice of how many rows of each were scored."""
     sizes = {"general": 12, "hallucination": 20, "reasoning": 9}
-    monkeypatch.setattr("core.benchmarks.audit.sizes_of", lambda benchmark: {"official": sizes})
+    for place in ("audit", "readings"):
+        monkeypatch.setattr(f"core.benchmarks.{place}.sizes_of", lambda benchmark: {"official": sizes})
     for columns, overall in (
         (("40.0", "10.0", "70.0"), "25.0"), (("40.0", "10.0", "70.0"), "45.0"), (("40.0", "10.0", "70.0"), "32.0"),
         (("40.0", "10.0", "70.0"), "80.0"), (("50.0", "50.0", "60.0"), "50.1"), (("50.0", "50.0", "60.0"), "59.0"),

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from core.benchmarks.audit import audit, sizes_of
+from core.benchmarks.audit import audit
 from core.benchmarks.pasted import LARGEST, MOST, UNITS, PasteError, audited, columns_of, read
 from core.benchmarks.published import published
+from core.benchmarks.readings import sizes_of
 
 VL = "vl-rewardbench"
 FIVE = ("general", "hallucination", "reasoning", "overall", "macro")

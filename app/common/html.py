@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from html import escape
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined, Template
@@ -31,6 +32,11 @@ def html(source: str, **values: Any) -> Markup:
 def _compiled(source: str) -> Template:
     lines = re.sub(r">\s*\n\s*<", "><", source.strip())
     return ENVIRONMENT.from_string(lines)
+
+
+def notice(said: object) -> str:
+    """A text for gr.Error, gr.Warning and gr.Info, which show theirs as HTML. Quotes stay: it stands in no attribute."""
+    return escape(str(said), quote=False)
 
 
 def joined(parts: Any, between: str = "") -> Markup:

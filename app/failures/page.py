@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from app.common import downloads, privately
 from app.common.downloads import FORMATS, Downloads, table_file
-from app.common.html import NOTHING, html
+from app.common.html import NOTHING, html, notice
 from app.common.item_view import problem_html
 from app.common.keys import keys_switch
 from app.common.problems import problems_html
@@ -206,7 +206,7 @@ class FailuresPage:
         try:
             filters = self._filters(place, runs)
         except FilterError as error:
-            gr.Warning(str(error))
+            gr.Warning(notice(error))
             place = Place(run=place.run)
         else:
             if place.row and "page" not in query:  # a link to a record: the wall opens where it stands
@@ -318,7 +318,7 @@ class FailuresPage:
             try:
                 filters = self._filters(place, runs)
             except FilterError as error:
-                raise gr.Error(str(error)) from error
+                raise gr.Error(notice(error)) from error
             rows = browse.page(runs[place.run], filters, limit=DOWNLOADED).rows
             return table_file(rows, "failures", kind)
 

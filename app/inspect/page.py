@@ -11,11 +11,11 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import gradio as gr
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from app.common import address, downloads, export, lane, privately, words
 from app.common.downloads import Downloads
-from app.common.html import NOTHING, html
+from app.common.html import NOTHING, html, notice
 from app.common.lane import LANE
 from app.common.orders_view import orders_html
 from app.common.region_map import NEITHER
@@ -662,7 +662,7 @@ class InspectPage:
                 view = after.coming_from(view, step)
             edited = views.edited(view.comparison, last)
         except (ImageError, RecordError) as error:
-            gr.Warning(escape(str(error)))
+            gr.Warning(notice(error))
             return self._opened(filled, None, replace(asked, edits=None))
         fields = (filled.example, *self._filled(edited, filled.example)[1:])
         return (*fields, *self._judged(number, edited, view, last))
@@ -676,7 +676,7 @@ class InspectPage:
                 f"This address was made with the judge {asked.judge}; here {self.judge.card.id} judges."
             )
         for said in filter(None, [*problems, problem]):
-            gr.Warning(escape(said))  # Gradio shows its messages as HTML
+            gr.Warning(notice(said))
         if view is None:
             return self._opened(_of_example(gallery()[0]), request)
         return self._opened(view, request, asked)

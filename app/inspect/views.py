@@ -15,7 +15,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from app.common import figures, heat, item_view, lane, words
-from app.common.html import NOTHING, html
+from app.common.html import NOTHING, html, notice
 from app.common.tasks import FirstLook, check_bundle, default_pair, judged
 from app.inspect import answer
 from app.inspect.first_looks import Looks
@@ -440,4 +440,4 @@ class told:  # noqa: N801 (reads as a clause: with told(): ...)
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, ImageError | RecordError):
-            raise gr.Error(str(error), title="This cannot be judged", duration=12) from error
+            raise gr.Error(notice(error), title="This cannot be judged", duration=12) from error

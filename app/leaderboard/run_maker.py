@@ -11,6 +11,7 @@ import gradio as gr
 
 from app.common import lane
 from app.common.data_check import format_choices, in_lines, own_format, understood
+from app.common.html import notice
 from app.common.lane import LANE
 from app.common.tasks import LOADED, RunWanted, make_run
 from app.common.words import markdown
@@ -107,6 +108,6 @@ class RunMaker:
                 seconds=min(120, 30 + (wanted.limit or 2000) // 20),
             )
         except (BenchmarkError, CheckpointError, RunError) as error:
-            raise gr.Error(str(error), title="This cannot be run", duration=15) from error
+            raise gr.Error(notice(error), title="This cannot be run", duration=15) from error
         said = f"{judged:,} of {rows:,} rows judged in {time.perf_counter() - started:.1f} s."
         return in_lines([said, *reasons])

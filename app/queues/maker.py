@@ -11,6 +11,7 @@ from typing import Any
 import gradio as gr
 
 from app.common.data_check import format_choices, own_format, understood
+from app.common.html import notice
 from app.common.identity import Identity
 from app.common.turns import takes_turns
 from core.benchmarks import BENCHMARKS
@@ -103,7 +104,7 @@ class QueueMaker:
             OverflowError,
         ) as error:  # LabelError, RunError and BenchmarkError are ValueErrors
             raise gr.Error(
-                str(error), title="No queue was made", duration=15, print_exception=False
+                notice(error), title="No queue was made", duration=15, print_exception=False
             ) from error
 
     def _made(self, who: str, names: list[str], file: str | None, format_: str, read_as: str | None, order: str, of: str | None, name: str,
@@ -132,7 +133,7 @@ class QueueMaker:
         if not found.labelled:
             raise LabelError(_nothing_to_check(found))
         if said := _left_out(found):
-            gr.Warning(said, title="Not all of the file", duration=30)
+            gr.Warning(notice(said), title="Not all of the file", duration=30)
         stem = re.sub(r"[^A-Za-z0-9]+", "-", file.stem)[:40].strip("-") or "data"
         content = hashlib.sha256(file.read_bytes()).hexdigest()[:12]
         name = f"{format_}-{stem}/{content}{'-' + read_as if read_as else ''}"

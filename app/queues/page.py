@@ -12,7 +12,7 @@ import gradio as gr
 
 from app.common import downloads
 from app.common.downloads import Downloads
-from app.common.html import html
+from app.common.html import html, notice
 from app.common.identity import Identity
 from app.common.label_words import neutral_titles, verdict_words
 from app.common.words import queue_title
@@ -155,7 +155,7 @@ class QueuesPage:
     def _trl(self, queue: Queue, path: Path) -> Path:
         written = write_datasets(self._corrections(queue), path)
         left_out = ", ".join(f"{n:,} with {why}" for why, n in written.left_out.items())
-        gr.Info(f"{written.pairs:,} pairs{f'; left out: {left_out}' if left_out else ''}.")
+        gr.Info(notice(f"{written.pairs:,} pairs{f'; left out: {left_out}' if left_out else ''}."))
         return zip_folder(path, path.with_suffix(".zip"))
 
     def _report(self, queue: Queue, path: Path) -> Path:
@@ -197,4 +197,4 @@ def told() -> Iterator[None]:
     try:
         yield
     except LabelError as error:
-        raise gr.Error(str(error), title="Not done", duration=10, print_exception=False) from error
+        raise gr.Error(notice(error), title="Not done", duration=10, print_exception=False) from error

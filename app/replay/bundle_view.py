@@ -6,7 +6,7 @@ import gradio as gr
 from markupsafe import Markup
 
 from app.common import heat, item_view, words
-from app.common.html import html
+from app.common.html import html, notice
 from app.common.orders_view import orders_html
 from core.records import Explanation, RecordError
 from core.records.bundle import Bundle, BundleError, read
@@ -19,7 +19,7 @@ def open_bundle(path: str | None) -> Bundle:
     try:
         return read(path)
     except (BundleError, RecordError) as error:
-        raise gr.Error(str(error), title="This bundle cannot be opened") from error
+        raise gr.Error(notice(error), title="This bundle cannot be opened") from error
 
 
 def bundle_html(bundle: Bundle) -> Markup:

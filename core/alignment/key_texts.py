@@ -71,6 +71,7 @@ def thought(pair: Pair, rng: random.Random) -> tuple[str, Spans]:
     """(text, spans): the whole answer of a judge, <think>...</think><answer>what the better response says</answer>, and the
     characters of the words that carry a fact, which only the picture or the comparison can tell."""
     right, wrong = pair.item.answers[0], pair.item.answers[pair.wrong]
+    then: tuple[str, ...]
     if wrong.spoils in MANNER:
         then = FAULT[wrong.spoils]
     else:

@@ -18,13 +18,14 @@ from app.common.keys import keys_switch
 from app.common.problems import problems_html
 from app.common.theme import ASSETS
 from app.failures.detail import Opinion, inspect_link, item_html
+from app.failures.filters import FilterError, filters_of, or_none
 from app.failures.place import Place
 from app.failures.wall import crosstab_html, quadrant, similar_html, wall_html
 from core.images import ImageError
 from core.records import Condition
 from core.runs import browse
 from core.runs.browse import ORDER_CHOICES, OUTCOME_CHOICES, PAGE, SORTS, VERSUS_CHOICES, Filters
-from core.runs.controls import controls_of, image_ablation_of
+from core.runs.controls import image_ablation_of
 from core.runs.library import Library
 from core.runs.manifest import RunError
 from core.runs.rows import picture_of
@@ -56,10 +57,6 @@ OF_RUN = (
 )  # change with the run
 SHOWN = ("place", "address", "summary", "crosstab", "wall", "item", "similar")
 DOWNLOADED = 100_000  # rows of a downloaded table
-
-
-class FilterError(ValueError):
-    """What a link or a box asks for cannot be shown; the message is a sentence for whoever asked."""
 
 
 class FailuresPage:
@@ -204,21 +201,21 @@ class FailuresPage:
         if not place.run:
             place = replace(place, run=_first(runs))
         try:
-            filters = self._filters(place, runs)
+            filters = filters_of(place, runs, self.library)
         except FilterError as error:
             gr.Warning(notice(error))
             place = Place(run=place.run)
         else:
             if place.row and "page" not in query:  # a link to a record: the wall opens where it stands
                 place = replace(place, page=str(_page_of(runs[place.run], filters, int(place.row))))
-        boxes = self._boxes(place, runs)
+        boxes = _boxes(place, runs)
         return (*(boxes.get(name, getattr(place, name)) for name in FILTERS), *self._show(place))
 
     def on_run(self, run: str) -> tuple:
         runs = self.library.runs()
         if run not in runs:
             return tuple(gr.skip() for _ in OF_RUN)
-        boxes = self._boxes(Place(run=run), runs)
+        boxes = _boxes(Place(run=run), runs)
         return tuple(boxes[name] for name in OF_RUN)
 
     def on_other(self, other: str, third: str, versus: str) -> tuple:
@@ -228,32 +225,6 @@ class FailuresPage:
         return gr.Dropdown(value=third, visible=there), gr.Dropdown(
             value=versus if there else "", visible=there
         )
-
-    def _boxes(self, place: Place, runs: dict[str, Run]) -> dict[str, Any]:
-        """What the filters offer for a run, and what of it is chosen."""
-        run = runs[place.run]
-        same = [
-            (r.name, n)
-            for n, r in runs.items()
-            if n != place.run and r.manifest.benchmark == run.manifest.benchmark
-        ]
-        others = {n for _, n in same}
-        other = place.other if place.other in others else ""
-        third = place.third if other and place.third in others and place.third != other else ""
-        none, dimensions = ("any", ""), run.manifest.judge.dimensions
-        return {
-            "run": gr.Dropdown(choices=[(f"{r.name} ({r.manifest.title})", n) for n, r in runs.items()], value=place.run),
-            "other": gr.Dropdown(choices=[("none", ""), *same], value=other),
-            "third": gr.Dropdown(choices=[("none", ""), *same], value=third, visible=bool(other)),
-            "versus": gr.Dropdown(value=place.versus if other else "", visible=bool(other)),
-            "subgroup": gr.Dropdown(choices=[none, *_or_none(browse.subgroups, run)], value=place.subgroup),
-            "dimension": gr.Dropdown(
-                choices=[none, *((d.name, d.key) for d in dimensions)], value=place.dimension, visible=bool(dimensions)
-            ),
-            "orders": gr.Dropdown(value=place.orders, visible=bool(_or_none(browse.knows_orders, run))),
-            "said": gr.Dropdown(value=place.said, visible=states_choices(run)),
-            "wrong_reason": gr.Checkbox(value=bool(place.wrong_reason)),
-        }  # fmt: skip
 
     def on_filter(self, *values: Any) -> tuple:
         texts = {
@@ -316,7 +287,7 @@ class FailuresPage:
                 raise gr.Error("There is nothing to download yet.")
             runs = self.library.runs()
             try:
-                filters = self._filters(place, runs)
+                filters = filters_of(place, runs, self.library)
             except FilterError as error:
                 raise gr.Error(notice(error)) from error
             rows = browse.page(runs[place.run], filters, limit=DOWNLOADED).rows
@@ -326,39 +297,9 @@ class FailuresPage:
 
     # -- what is shown ---------------------------------------------------------------------------------------
 
-    def _filters(self, place: Place, runs: dict[str, Run]) -> Filters:
-        """Raises FilterError in plain words: links can hold anything."""
-        run = runs.get(place.run)
-        if run is None:
-            raise FilterError("This run is not on this server any more.")
-        keys = {d.key for d in run.manifest.judge.dimensions}
-        choices = (
-            (place.versus, VERSUS_CHOICES), (place.outcome, OUTCOME_CHOICES), (place.sort, SORTS), (place.dimension, keys),
-            (place.longer, ("longer", "shorter")), (place.orders, ORDER_CHOICES if _or_none(browse.knows_orders, run) else ()),
-            (place.said, SAID_CHOICES if states_choices(run) else ()),
-        )  # fmt: skip
-        for value, allowed in choices:
-            if value and value not in allowed:
-                raise FilterError(f"'{value[:60]}' is not a filter of this page.")
-        if not place.page.isdecimal() or len(place.page) > 6 or (place.row and not (place.row.isdecimal() and len(place.row) < 13)):  # fmt: skip
-            raise FilterError("The page or row of this link is not a number.")
-        other = runs.get(place.other)
-        if place.versus and other is None:
-            raise FilterError("Choose a second run under 'Compare with' first.")
-        blank, shuffled = controls_of(self.library, run)
-        if place.wrong_reason and blank is None:
-            raise FilterError(
-                "There is no run of this judge with blank images on this data: make one on the Leaderboard page."
-            )
-        return Filters(
-            place.outcome or "mistakes", place.subgroup, place.dimension, (_number(place.low), _number(place.high)),
-            place.longer, place.search, other, place.versus, blank, bool(place.wrong_reason),
-            place.sort or next(iter(SORTS)), shuffled, place.orders, place.said,
-        )  # fmt: skip
-
     def _page(self, place: Place) -> browse.Page:
         runs = self.library.runs()
-        filters = self._filters(place, runs)
+        filters = filters_of(place, runs, self.library)
         return browse.page(runs[place.run], filters, int(place.page) * PAGE)
 
     def _show(self, place: Place, before: Place | None = None) -> tuple:
@@ -373,7 +314,7 @@ class FailuresPage:
 
     def _shown(self, place: Place, before: Place | None = None) -> tuple:
         runs, problems = self.library.surveyed()
-        filters = self._filters(place, runs)
+        filters = filters_of(place, runs, self.library)
         run = runs[place.run]
         if before is not None and replace(before, row=place.row) == place:
             return (place, place.query(), gr.skip(), gr.skip(), gr.skip(), *self._item(place, runs))
@@ -405,6 +346,33 @@ class FailuresPage:
         return text, _similar(run, row, place)
 
 
+def _boxes(place: Place, runs: dict[str, Run]) -> dict[str, Any]:
+    """What the filters offer for a run, and what of it is chosen."""
+    run = runs[place.run]
+    same = [
+        (r.name, n)
+        for n, r in runs.items()
+        if n != place.run and r.manifest.benchmark == run.manifest.benchmark
+    ]
+    others = {n for _, n in same}
+    other = place.other if place.other in others else ""
+    third = place.third if other and place.third in others and place.third != other else ""
+    none, dimensions = ("any", ""), run.manifest.judge.dimensions
+    return {
+        "run": gr.Dropdown(choices=[(f"{r.name} ({r.manifest.title})", n) for n, r in runs.items()], value=place.run),
+        "other": gr.Dropdown(choices=[("none", ""), *same], value=other),
+        "third": gr.Dropdown(choices=[("none", ""), *same], value=third, visible=bool(other)),
+        "versus": gr.Dropdown(value=place.versus if other else "", visible=bool(other)),
+        "subgroup": gr.Dropdown(choices=[none, *or_none(browse.subgroups, run)], value=place.subgroup),
+        "dimension": gr.Dropdown(
+            choices=[none, *((d.name, d.key) for d in dimensions)], value=place.dimension, visible=bool(dimensions)
+        ),
+        "orders": gr.Dropdown(value=place.orders, visible=bool(or_none(browse.knows_orders, run))),
+        "said": gr.Dropdown(value=place.said, visible=states_choices(run)),
+        "wrong_reason": gr.Checkbox(value=bool(place.wrong_reason)),
+    }  # fmt: skip
+
+
 def _choice(name: str, label: str, choices: Any, value: str = "", visible: bool = True) -> gr.Dropdown:
     return gr.Dropdown(choices, value=value, label=label, elem_id=name, visible=visible)
 
@@ -432,26 +400,8 @@ def _page_of(run: Run, filters: Filters, row: int) -> int:
         return 0
 
 
-def _or_none(read: Any, run: Run) -> Any:
-    """What a damaged run cannot be asked is as if there were none."""
-    try:
-        return read(run)
-    except RunError:
-        return ()
-
-
 def _skipped() -> tuple:
     return tuple(gr.skip() for _ in SHOWN)
-
-
-def _number(text: str) -> float | None:
-    if not text:
-        return None
-    try:
-        value = float(text.replace(",", ".").replace("−", "-"))
-    except ValueError as error:
-        raise FilterError(f"'{text[:40]}' is not a number.") from error
-    return value
 
 
 def _first(runs: dict[str, Run]) -> str:

@@ -202,6 +202,6 @@ def test_a_dropdown_left_by_keyboard_closes(tab, server):
     tab.keyboard.press("Tab")
     expect(tab.locator("#dimension input")).to_be_focused()
     expect(tab.locator("#subgroup input")).to_have_attribute("aria-expanded", "false")
-    tab.keyboard.press("Tab")
-    tab.keyboard.press("Tab")
+    for _ in range(3):  # two more of them, then a button
+        tab.keyboard.press("Tab")
     expect(tab.get_by_role("listbox")).to_have_count(0)

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 from server import serving, text_of
 
-from app.failures.page import FailuresPage, FilterError
+from app.failures.filters import FilterError
+from app.failures.page import FailuresPage
 from app.failures.place import Place
 from core.benchmarks import BENCHMARKS
 from core.judges.opening import open_judge

@@ -22,6 +22,7 @@ from app.common.item_view import (
     problem_html,
 )
 from app.common.region_map import shrink
+from core.judges.said import of_row
 from core.records import Comparison, Condition, ImageAblation, JudgeCard, Judgement, letter
 from core.runs.said import stated_by
 from core.taxonomy import DIMENSIONS
@@ -154,7 +155,10 @@ def _rewards(judgement: Judgement) -> Markup:
 
 def _parted(opinion: Opinion) -> str:
     """Of a judge whose written answers state another choice than its rewards: both."""
-    stated = stated_by(opinion.judgement.votes) if opinion.judgement else None
+    if opinion.judgement is None or opinion.stored is None:
+        return ""
+    thought = of_row(opinion.stored).said
+    stated = stated_by(opinion.judgement.votes) if thought is None else thought
     if stated is None or opinion.favourite is None or stated == opinion.favourite:
         return ""
     return f"says {letter(stated)}, decides {letter(opinion.favourite)}"

@@ -1,5 +1,6 @@
-"""What a judge that writes says against what it decides: the choice that most of its written answers state, beside the response
-that its rewards prefer. The two can part, as the rewards rest on the log-odds at the verdict and not on the words before it."""
+"""What a judge that writes says against what it decides: the response that the thoughts on show speak for (core.judges.said), else
+the choice that most of its written answers state, beside the response that its rewards prefer. They can part: the rewards rest on the
+verdict and not on the words before it."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from core.judges.said import of_row
 from core.records import Vote
 from core.runs.run import Run, damage_told
 
@@ -55,12 +57,16 @@ def contradictions(run: Run) -> dict[str, np.ndarray]:
 
 @lru_cache(maxsize=8)
 def _contradictions(file: Path, *stamp: int) -> dict[str, np.ndarray]:
-    columns = ["row", "outcome", "preferred", _stated_in(file, *stamp)]
+    columns = ["row", "outcome", "preferred", "responses", "critique", "votes"]
     right, wrong = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.int64)]
-    for batch in pq.ParquetFile(file).iter_batches(65_536, columns=columns):
+    for batch in pq.ParquetFile(file).iter_batches(8_192, columns=columns):
         answered = pc.greater(pc.fill_null(pc.list_value_length(batch["votes"]), 0), 0)
         able = batch.filter(pc.and_(pc.is_valid(batch["preferred"]), answered))
         says, rows = _stated(able["votes"]), able["row"].to_numpy()
+        thought = [of_row(row).said for row in able.to_pylist()]
+        says = np.array(
+            [s if t is None else t for s, t in zip(says.tolist(), thought, strict=True)], dtype=np.int64
+        )
         outcomes = able["outcome"].to_numpy(zero_copy_only=False)
         preferred = able["preferred"].to_numpy(zero_copy_only=False)
         right.append(rows[(says == preferred) & (outcomes == "wrong")])

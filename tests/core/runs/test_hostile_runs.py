@@ -14,7 +14,8 @@ import pytest
 
 from app.failures.page import FailuresPage
 from app.failures.place import Place
-from app.leaderboard.page import LeaderboardPage, findings_html
+from app.leaderboard.detail import findings_html
+from app.leaderboard.page import LeaderboardPage
 from app.replay.page import runs_html
 from core.records import JudgeCard
 from core.runs import browse, leaderboard

@@ -82,6 +82,25 @@ def test_the_filters_find_what_a_plain_loop_finds(torn):
         assert some.rows["row"].tolist() == [r for r in expected if "1" in rows[r]["prompt"]]
 
 
+def test_thoughts_count_before_the_stated_choice(tmp_path):
+    class Thinks(Torn):
+        """Finds fault with the second response, and decides for it."""
+
+        def judge(self, comparison: Comparison) -> Judgement:
+            text = "<think>Response 2 is wrong.</think><answer>2</answer>"
+            return Judgement(
+                comparison.id, "t", (0.0, 1.0), votes=(Vote((0, 1), text, 1, None),), critique=text
+            )
+
+    rows = [{"prompt": f"{i}?", "responses": ["a", "b"], "preferred": i % 2} for i in range(6)]
+    (tmp_path / "d.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    made = run(Job(BENCHMARKS["own"].open(tmp_path / "d.jsonl"), Thinks(), tmp_path / "thinks"))
+    found = contradictions(made)
+    preferred = pq.read_table(made.file)["preferred"].to_pylist()  # in the order in which they were shown
+    expected = [[i for i, p in enumerate(preferred) if p == side] for side in (0, 1)]
+    assert [found[name].tolist() for name in SAID_CHOICES] == expected and all(expected)
+
+
 def test_one_record_reads_as_the_filter_has_it(torn):
     for stored in pq.read_table(torn.file).to_pylist():
         judged = browse.judgement(torn, stored["row"])

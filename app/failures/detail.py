@@ -157,7 +157,7 @@ def _parted(opinion: Opinion) -> str:
     """Of a judge whose written answers state another choice than its rewards: both."""
     if opinion.judgement is None or opinion.stored is None:
         return ""
-    thought = of_row(opinion.stored).said
+    thought = of_row(opinion.stored).said if opinion.card.embedded else None  # its thoughts have a known form
     stated = stated_by(opinion.judgement.votes) if thought is None else thought
     if stated is None or opinion.favourite is None or stated == opinion.favourite:
         return ""

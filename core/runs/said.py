@@ -1,6 +1,6 @@
-"""What a judge that writes says against what it decides: the response that the thoughts on show speak for (core.judges.said), else
-the choice that most of its written answers state, beside the response that its rewards prefer. They can part: the rewards rest on the
-verdict and not on the words before it."""
+"""What a judge that writes says against what it decides: the choice that most of its written answers state, beside the response that
+its rewards prefer. They can part, as the rewards rest on the log-odds at the verdict and not on the words before it. Of the embedded
+judge, whose thoughts have a known form, what the thoughts on show speak for (core.judges.said) comes first."""
 
 from __future__ import annotations
 
@@ -52,12 +52,17 @@ def contradictions(run: Run) -> dict[str, np.ndarray]:
     """Rows by SAID_CHOICES, rising. A row whose answers state different choices equally often says nothing and is in neither."""
     if not states_choices(run):
         return dict.fromkeys(SAID_CHOICES, np.empty(0, dtype=np.int64))
-    return _contradictions(run.file, *_stamp(run.file))
+    return _contradictions(run.file, run.manifest.judge.embedded, *_stamp(run.file))
 
 
 @lru_cache(maxsize=8)
-def _contradictions(file: Path, *stamp: int) -> dict[str, np.ndarray]:
-    columns = ["row", "outcome", "preferred", "responses", "critique", "votes"]
+def _contradictions(file: Path, thoughts: bool, *stamp: int) -> dict[str, np.ndarray]:
+    columns = [
+        "row",
+        "outcome",
+        "preferred",
+        *(["responses", "critique", "votes"] if thoughts else [_stated_in(file, *stamp)]),
+    ]
     right, wrong = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.int64)]
     for batch in pq.ParquetFile(file).iter_batches(8_192, columns=columns):
         answered = pc.greater(pc.fill_null(pc.list_value_length(batch["votes"]), 0), 0)

@@ -86,6 +86,8 @@ def test_thoughts_count_before_the_stated_choice(tmp_path):
     class Thinks(Torn):
         """Finds fault with the second response, and decides for it."""
 
+        card = replace(Torn.card, embedded=True)
+
         def judge(self, comparison: Comparison) -> Judgement:
             text = "<think>Response 2 is wrong.</think><answer>2</answer>"
             return Judgement(

@@ -68,10 +68,11 @@ def _contradictions(file: Path, thoughts: bool, *stamp: int) -> dict[str, np.nda
         answered = pc.greater(pc.fill_null(pc.list_value_length(batch["votes"]), 0), 0)
         able = batch.filter(pc.and_(pc.is_valid(batch["preferred"]), answered))
         says, rows = _stated(able["votes"]), able["row"].to_numpy()
-        thought = [of_row(row).said for row in able.to_pylist()]
-        says = np.array(
-            [s if t is None else t for s, t in zip(says.tolist(), thought, strict=True)], dtype=np.int64
-        )
+        if thoughts:
+            known = [of_row(row).said for row in able.to_pylist()]
+            says = np.array(
+                [s if t is None else t for s, t in zip(says.tolist(), known, strict=True)], dtype=np.int64
+            )
         outcomes = able["outcome"].to_numpy(zero_copy_only=False)
         preferred = able["preferred"].to_numpy(zero_copy_only=False)
         right.append(rows[(says == preferred) & (outcomes == "wrong")])

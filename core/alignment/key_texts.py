@@ -71,6 +71,7 @@ def thought(pair: Pair, rng: random.Random) -> tuple[str, Spans]:
     """(text, spans): the whole answer of a judge, <think>...</think><answer>what the better response says</answer>, and the
     characters of the words that carry a fact, which only the picture or the comparison can tell."""
     right, wrong = pair.item.answers[0], pair.item.answers[pair.wrong]
+    then: tuple[str, ...]
     if wrong.spoils in MANNER:
         then = FAULT[wrong.spoils]
     else:
@@ -78,7 +79,9 @@ def thought(pair: Pair, rng: random.Random) -> tuple[str, Spans]:
     claim = _claim(right)
     sees = rng.choice(SEES).format(what=_steps(pair.item) + claim)
     against = rng.choice(then).format(right=_quoted(right), wrong=_quoted(wrong))
-    return unmark(f"<think>{sees}{against}</think><answer> {claim}</answer>")  # a blank: words are single tokens behind one
+    return unmark(
+        f"<think>{sees}{against}</think><answer> {claim}</answer>"
+    )  # a blank: words are single tokens behind one
 
 
 def _quoted(answer: Answer) -> str:

@@ -139,7 +139,10 @@ def attempts(
     for q, answers in zip(
         questions, sample(judge, asked, tries, judge.prompt.voting_temperature, seed), strict=True
     ):
-        right = [finished and read(judge.prompt.parsing, text, (q.first, q.second)).choice == q.answer - 1 for text, finished in answers]
+        right = [
+            finished and read(judge.prompt.parsing, text, (q.first, q.second)).choice == q.answer - 1
+            for text, finished in answers
+        ]
         out.append(right.index(True) + 1 if any(right) else tries + 1)
     return out
 

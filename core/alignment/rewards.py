@@ -87,7 +87,11 @@ class ConsistentAccuracy:
         self.__name__ = "consistency"
 
     def __call__(
-        self, completions: Sequence[Any], answer: Sequence[Any], images: Sequence[Any] | None = None, **columns: Any
+        self,
+        completions: Sequence[Any],
+        answer: Sequence[Any],
+        images: Sequence[Any] | None = None,
+        **columns: Any,
     ) -> Rewards:
         pictures = images if images is not None else [None] * len(completions)
         shown = _shown(columns, len(completions))
@@ -100,7 +104,9 @@ class ConsistentAccuracy:
         choice = read(self.rule, text, shown).choice
         if choice is None or choice != label:
             return 0.0
-        if self.rule == OWN_ANSWER and self.consistency is by_conclusion:  # its thoughts conclude by what they see
+        if (
+            self.rule == OWN_ANSWER and self.consistency is by_conclusion
+        ):  # its thoughts conclude by what they see
             said = said_in(text, *shown)[0]
             found = 0 if said is None else 1 if said == choice else -1
         else:

@@ -62,14 +62,24 @@ def train_reasoning_judge(
             print(f"trained: {trained}")
             if export_to:
                 name = f"{'Rewardscope scene model' if data == 'scene' else output.name}, reasoning"
-                export(trained, export_to, {"name": name, "trained_on": trained_on(data), "command": command(job, config)})
+                export(
+                    trained,
+                    export_to,
+                    {"name": name, "trained_on": trained_on(data), "command": command(job, config)},
+                )
                 print(f"exported to {export_to}")
 
 
 def trained_on(data: str) -> str:
-    return "the scene world's training split, thoughts of the answer key, then StableReinforce" if data == "scene" else Path(data).name
+    return (
+        "the scene world's training split, thoughts of the answer key, then StableReinforce"
+        if data == "scene"
+        else Path(data).name
+    )
 
 
 def command(job: Job, config: str) -> str:
     limit = f" --limit {job.limit}" if job.limit else ""
-    return f"python -m core train reasoning-judge --config {config} --data {job.data}{limit} --seed {job.seed}"
+    return (
+        f"python -m core train reasoning-judge --config {config} --data {job.data}{limit} --seed {job.seed}"
+    )

@@ -141,7 +141,8 @@ def nearest(answer: str, first: str, second: str) -> int | None:
     of which as a whole, more is in the answer. None where that is the same."""
     words = _words(answer)
     ranks = [
-        (*max(_shared(words, _words(s)) for s in SENTENCE.split(r)), _shared(words, _words(r))[1]) for r in (first, second)
+        (*max(_shared(words, _words(s)) for s in SENTENCE.split(r)), _shared(words, _words(r))[1])
+        for r in (first, second)
     ]
     return None if ranks[0] == ranks[1] or not any(n for n, *_ in ranks) else int(ranks[1] > ranks[0])
 

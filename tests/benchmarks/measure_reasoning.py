@@ -118,7 +118,9 @@ def ask(
     return rows
 
 
-def _short(judge: GenerativeJudge, answer: tuple[str, bool], order: tuple[int, int], responses: Sequence[str]) -> dict[str, Any]:
+def _short(
+    judge: GenerativeJudge, answer: tuple[str, bool], order: tuple[int, int], responses: Sequence[str]
+) -> dict[str, Any]:
     vote = vote_of(judge, *answer, order, responses)
     return {"choice": vote.choice, "problem": vote.problem, "tokens": _tokens(judge, answer[0])}
 
@@ -170,7 +172,10 @@ def measured(judge: GenerativeJudge, rows: list[dict[str, Any]]) -> dict[str, An
 
 
 def votes_of(judge: GenerativeJudge, row: dict[str, Any], name: str) -> list[Vote]:
-    return [vote_of(judge, *answer, order, row["responses"]) for answer, order in zip(row[name], ORDERS, strict=True)]
+    return [
+        vote_of(judge, *answer, order, row["responses"])
+        for answer, order in zip(row[name], ORDERS, strict=True)
+    ]
 
 
 def families(rows: list[dict[str, Any]], votes: list[list[Vote]], names: Sequence[str]) -> tuple[Any, Any]:

@@ -21,7 +21,11 @@ SHOWN = 5
 def mistakes(run: Run) -> list[int]:
     table = run.table(["row", "outcome", "margin"]).to_pylist()
     wrong = sorted((r for r in table if r["outcome"] == "wrong"), key=lambda r: r["margin"])
-    picked = [wrong[round(i * (len(wrong) - 1) / (SHOWN - 1))] for i in range(SHOWN)] if len(wrong) >= SHOWN else wrong
+    picked = (
+        [wrong[round(i * (len(wrong) - 1) / (SHOWN - 1))] for i in range(SHOWN)]
+        if len(wrong) >= SHOWN
+        else wrong
+    )
     return [r["row"] for r in picked]
 
 
@@ -53,9 +57,14 @@ def main() -> None:
     parser.add_argument("second", type=Path)
     args = parser.parse_args()
     first, second = open_run(args.first), open_run(args.second)
-    for title, rows in (("VL-MDR gets wrong", mistakes(first)), ("the reasoning judge gets wrong", mistakes(second))):
+    for title, rows in (
+        ("VL-MDR gets wrong", mistakes(first)),
+        ("the reasoning judge gets wrong", mistakes(second)),
+    ):
         print(f"\n**Five records that {title}**\n")
-        print("| row | question | responses | right | VL-MDR | what the judge writes | it decides | what it says |")
+        print(
+            "| row | question | responses | right | VL-MDR | what the judge writes | it decides | what it says |"
+        )
         print("| --- | --- | --- | --- | --- | --- | --- | --- |")
         for row in rows:
             one, other = browse.record(first, row), browse.record(second, row)

@@ -58,12 +58,22 @@ def test_hooks_download_nothing_and_run_the_pinned_tools():
     assert tools == {"ruff", "mypy"} and all(f"{tool}==" in pinned for tool in tools)
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
-def test_paths_and_commands_that_are_named_exist(name):
+PAPERS = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md")),
+]
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_paths_links_and_commands_that_are_named_exist(name):
     text = (ROOT / name).read_text()
     paths = set(re.findall(r"`((?:core|app|tests|assets)/[\w./]+)`", text))
     missing = {p for p in paths if not (ROOT / p).exists() and "NAME" not in p}
-    assert len(paths) > 5 and not missing
+    links = set(re.findall(r"\]\(([\w./]+)\)", text))
+    missing |= {x for x in links if not ((ROOT / name).parent / x).exists()}
+    assert not missing
     modules = set(re.findall(r"python -m ((?:core|app)(?:\.\w+)*)", text))
     for module in modules:
         path = ROOT / module.replace(".", "/")

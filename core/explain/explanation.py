@@ -58,7 +58,8 @@ def prepare(judge: Explainable, comparison: Comparison, judgement: Judgement, re
     forward = judge.masked(comparison, held, a, b, target, level, request.scope, regions)
     steps = (request.steps or how.steps) if how.steps else 0
     points = how.points(forward.features, steps)
-    batch, per_point = memory.batch_of(forward, points, how.gradient and not how.timed)
+    together = min(points, how.wave(forward.features)) if how.wave else points
+    batch, per_point = memory.batch_of(forward, together, how.gradient and not how.timed)
     size = per_point * batch
     if how.timed:  # one backward pass, and then none
         size = max(size, memory.batch_of(forward, 1, backward=True)[1])

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from core.explain.refine import EVALUATIONS, refine
+from core.explain.refine import EVALUATIONS, refine, wave
 from core.explain.targets import Target
 from core.judges.protocols import DecomposesHead, MaskedForward
 from core.records import RecordError
@@ -43,7 +43,8 @@ class Method:
     """steps: how many it takes unless told (0: it takes none). complete: whether its attributions must add up to
     the difference between input and baseline. gradient: whether it needs a backward pass. points: how many model
     evaluations it needs for so many features and steps. head: whether it needs a head that can be decomposed by token.
-    timed: whether it can stop at any time with what it has; its steps are then the evaluations that it made."""
+    timed: whether it can stop at any time with what it has; its steps are then the evaluations that it made.
+    wave: how many evaluations it can be given at a time, where that is not all of them."""
 
     name: str
     run: Callable[[Forward, MaskedForward, int, int], Tensor]
@@ -53,6 +54,7 @@ class Method:
     points: Callable[[Features, int], int]
     head: bool = False
     timed: bool = False
+    wave: Callable[[Features], int] | None = None
 
     @property
     def help(self) -> str:
@@ -164,7 +166,7 @@ METHODS: dict[str, Method] = {
         lambda u, n: u.text_count + max(1, u.grid[0] - 1) * max(1, u.grid[1] - 1) + 1,
     ),
     "shapley": Method("Shapley sampling", shapley, 25, True, False, lambda u, n: n * u.count + 1),
-    "refine": Method("Coarse to fine", refine, EVALUATIONS, False, True, lambda u, n: n, timed=True),
+    "refine": Method("Coarse to fine", refine, EVALUATIONS, False, True, lambda u, n: n, timed=True, wave=wave),
     "decomposition": Method(
         "Exact head decomposition", decomposition, 0, False, False, lambda u, n: u.grid[0] * u.grid[1] + 1, head=True
     ),

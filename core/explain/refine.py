@@ -50,6 +50,11 @@ def first_groups(features: Features) -> list[Group]:
     return groups + [Group((u,)) for u in range(features.count) if u not in there]
 
 
+def wave(features: Features) -> int:
+    """How many evaluations are known at a time: of all first groups, or of the parts of those divided next."""
+    return max(len(first_groups(features)), AT_ONCE * PARTS)
+
+
 def divided(group: Group, features: Features) -> list[Group]:
     """Words in up to four parts, regions in quarters, or in halves where they are one row or column."""
     if group.box is None:

@@ -7,12 +7,14 @@ opinion. `labels` hold one label per item and annotator; `items` are keyed by po
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Any
 
+import duckdb
 import numpy as np
+import pyarrow as pa
 
 from core.label_analysis.coefficients import Coefficient, Share, alpha, cohen, fleiss, share
 from core.labels.consensus import DISPUTED, consensus
@@ -119,57 +121,92 @@ def _most(verdicts: Iterable[str]) -> int:
 
 def between(labels: Sequence[Label], first: bool = False) -> Agreement:
     """Agreement on final verdicts, or (first) on blind first ones."""
-    by_item: dict[int, dict[str, int]] = {}
-    categories = _categories(_most(label.first if first else label.final for label in labels))
-    for label in labels:
-        verdict = label.first if first else label.final
-        if verdict != UNSURE and (label.blind or not first):
-            by_item.setdefault(label.position, {})[label.annotator] = categories.index(verdict)
-    opinions = list(by_item.values())
-    several = [o for o in opinions if len(o) >= 2]
-    names = sorted({name for o in opinions for name in o})
+    given = [label.first if first else label.final for label in labels]
+    categories = _categories(_most(given))
+    number = {verdict: i for i, verdict in enumerate(categories)}
+    counted = [v != UNSURE and (label.blind or not first) for label, v in zip(labels, given, strict=True)]
+    with _opened(
+        position=[label.position for label, c in zip(labels, counted, strict=True) if c],
+        person=[label.annotator for label, c in zip(labels, counted, strict=True) if c],
+        said=[number[v] for v, c in zip(given, counted, strict=True) if c],
+        kind=pa.int64(),
+    ) as db:
+        counts = _counts(
+            db.execute("SELECT position, said, count(*) n FROM given GROUP BY ALL"), len(categories)
+        )
+        raters = _raters(db)
+        both = db.execute(
+            "SELECT a.person, b.person, list(a.said * ? + b.said) FROM given a JOIN given b USING (position) "
+            "WHERE a.person < b.person GROUP BY ALL ORDER BY ALL", [len(categories)],
+        ).fetchall()  # fmt: skip
+    opinions = counts.sum(1)
     # The larger number where two are as common: more opinions say more.
-    common = max(Counter(map(len, several)).items(), key=lambda found: found[::-1], default=(0, 0))[0]
-    pairs = {}
-    for a, b in combinations(names, 2):
-        both = [(o[a], o[b]) for o in opinions if a in o and b in o]
-        if both:
-            pairs[a, b] = cohen(np.stack([_cell(*pair, len(categories)) for pair in both]))
+    common = max(Counter(opinions.tolist()).items(), key=lambda found: found[::-1], default=(0, 0))[0]
     return Agreement(
-        pairs,
-        fleiss(_counts([o.values() for o in several if len(o) == common], len(categories))),
-        alpha(_counts([o.values() for o in several], len(categories)), len({n for o in several for n in o})),
+        {(a, b): cohen(_cells(np.array(cells), len(categories))) for a, b, cells in both},
+        fleiss(counts[opinions == common]),
+        alpha(counts, raters),
     )
 
 
 def dimensions(labels: Sequence[Label], keys: Sequence[str] = KEYS) -> tuple[DimensionAgreement, ...]:
     """One per dimension, in the order of `keys`. A label without a tick says nothing of dimensions; ticks are counted as
     they stand, whether or not the model's own dimensions had been shown before."""
-    ticks: dict[int, list[frozenset[str]]] = {}
-    people: dict[int, set[str]] = {}
-    for label in labels:
-        if label.dimensions:
-            ticks.setdefault(label.position, []).append(frozenset(label.dimensions))
-            people.setdefault(label.position, set()).add(label.annotator)
-    several = [t for t in ticks.values() if len(t) >= 2]
-    raters = len({name for p, t in ticks.items() if len(t) >= 2 for name in people[p]})
-    every = [t for ts in ticks.values() for t in ts]
-    return tuple(
-        DimensionAgreement(
-            key,
-            alpha(_counts([[int(key in t) for t in ts] for ts in several], 2), raters),
-            share(sum(key in t for t in every), len(every)),
-        )
-        for key in keys
-    )
+    ticking = [label for label in labels if label.dimensions]
+    with _opened(
+        position=[label.position for label in ticking], person=[label.annotator for label in ticking],
+        said=[list(set(label.dimensions)) for label in ticking], kind=pa.list_(pa.string()),
+    ) as db:  # fmt: skip
+        raters = _raters(db)
+        of_item = db.execute(f"SELECT position, count(*) n FROM given WHERE position IN ({SEVERAL}) GROUP BY ALL ORDER BY ALL").fetchnumpy()  # fmt: skip
+        ticks = db.execute("SELECT key, position, count(*) n FROM (SELECT position, unnest(said) AS key FROM given) GROUP BY ALL").fetchnumpy()  # fmt: skip
+    positions, people = of_item["position"], of_item["n"]
+    out = []
+    for key in keys:
+        mine = np.asarray(ticks["key"]) == key
+        at, n = ticks["position"][mine], ticks["n"][mine]
+        ticked = np.zeros(len(positions), dtype=int)
+        inside = np.isin(at, positions)
+        ticked[np.searchsorted(positions, at[inside])] = n[inside]
+        table = np.stack([people - ticked, ticked], axis=1)
+        out.append(DimensionAgreement(key, alpha(table, raters), share(int(n.sum()), len(ticking))))
+    return tuple(out)
 
 
-def _counts(items: Sequence[Iterable[int]], categories: int) -> np.ndarray:
-    """(items, categories) how often each category was said."""
-    out = np.zeros((len(items), categories), dtype=int)
-    for row, said in zip(out, items, strict=True):
-        for category in said:
-            row[category] += 1
+# Items with two opinions or more.
+SEVERAL = "SELECT position FROM given GROUP BY position HAVING count(*) >= 2"
+
+
+def _raters(db: duckdb.DuckDBPyConnection) -> int:
+    """People whose opinion stands beside another's."""
+    found = db.execute(f"SELECT count(DISTINCT person) FROM given WHERE position IN ({SEVERAL})").fetchall()
+    return int(found[0][0])
+
+
+@contextmanager
+def _opened(
+    position: list[int], person: list[str], said: list[Any], kind: pa.DataType
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A database with these columns as its table `given`: hundreds of thousands of labels are counted there."""
+    with duckdb.connect() as db:
+        columns = pa.array(position, pa.int64()), pa.array(person, pa.string()), pa.array(said, kind)
+        db.register("given", pa.table(dict(zip(("position", "person", "said"), columns, strict=True))))
+        yield db
+
+
+def _counts(found: Any, categories: int) -> np.ndarray:
+    """(items, categories) how often each category was said, of items with two opinions or more."""
+    rows = found.fetchnumpy()
+    _, item = np.unique(rows["position"], return_inverse=True)
+    out = np.zeros((int(item.max()) + 1 if len(item) else 0, categories), dtype=int)
+    out[item, rows["said"]] = rows["n"]
+    return out[out.sum(1) >= 2]
+
+
+def _cells(both: np.ndarray, categories: int) -> np.ndarray:
+    """(items, K, K) of what two people said of each item, as first * K + second."""
+    out = np.zeros((len(both), categories, categories), dtype=int)
+    out.reshape(len(both), -1)[np.arange(len(both)), both] = 1
     return out
 
 

@@ -106,7 +106,7 @@ def open_run(folder: Path) -> Run:
 
 
 def find_runs(root: Path) -> list[Run]:
-    """Finished runs below `root`, by benchmark and judge."""
+    """Finished runs below `root`, by benchmark and judge; what rules have a part in comes last."""
     return survey(root)[0]
 
 
@@ -124,9 +124,12 @@ def survey(root: Path) -> tuple[list[Run], list[str]]:
             problems.append(str(error))
         except OSError as error:
             problems.append(f"{manifest.parent.name} cannot be opened: {error.strerror or error}.")
-    return sorted(
-        runs, key=lambda r: (r.manifest.benchmark, r.manifest.judge.name, r.manifest.condition, str(r.folder))
-    ), problems
+    return sorted(runs, key=_place), problems
+
+
+def _place(run: Run) -> tuple:
+    m = run.manifest
+    return m.benchmark, m.judge.kind in ("hybrid", "rule"), m.judge.name, m.condition, str(run.folder)
 
 
 @lru_cache(maxsize=1024)

@@ -90,6 +90,31 @@ def test_switching_a_dimension_off_moves_the_margin_at_once(page):
     expect(page.locator("#what-if-outcome tbody tr td").first).to_have_text(top)
 
 
+def test_a_drag_of_a_slider_is_one_event_and_the_keys_move_it_too(page):
+    page.get_by_role("button", name="Change the weights").click()
+    expect(page.locator("#what-if-outcome")).to_contain_text("turns")
+    bar = page.locator("#k input[type=range]")
+    bar.scroll_into_view_if_needed()
+    box = bar.bounding_box()
+    asked = []
+    page.on("request", lambda r: asked.append(r.url) if r.method == "POST" else None)
+    y = box["y"] + box["height"] / 2
+    before = page.locator("#what-if-outcome").inner_text()
+    page.mouse.move(box["x"] + box["width"] * 0.3, y)
+    page.mouse.down()
+    for share in range(30, 95, 5):
+        page.mouse.move(box["x"] + box["width"] * share / 100, y)
+    page.mouse.up()
+    expect(page.locator("#what-if-outcome")).not_to_have_text(before)
+    page.wait_for_timeout(500)
+    assert len(asked) == 1, asked
+    moved = bar.input_value()
+    bar.focus()
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_timeout(1000)
+    assert bar.input_value() == str(int(moved) - 1) and len(asked) == 2
+
+
 def test_edits_are_judged_and_shown(page):
     page.get_by_role("button", name="Counterfactual edits").click()
     page.locator("#try-edits").click()

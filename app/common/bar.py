@@ -62,8 +62,8 @@ def tour_html() -> Markup:
     """Hidden until assets/tour.js shows it: once to who has not seen it, and whenever the button is pressed."""
     return html(
         """
-        <section class="tour" aria-label="Tour" data-tour hidden><p class="tour-text" role="status" tabindex="-1" data-tour-text>New here? What was
-        asked, who won, why, and how to change it: a tour of 20 seconds.</p><ol hidden>
+        <section class="tour" aria-label="Tour" data-tour hidden><p class="tour-text" role="status" tabindex="-1" data-tour-text>New here? A tour of 20
+        seconds<span class="only-wide">: what was asked, who won, why, and how to change it</span>.</p><ol hidden>
         {%- for where, what, sentence in steps %}<li data-at="{{ where }}" data-what="{{ what }}">{{ sentence }}</li>{% endfor %}</ol>
         <span class="tour-buttons"><button type="button" data-tour-back hidden>Back</button>
         <button type="button" data-tour-next>Start</button><button type="button" data-tour-end>No, thanks</button></span></section>

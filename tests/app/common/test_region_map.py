@@ -102,11 +102,14 @@ def test_full_colour_is_the_largest_region_but_never_next_to_nothing():
 
 def test_the_bar_has_numbers_and_the_targets_own_ends():
     page = str(region_map.map_html(WHITE, explanation(), (0, 2)))
-    assert re.findall(r"<span>([-+]?[0-9.]+)</span>", page) == ["-0.50", "-0.25", "0.00", "+0.25", "+0.50"]
+    assert re.findall(r"<span>([-+]?[0-9.]+)</span>", page) == ["+0.50", "+0.25", "0.00", "-0.25", "-0.50"]
+    assert page.index("speaks for A") < page.index("speaks for C")  # the first response stands on the left
     assert "adds to the margin A − B" in page and "speaks for C" in page
     gate = explanation(target_key="gate:counting", target="Counting gate logit")
     page = str(region_map.map_html(WHITE, gate, (0, 1)))
     assert "raises the Counting gate" in page and "speaks for" not in page
+    assert page.index("lowers the Counting gate") < page.index("raises the Counting gate")
+    assert re.findall(r"<span>([-+]?[0-9.]+)</span>", page)[0] == "-0.50"
     steps = [rgb(c) for c in region_map.colours()]
     assert steps[5] == [region_map.GREY] * 3 and steps[0][0] > steps[0][2] and steps[-1][2] > steps[-1][0]
 

@@ -7,7 +7,7 @@ import random
 from dataclasses import replace
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from core.benchmarks.audit import audit
@@ -55,7 +55,7 @@ def test_one_row_in_every_notation_is_one_row(notation: str) -> None:
     assert audit(row) == audit(stored)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(st.integers(100, 10_000), min_size=5, max_size=5),
     st.text("abcdefgXYZ-._ 279", min_size=1, max_size=20).map(str.strip).filter(lambda t: t[:1].isalpha()),
@@ -92,7 +92,7 @@ PIECES = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.one_of(st.text(max_size=200), st.lists(PIECES, max_size=40).map("".join)),
     st.sampled_from(audited()),

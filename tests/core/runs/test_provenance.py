@@ -70,7 +70,7 @@ def test_a_run_that_was_stopped_says_the_same_when_it_is_finished(folder):
 
 
 def test_the_page_shows_it_escaped(folder):
-    from app.leaderboard.page import provenance_html
+    from app.leaderboard.detail import provenance_html
 
     done = made(folder, [{"<b>id": 1, **ROW, "preferred": "<i>x</i>", "id": "1"}])
     said = provenance_html(done.manifest.provenance)

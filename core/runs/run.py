@@ -127,7 +127,7 @@ def survey(root: Path) -> tuple[list[Run], list[str]]:
     return sorted(runs, key=_place), problems
 
 
-def _place(run: Run) -> tuple:
+def _place(run: Run) -> tuple[str, bool, str, str, str]:
     m = run.manifest
     return m.benchmark, m.judge.kind in ("hybrid", "rule"), m.judge.name, m.condition, str(run.folder)
 

@@ -46,7 +46,7 @@ JudgeName = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="vl-mdr, scalar, rules, hybrid or hybrid-plain (rules first, then the model), always-first, longer or shorter; left out "
+        help="vl-mdr, scalar, reasoning, rules, hybrid or hybrid-plain (rules first, then the model), always-first, longer or shorter; left out "
         "with --model, which says what it is itself",
     ),
 ]

@@ -75,7 +75,9 @@ def run(training: Path, name: str, rate: float, seed: int, updates: int, scratch
         recipe=RECIPES[recipe],
     )  # fmt: skip
     trainer.train()
-    log = [entry for entry in trainer.state.log_history if "reward" in entry]
+    log = [
+        entry for entry in trainer.state.log_history if "loss" in entry
+    ]  # rewards stand in those of rollouts
     kept = ("step", "loss", "grad_norm", "reward", "entropy", "rewards/accuracy/mean", "completions/mean_length",
             "completions/clipped_ratio", "clip_ratio/region_mean")  # fmt: skip
     return {

@@ -501,12 +501,12 @@ def test_a_line_beyond_the_limit_is_one_row_left_out(tmp_path, monkeypatch, suff
     from core.benchmarks import source
 
     monkeypatch.setattr(source, "MAX_LINE", 5000)
-    csv.field_size_limit(5000)
+    before = csv.field_size_limit(5000)
     try:
         rows = [{"prompt": "x" * n, "chosen": GOOD, "rejected": BAD} for n in (10, 12_000, 20)]
         good, *bad, after = read(tmp_path, rows, suffix)
     finally:
-        csv.field_size_limit(source.MAX_LINE)
+        csv.field_size_limit(before)
     assert good.comparison and after.comparison and bad
     assert any("longer than" in r.problem for r in bad) and all(r.comparison is None for r in bad)
 

@@ -100,7 +100,7 @@ def test_only_what_is_needed_and_only_plain_files(space):
     assert sum(p.stat().st_size for p in files) < 50_000_000
     assert max(p.stat().st_size for p in files) < 10_000_000
     lfs = {line.split()[0] for line in (space / ".gitattributes").read_text().splitlines()}
-    assert lfs == {"*.safetensors", "*.png", "*.parquet", "*.zip"}
+    assert lfs == {"*.safetensors", "*.png", "*.parquet", "*.zip", "*.webp"}
     for path in files:
         if f"*{path.suffix}" not in lfs:
             path.read_text(encoding="utf-8")  # the hub takes text only, outside of LFS

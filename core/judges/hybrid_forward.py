@@ -14,12 +14,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from core.judges.around import Around
 from core.judges.features import Features, Outputs, TargetFunction
 from core.judges.protocols import MaskedForward
-from core.model.need import Pass
 
 
-class HybridForward:
+class HybridForward(Around[MaskedForward]):
     """inner: the model's. slopes, rewards: of responses a and b, how the hybrid's reward moves with the model's, and what it
     is as given."""
 
@@ -34,21 +34,6 @@ class HybridForward:
             given = inner.outputs(inner.ones()).rewards[0]
         self.slopes = torch.tensor(slopes, dtype=given.dtype, device=given.device)
         self.fixed = torch.tensor(rewards, dtype=given.dtype, device=given.device) - self.slopes * given
-
-    @property
-    def positions(self) -> int:
-        return self.inner.positions
-
-    @property
-    def computed(self) -> int:
-        return self.inner.computed
-
-    @property
-    def passes(self) -> Sequence[Pass]:
-        return self.inner.passes
-
-    def __call__(self, z: Tensor) -> Tensor:
-        return self.target(self.outputs(z))
 
     def outputs(self, z: Tensor) -> Outputs:
         found = self.inner.outputs(z)

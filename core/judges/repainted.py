@@ -15,17 +15,17 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from core.judges.around import Around
 from core.judges.conditions import FINER, GREY
 from core.judges.features import Features, Outputs
 from core.judges.masked import joined
 from core.judges.protocols import Rewords
-from core.model.need import Pass
 from core.records import RecordError
 
 FINEST = 16  # cells along the picture's longer side
 
 
-class Repainted:
+class Repainted(Around[Rewords]):
     """B presences z (B, U) -> (B,). U features: the texts of `inner`, then rows x columns cells of the picture."""
 
     def __init__(self, inner: Rewords, image: Image.Image) -> None:
@@ -36,23 +36,8 @@ class Repainted:
         of = inner.features
         self.features: Features = replace(of, grid=cells(layout.rows, layout.columns, image.size))
 
-    @property
-    def positions(self) -> int:
-        return self.inner.positions
-
-    @property
-    def computed(self) -> int:
-        return self.inner.computed
-
-    @property
-    def passes(self) -> Sequence[Pass]:
-        return self.inner.passes
-
     def ones(self) -> Tensor:
         return torch.ones(1, self.features.count, device=self.model.device)
-
-    def __call__(self, z: Tensor) -> Tensor:
-        return self.target(self.outputs(z))
 
     def outputs(self, z: Tensor) -> Outputs:
         """Points that leave the picture as it is are the inner forward's own. Raises RecordError where gradients are wanted."""

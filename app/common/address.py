@@ -1,4 +1,5 @@
-"""What a page shows as an address, and back: the one place where a query string is read or written.
+"""What a page shows as an address, and back. Inspect's is made of it; Failures (app.failures.place) and Audit
+(app.audit.address) have their own, with a default for each part and a sentence of their own for what cannot be.
 
 A page's address is a frozen dataclass whose fields are made by `part`: each says what it may hold and how it is called when
 it does not. Anybody can write an address, so nothing of it is believed beyond its form: an unknown or malformed value is left

@@ -19,11 +19,6 @@ def comparison():
     return Comparison("c", noise(0), "How many stars are there? Be polite.", RESPONSES)
 
 
-@pytest.fixture(scope="module")
-def judgement(random_judge, comparison):
-    return random_judge.judge(comparison)
-
-
 def total(e):
     return sum(map(sum, e.token_values)) + sum(map(sum, e.patch_values)) + e.prompt_value + e.other_value
 

@@ -24,11 +24,6 @@ def comparison():
     return Comparison("c", noise(1), "How many stars are there?", RESPONSES)
 
 
-@pytest.fixture(scope="module")
-def judgement(random_judge, comparison):
-    return random_judge.judge(comparison)
-
-
 def masked_of(judge, comparison, judgement, method="ablation", scope="joint", target="margin"):
     request = Request(target=target, method=method, level="word", scope=scope)
     return prepare(judge, comparison, judgement, request).forward

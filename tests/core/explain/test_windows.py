@@ -24,11 +24,6 @@ def comparison():
     return Comparison("c", noise(1), "How many stars are there?", RESPONSES)
 
 
-@pytest.fixture(scope="module")
-def judgement(random_judge, comparison):
-    return random_judge.judge(comparison)
-
-
 def margin(judged, selected):
     """Of a over b on these dimensions, from the judgement's own numbers."""
     logits = np.array([judged.weight_logits[d] for d in selected])
